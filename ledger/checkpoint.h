@@ -1,0 +1,14 @@
+/* Making checkpoints: signature lines of members as log and as witness. Reading and checking: consent/proof.h. */
+#ifndef LEDGER_CHECKPOINT_H
+#define LEDGER_CHECKPOINT_H
+
+#include "consent/proof.h"
+
+/* Appends "— name base64\n" over body: plain Ed25519 by the log key, type 1. */
+CL_MUST_USE enum cl_status cl_checkpoint_sign_log(struct cl_buffer *out, const struct cl_view *body, const char *origin, const uint8_t log_seed32[32]);
+/* Appends a cosignature/v1 line of witness origin/member at time_s. */
+CL_MUST_USE enum cl_status cl_checkpoint_cosign(struct cl_buffer *out, const struct cl_view *body, const char *origin, const char *member, uint64_t time_s, const uint8_t witness_seed32[32]);
+/* What a node serves: body, its own log line, and the q newest cosignatures, one for each witness, each checked. */
+CL_MUST_USE enum cl_status cl_checkpoint_merge(struct cl_buffer *out, const struct cl_view *body, const char *origin, const struct cl_view *lines, size_t line_count, const struct cl_member *members, size_t member_count, size_t own_member);
+
+#endif

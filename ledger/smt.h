@@ -1,0 +1,66 @@
+/* Sparse Merkle tree over the state, shaped as ICS23's SmtSpec checks it, depth 256. Pure: buckets of leaves come and
+   go through callbacks. In memory: inner nodes down to buckets of at most CL_SMT_BUCKET_MAX leaves.
+   leaf = H(00 || H(key) || H(value)); inner = H(01 || left || right); empty subtree = 32 zero bytes; a subtree of one
+   leaf is that leaf's hash; path = bits of H(key), most significant first. */
+#ifndef LEDGER_SMT_H
+#define LEDGER_SMT_H
+
+#include "consent/limits.h"
+#include "consent/status.h"
+#include "consent/types.h"
+
+#define CL_SMT_BUCKET_MAX 16u
+
+/* key_hash = H(tree key). */
+struct cl_smt_leaf { uint8_t key_hash[32]; uint8_t leaf_hash[32]; };
+void cl_smt_leaf_make(struct cl_smt_leaf *out, const uint8_t key_hash[32], const uint8_t *value, size_t length);
+
+/* Where buckets live: slot numbers are handed out by the tree, dense from 0, and reused. count <= CL_SMT_BUCKET_MAX.
+   Leaves in a bucket are sorted by key_hash. A memory and a scratch-file implementation: ledger/buckets.h. */
+struct cl_smt_buckets {
+    void *context;
+    enum cl_status (*load)(void *context, struct cl_smt_leaf *leaves, uint32_t slot, unsigned count);
+    enum cl_status (*save)(void *context, uint32_t slot, const struct cl_smt_leaf *leaves, unsigned count);
+};
+
+struct cl_smt;
+CL_MUST_USE enum cl_status cl_smt_new(struct cl_smt **out, const struct cl_smt_buckets *buckets);
+void cl_smt_free(struct cl_smt *tree);
+/* Bulk build from leaves in ascending order of key_hash, once, on a new tree; then finish. CL_E_FORMAT if out of order. */
+CL_MUST_USE enum cl_status cl_smt_build_add(struct cl_smt *tree, const struct cl_smt_leaf *leaf);
+CL_MUST_USE enum cl_status cl_smt_build_finish(struct cl_smt *tree);
+void cl_smt_root(struct cl_hash *out, const struct cl_smt *tree);
+uint64_t cl_smt_count(const struct cl_smt *tree);
+/* *found: is there a leaf with this key_hash? (Saves a look-up in the store for ids that are new.) */
+CL_MUST_USE enum cl_status cl_smt_contains(bool *found, struct cl_smt *tree, const uint8_t key_hash[32]);
+
+/* A set of changed leaves over the tree, or over another overlay (NULL parent: over the tree itself). Blocks that are
+   not final, or final without a quorum of cosignatures, stay overlays; several branches may exist at once.
+   Overlays of one parent chain must be folded parent first. */
+struct cl_smt_overlay;
+CL_MUST_USE enum cl_status cl_smt_overlay_new(struct cl_smt_overlay **out, struct cl_smt *tree, struct cl_smt_overlay *parent);
+void cl_smt_overlay_free(struct cl_smt_overlay *overlay);
+/* Adds or replaces a leaf. Cheap; hashing waits for overlay_root. */
+CL_MUST_USE enum cl_status cl_smt_overlay_put(struct cl_smt_overlay *overlay, const struct cl_smt_leaf *leaf);
+/* Root with all changes of the chain applied; each touched inner node is hashed once; cached until the next put. */
+CL_MUST_USE enum cl_status cl_smt_overlay_root(struct cl_hash *out, struct cl_smt_overlay *overlay);
+/* Makes the overlay's changes the tree's. Its parent must be NULL or folded. Reuses the hashes of overlay_root where
+   the tree has not changed since. After it, children of this overlay stand on the tree; call overlay_free on it. */
+CL_MUST_USE enum cl_status cl_smt_overlay_fold(struct cl_smt_overlay *overlay);
+
+/* Proofs, on the tree itself. siblings: from the leaf up; *count <= 256. */
+struct cl_smt_path { size_t count; struct cl_hash siblings[CL_SMT_DEPTH]; };
+/* CL_E_NOT_FOUND where no such leaf exists. */
+CL_MUST_USE enum cl_status cl_smt_prove(struct cl_smt_path *out, struct cl_smt_leaf *leaf, struct cl_smt *tree, const uint8_t key_hash[32]);
+/* The nearest leaves below and above an absent key_hash. */
+CL_MUST_USE enum cl_status cl_smt_neighbours(bool *has_left, struct cl_smt_leaf *left, bool *has_right, struct cl_smt_leaf *right,
+                                             struct cl_smt *tree, const uint8_t key_hash[32]);
+
+/* Verifiers: CL_OK or CL_E_PROOF. value_hash = H(value). */
+CL_MUST_USE enum cl_status cl_smt_check_existence(const struct cl_hash *root, const uint8_t key_hash[32], const uint8_t value_hash[32],
+                                                  const struct cl_hash *siblings, size_t count);
+struct cl_smt_neighbour { const uint8_t *key_hash32, *value_hash32; const struct cl_hash *siblings; size_t count; };
+/* Absence: existence of both neighbours (one at an edge, the other NULL), key_hash strictly between, and nothing between. */
+CL_MUST_USE enum cl_status cl_smt_check_absence(const struct cl_hash *root, const uint8_t key_hash[32],
+                                                const struct cl_smt_neighbour *left, const struct cl_smt_neighbour *right);
+#endif
