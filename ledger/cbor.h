@@ -35,7 +35,11 @@ void cl_cbor_fail(struct cl_cbor_reader *reader, enum cl_status status);
 /* Once: CL_OK if all reads were good and nothing is left. */
 CL_MUST_USE enum cl_status cl_cbor_finish(const struct cl_cbor_reader *reader);
 
-/* Appends to a cl_buffer. Sticky: status turns CL_E_MEMORY. The caller writes map keys in order. */
+/* Writes the head of an item alone; returns its length. For hashing without a copy. */
+#define CL_CBOR_HEAD_MAX 9u
+size_t cl_cbor_head(uint8_t out[CL_CBOR_HEAD_MAX], enum cl_cbor_major major, uint64_t argument);
+
+/* Appends to a cl_buffer. Sticky: status turns CL_E_MEMORY or CL_E_BOUND. The caller writes map keys in order. */
 struct cl_cbor_writer { struct cl_buffer *buffer; enum cl_status status; };
 void cl_cbor_writer_init(struct cl_cbor_writer *writer, struct cl_buffer *buffer);
 void cl_cbor_put_uint(struct cl_cbor_writer *writer, uint64_t value);

@@ -47,6 +47,9 @@
 #define CL_BODY_FIELDS_MAX 256u
 #define CL_DISCLOSURE_BYTES_MAX 8192u
 
+/* growing buffers (cl_buffer): appending beyond is CL_E_BOUND. Room for the largest file that a tool reads whole. */
+#define CL_BUFFER_BYTES_MAX (256u * 1024u * 1024u)
+
 /* frames between nodes */
 #define CL_FRAME_BYTES_MAX (256u * 1024u)
 
@@ -54,5 +57,6 @@ static_assert(CL_TILE_WIDTH == 1u << CL_TILE_HEIGHT, "a tile has 2^height hashes
 static_assert(CL_RECORD_BYTES_MAX == 0xffff, "tile entries carry a 16-bit length");
 static_assert(CL_FRAME_BYTES_MAX > 2u * CL_RECORD_BYTES_MAX, "a frame holds at least two records");
 static_assert(CL_BLOCK_BYTES_MAX >= CL_RECORD_BYTES_MAX, "a block holds at least one record");
+static_assert(CL_BUFFER_BYTES_MAX >= 2u * CL_BLOCK_BYTES_MAX, "a buffer holds a block and its proposal");
 
 #endif

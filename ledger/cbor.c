@@ -1,0 +1,370 @@
+/* Strict deterministic CBOR, read and written: what is hashed or signed has exactly one form, so the reader refuses
+   whatever the writer would not have made. Debian's libcbor accepts longer forms and cannot define hashed bytes. */
+#include "cbor.h"
+
+#include "consent/limits.h"
+#include "consent/record.h"
+
+enum { SIMPLE_FALSE = 20, SIMPLE_TRUE = 21, SIMPLE_NULL = 22 };
+
+/* ---------------------------------------------------------------- reader */
+
+void cl_cbor_reader_init(struct cl_cbor_reader *reader, const uint8_t *data, size_t length)
+{
+    static const uint8_t nothing;
+    if (length == 0) data = &nothing; /* so that no arithmetic is ever done on NULL */
+    reader->at = data;
+    reader->end = data + length;
+    reader->status = CL_OK;
+}
+
+void cl_cbor_fail(struct cl_cbor_reader *reader, enum cl_status status)
+{
+    assert(status != CL_OK);
+    if (reader->status == CL_OK) reader->status = status;
+}
+
+static size_t bytes_left(const struct cl_cbor_reader *reader)
+{
+    return (size_t)(reader->end - reader->at);
+}
+
+/* The argument of the head at reader->at, of 1, 2, 4 or 8 bytes after the first; RFC 8949 section 4.2.1: the shortest
+   form only, and no indefinite lengths. */
+static uint64_t long_argument(struct cl_cbor_reader *reader, unsigned info)
+{
+    if (info > 27) { /* 28..30 are reserved, 31 is an indefinite length */
+        cl_cbor_fail(reader, CL_E_CBOR_NOT_CANONICAL);
+        return 0;
+    }
+    size_t width = (size_t)1 << (info - 24);
+    if (bytes_left(reader) < 1 + width) {
+        cl_cbor_fail(reader, CL_E_CBOR_TRUNCATED);
+        return 0;
+    }
+    uint64_t argument = 0;
+    for (size_t i = 1; i <= width; i++) argument = argument << 8 | reader->at[i];
+    uint64_t smallest = width == 1 ? 24 : (uint64_t)1 << (4 * width);
+    if (argument < smallest) {
+        cl_cbor_fail(reader, CL_E_CBOR_NOT_CANONICAL);
+        return 0;
+    }
+    reader->at += 1 + width;
+    return argument;
+}
+
+/* Reads a head of this major type; 0 once failed. */
+static inline uint64_t expect_head(struct cl_cbor_reader *reader, enum cl_cbor_major major)
+{
+    if (reader->status != CL_OK) return 0;
+    if (reader->at == reader->end) {
+        reader->status = CL_E_CBOR_TRUNCATED;
+        return 0;
+    }
+    unsigned first = *reader->at;
+    if (first >> 5 != (unsigned)major) {
+        reader->status = CL_E_CBOR_TYPE;
+        return 0;
+    }
+    unsigned info = first & 31u;
+    if (info >= 24) return long_argument(reader, info);
+    reader->at++;
+    return info;
+}
+
+uint64_t cl_cbor_uint(struct cl_cbor_reader *reader)
+{
+    return expect_head(reader, CL_CBOR_UINT);
+}
+
+int64_t cl_cbor_int(struct cl_cbor_reader *reader)
+{
+    bool negative = cl_cbor_peek(reader) == CL_CBOR_NINT;
+    uint64_t argument = expect_head(reader, negative ? CL_CBOR_NINT : CL_CBOR_UINT);
+    if (argument > INT64_MAX) {
+        cl_cbor_fail(reader, CL_E_VALUE);
+        return 0;
+    }
+    if (reader->status != CL_OK) return 0;
+    return negative ? -1 - (int64_t)argument : (int64_t)argument;
+}
+
+static struct cl_view take_string(struct cl_cbor_reader *reader, enum cl_cbor_major major)
+{
+    uint64_t length = expect_head(reader, major);
+    if (reader->status == CL_OK && length > bytes_left(reader)) reader->status = CL_E_CBOR_TRUNCATED;
+    if (reader->status != CL_OK) return (struct cl_view){NULL, 0};
+    struct cl_view view = {reader->at, (size_t)length};
+    reader->at += length;
+    return view;
+}
+
+struct cl_view cl_cbor_bytes(struct cl_cbor_reader *reader)
+{
+    return take_string(reader, CL_CBOR_BYTES);
+}
+
+const uint8_t *cl_cbor_bytes_fixed(struct cl_cbor_reader *reader, size_t length)
+{
+    struct cl_view view = take_string(reader, CL_CBOR_BYTES);
+    if (reader->status == CL_OK && view.length != length) reader->status = CL_E_FORMAT;
+    return reader->status == CL_OK ? view.data : NULL;
+}
+
+/* The number of bytes of the UTF-8 sequence at the start of data, 0 if it is none (RFC 3629: no overlong forms, no
+   surrogates, nothing above U+10FFFF). */
+static size_t utf8_sequence(const uint8_t *data, size_t left)
+{
+    uint8_t first = data[0];
+    if (first < 0x80) return 1;
+    size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || left < length) return 0;
+    uint8_t lowest = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    uint8_t highest = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (data[1] < lowest || data[1] > highest) return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((data[i] & 0xc0) != 0x80) return 0;
+    return length;
+}
+
+struct cl_view cl_cbor_text(struct cl_cbor_reader *reader)
+{
+    struct cl_view view = take_string(reader, CL_CBOR_TEXT);
+    for (size_t i = 0; i < view.length;) {
+        size_t length = utf8_sequence(view.data + i, view.length - i);
+        if (length == 0) {
+            cl_cbor_fail(reader, CL_E_FORMAT);
+            return (struct cl_view){NULL, 0};
+        }
+        i += length;
+    }
+    return view;
+}
+
+size_t cl_cbor_array(struct cl_cbor_reader *reader)
+{
+    uint64_t count = expect_head(reader, CL_CBOR_ARRAY);
+    if (reader->status == CL_OK && count > bytes_left(reader)) reader->status = CL_E_CBOR_TRUNCATED;
+    return reader->status == CL_OK ? (size_t)count : 0;
+}
+
+void cl_cbor_array_fixed(struct cl_cbor_reader *reader, size_t count)
+{
+    uint64_t found = expect_head(reader, CL_CBOR_ARRAY);
+    if (reader->status == CL_OK && found != count) reader->status = CL_E_FORMAT;
+}
+
+size_t cl_cbor_map(struct cl_cbor_reader *reader)
+{
+    uint64_t count = expect_head(reader, CL_CBOR_MAP);
+    if (reader->status == CL_OK && count > bytes_left(reader) / 2) reader->status = CL_E_CBOR_TRUNCATED;
+    return reader->status == CL_OK ? (size_t)count : 0;
+}
+
+uint64_t cl_cbor_tag(struct cl_cbor_reader *reader)
+{
+    return expect_head(reader, CL_CBOR_TAG);
+}
+
+bool cl_cbor_null(struct cl_cbor_reader *reader)
+{
+    if (reader->status != CL_OK || reader->at == reader->end) return false;
+    if (*reader->at != (CL_CBOR_SIMPLE << 5 | SIMPLE_NULL)) return false;
+    reader->at++;
+    return true;
+}
+
+bool cl_cbor_bool(struct cl_cbor_reader *reader)
+{
+    if (cl_cbor_peek(reader) == CL_CBOR_SIMPLE && reader->status == CL_OK) {
+        unsigned info = *reader->at & 31u;
+        if (info == SIMPLE_FALSE || info == SIMPLE_TRUE) {
+            reader->at++;
+            return info == SIMPLE_TRUE;
+        }
+    }
+    cl_cbor_fail(reader, CL_E_CBOR_TYPE);
+    return false;
+}
+
+uint64_t cl_cbor_map_key(struct cl_cbor_reader *reader, uint64_t *last, bool *first)
+{
+    uint64_t key = expect_head(reader, CL_CBOR_UINT);
+    if (reader->status != CL_OK) return 0;
+    /* For unsigned integers in their shortest form, numeric order is the bytewise order of the encodings. */
+    if (!*first && key <= *last) {
+        reader->status = CL_E_CBOR_NOT_CANONICAL;
+        return 0;
+    }
+    *first = false;
+    *last = key;
+    return key;
+}
+
+enum cl_cbor_major cl_cbor_peek(struct cl_cbor_reader *reader)
+{
+    if (reader->status == CL_OK && reader->at == reader->end) reader->status = CL_E_CBOR_TRUNCATED;
+    if (reader->status != CL_OK) return CL_CBOR_SIMPLE;
+    return (enum cl_cbor_major)(*reader->at >> 5);
+}
+
+static void skip_item(struct cl_cbor_reader *reader, unsigned depth);
+
+static void skip_map(struct cl_cbor_reader *reader, unsigned depth)
+{
+    size_t count = cl_cbor_map(reader);
+    const uint8_t *last = NULL;
+    size_t last_length = 0;
+    for (size_t i = 0; i < count && reader->status == CL_OK; i++) {
+        const uint8_t *key = reader->at;
+        skip_item(reader, depth);
+        if (reader->status != CL_OK) return;
+        size_t length = (size_t)(reader->at - key);
+        /* No encoding is the start of another one, so the shorter length decides nothing. */
+        if (last != NULL && memcmp(last, key, last_length < length ? last_length : length) >= 0) {
+            cl_cbor_fail(reader, CL_E_CBOR_NOT_CANONICAL);
+            return;
+        }
+        last = key;
+        last_length = length;
+        skip_item(reader, depth);
+    }
+}
+
+static void skip_simple(struct cl_cbor_reader *reader)
+{
+    unsigned info = *reader->at & 31u;
+    if (info == SIMPLE_FALSE || info == SIMPLE_TRUE || info == SIMPLE_NULL)
+        reader->at++;
+    else
+        cl_cbor_fail(reader, info == 31 ? CL_E_CBOR_NOT_CANONICAL : CL_E_CBOR_TYPE);
+}
+
+/* depth: containers around this item. The recursion ends at CL_CBOR_DEPTH_MAX. */
+static void skip_item(struct cl_cbor_reader *reader, unsigned depth)
+{
+    enum cl_cbor_major major = cl_cbor_peek(reader);
+    if (reader->status != CL_OK) return;
+    if ((major == CL_CBOR_ARRAY || major == CL_CBOR_MAP) && depth == CL_CBOR_DEPTH_MAX) {
+        cl_cbor_fail(reader, CL_E_CBOR_DEPTH);
+        return;
+    }
+    switch (major) {
+    case CL_CBOR_UINT:
+    case CL_CBOR_NINT:
+        (void)expect_head(reader, major);
+        break;
+    case CL_CBOR_BYTES:
+        (void)cl_cbor_bytes(reader);
+        break;
+    case CL_CBOR_TEXT:
+        (void)cl_cbor_text(reader);
+        break;
+    case CL_CBOR_ARRAY: {
+        size_t count = cl_cbor_array(reader);
+        for (size_t i = 0; i < count && reader->status == CL_OK; i++) skip_item(reader, depth + 1);
+        break;
+    }
+    case CL_CBOR_MAP:
+        skip_map(reader, depth + 1);
+        break;
+    case CL_CBOR_TAG:
+        cl_cbor_fail(reader, CL_E_CBOR_TYPE);
+        break;
+    case CL_CBOR_SIMPLE:
+        skip_simple(reader);
+        break;
+    }
+}
+
+struct cl_view cl_cbor_skip(struct cl_cbor_reader *reader)
+{
+    const uint8_t *start = reader->at;
+    skip_item(reader, 0);
+    if (reader->status != CL_OK) return (struct cl_view){NULL, 0};
+    return (struct cl_view){start, (size_t)(reader->at - start)};
+}
+
+enum cl_status cl_cbor_finish(const struct cl_cbor_reader *reader)
+{
+    if (reader->status != CL_OK) return reader->status;
+    return reader->at == reader->end ? CL_OK : CL_E_CBOR_TRAILING;
+}
+
+/* ---------------------------------------------------------------- writer */
+
+void cl_cbor_writer_init(struct cl_cbor_writer *writer, struct cl_buffer *buffer)
+{
+    writer->buffer = buffer;
+    writer->status = CL_OK;
+}
+
+void cl_cbor_put_raw(struct cl_cbor_writer *writer, const void *data, size_t length)
+{
+    if (writer->status == CL_OK) writer->status = cl_buffer_append(writer->buffer, data, length);
+}
+
+size_t cl_cbor_head(uint8_t out[CL_CBOR_HEAD_MAX], enum cl_cbor_major major, uint64_t argument)
+{
+    uint8_t top = (uint8_t)((unsigned)major << 5);
+    if (argument < 24) {
+        out[0] = (uint8_t)(top | argument);
+        return 1;
+    }
+    unsigned info = argument <= 0xff ? 24 : argument <= 0xffff ? 25 : argument <= 0xffffffff ? 26 : 27;
+    size_t width = (size_t)1 << (info - 24);
+    out[0] = (uint8_t)(top | info);
+    for (size_t i = width; i > 0; i--, argument >>= 8) out[i] = (uint8_t)argument;
+    return 1 + width;
+}
+
+static void put_head(struct cl_cbor_writer *writer, enum cl_cbor_major major, uint64_t argument)
+{
+    uint8_t head[CL_CBOR_HEAD_MAX];
+    cl_cbor_put_raw(writer, head, cl_cbor_head(head, major, argument));
+}
+
+void cl_cbor_put_uint(struct cl_cbor_writer *writer, uint64_t value)
+{
+    put_head(writer, CL_CBOR_UINT, value);
+}
+
+void cl_cbor_put_int(struct cl_cbor_writer *writer, int64_t value)
+{
+    if (value >= 0)
+        put_head(writer, CL_CBOR_UINT, (uint64_t)value);
+    else
+        put_head(writer, CL_CBOR_NINT, (uint64_t)(-1 - value));
+}
+
+void cl_cbor_put_bytes(struct cl_cbor_writer *writer, const void *data, size_t length)
+{
+    put_head(writer, CL_CBOR_BYTES, length);
+    cl_cbor_put_raw(writer, data, length);
+}
+
+void cl_cbor_put_text(struct cl_cbor_writer *writer, const char *text, size_t length)
+{
+    put_head(writer, CL_CBOR_TEXT, length);
+    cl_cbor_put_raw(writer, text, length);
+}
+
+void cl_cbor_put_array(struct cl_cbor_writer *writer, size_t count)
+{
+    put_head(writer, CL_CBOR_ARRAY, count);
+}
+
+void cl_cbor_put_map(struct cl_cbor_writer *writer, size_t count)
+{
+    put_head(writer, CL_CBOR_MAP, count);
+}
+
+void cl_cbor_put_tag(struct cl_cbor_writer *writer, uint64_t tag)
+{
+    put_head(writer, CL_CBOR_TAG, tag);
+}
+
+void cl_cbor_put_null(struct cl_cbor_writer *writer)
+{
+    put_head(writer, CL_CBOR_SIMPLE, SIMPLE_NULL);
+}
