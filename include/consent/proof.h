@@ -10,16 +10,16 @@
 #include "consent/types.h"
 
 /* ---- checkpoints (C2SP tlog-checkpoint): a signed note of three lines and signature lines */
-struct cl_note_signature { struct cl_view name; uint8_t key_id[4]; struct cl_view signature; }; /* borrowed; signature decoded into storage */
 struct cl_checkpoint {
     char origin[CL_ORIGIN_BYTES_MAX + 1];
     uint64_t size;
     struct cl_hash root;
     struct cl_view body;            /* borrowed: the signed text, its last newline included */
-    size_t signature_count;
+    size_t signature_count;         /* of those that a key of ours could have made; others are left out, entries beyond are not set */
     struct { char name[CL_ORIGIN_BYTES_MAX + CL_MEMBER_NAME_BYTES_MAX + 2]; uint8_t key_id[4]; uint8_t length; uint8_t bytes[72]; } signatures[CL_SIGNATURES_MAX];
 };
-/* note must outlive out (body). CL_E_CHECKPOINT, CL_E_BOUND. */
+/* Exactly three body lines: checkpoints with extension lines are refused. note must outlive out (body).
+   CL_E_CHECKPOINT, CL_E_BOUND. */
 CL_MUST_USE enum cl_status cl_checkpoint_decode(struct cl_checkpoint *out, const uint8_t *note, size_t length);
 CL_MUST_USE enum cl_status cl_checkpoint_body(struct cl_buffer *out, const char *origin, uint64_t size, const struct cl_hash *root);
 
@@ -32,15 +32,19 @@ CL_MUST_USE enum cl_status cl_note_key_encode(struct cl_buffer *out, const struc
 
 /* ---- policies (C2SP tlog-policy): the trust file */
 struct cl_policy;
+/* bad_line (may be NULL): from 1; 0 where no line is at fault (the quorum line is missing, the text is too long).
+   CL_E_POLICY, CL_E_BOUND, CL_E_MEMORY. */
 CL_MUST_USE enum cl_status cl_policy_new(struct cl_policy **out, size_t *bad_line, const uint8_t *text, size_t length);
 void cl_policy_free(struct cl_policy *policy);
-/* The consortium's own policy: members' log keys under origin, witnesses origin/name, group consortium, quorum. */
+/* The consortium's own policy: members' log keys under origin, witnesses origin/name, group consortium, quorum.
+   CL_E_ARGUMENT: a name that a policy cannot carry (members "none" and "consortium" among them). */
 CL_MUST_USE enum cl_status cl_policy_of_members(struct cl_buffer *text, const char *origin, const struct cl_member *members, size_t count);
 struct cl_quorum_report {
     size_t witnesses, signed_count, needed; /* of the top group */
     bool log_signed;
-    uint64_t as_of_s;               /* smallest time among the newest cosignatures that make the quorum (ledger.md) */
-    char signers[CL_SIGNATURES_MAX][CL_MEMBER_NAME_BYTES_MAX + 1]; /* names without the origin, of those whose cosignature held */
+    uint64_t as_of_s;               /* largest T such that cosignatures of T or later make the quorum; 0 where the policy asks for none */
+    size_t signer_count;
+    char signers[CL_SIGNATURES_MAX][CL_MEMBER_NAME_BYTES_MAX + 1]; /* the policy's names (for members: without the origin) of those whose cosignature held; only the first signer_count are set */
 };
 /* CL_OK, CL_E_QUORUM (report is filled), CL_E_CHECKPOINT (origin is not the policy's log). Signatures of unknown keys
    are ignored, a wrong signature of a known key is not counted. */
