@@ -30,6 +30,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SOURCES))
 TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/programs/%,$(wildcard tests/programs/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
+BENCH_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_%.c,$(wildcard tests/bench/*.c)))
 PROGRAMS := $(if $(wildcard node/main.c),$(BUILD)/consentd) $(if $(wildcard tools/main.c),$(BUILD)/consent)
 
 .PHONY: all help check check-unit check-source check-deep bench fuzz programs install uninstall clean
@@ -87,7 +88,7 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
 $(BUILD)/programs/%: $(BUILD)/tests/programs/%.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) $^ $(NODE_LIBS) $(TOOLS_LIBS) $(LIB_LIBS) -o $@
-$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BENCH_LIB_OBJECTS) $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) $^ $(NODE_LIBS) $(TOOLS_LIBS) $(LIB_LIBS) -lm -o $@
 # The saved corpus runs as an ordinary test: the same target with a main that reads files.
