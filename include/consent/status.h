@@ -107,10 +107,10 @@ enum cl_status {
 
 #if defined(__GNUC__)
 #define CL_MUST_USE __attribute__((warn_unused_result))
-#define CL_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define CL_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
 #define CL_MUST_USE
-#define CL_PRINTF(format, first)
+#define CL_PRINTF(at, first)
 #endif
 
 /* Returns: "CL_E_…" ("CL_OK" for 0), static. */

@@ -38,17 +38,22 @@ static enum cl_status sign_with(void *context, uint8_t signature64[64], const ui
 }
 
 static bool subscribes(enum bench_kind kind) { return kind == BENCH_SUBSCRIBE_TERMS || kind == BENCH_ANSWER_GRANTS; }
-static size_t entries_of(enum bench_kind kind) { return kind == BENCH_GRANT || kind == BENCH_TERMS ? 1 : BENCH_ENTRIES; }
 
-static const char *const signer_names[] = {
-    [BENCH_GRANT] = "bench customer", [BENCH_GRANT_64] = "bench bulk customer", [BENCH_TERMS] = "bench terms owner",
-    [BENCH_SUBSCRIBE_TERMS] = "bench organisation", [BENCH_ANSWER_GRANTS] = "bench organisation"
-};
+static const char *signer_name(const struct bench_plan *plan)
+{
+    switch (plan->kind) {
+    case BENCH_GRANT: return plan->entries == 1 ? "bench customer" : "bench bulk customer";
+    case BENCH_TERMS: return "bench terms owner";
+    case BENCH_SUBSCRIBE_TERMS:
+    case BENCH_ANSWER_GRANTS: break;
+    }
+    return "bench organisation";
+}
 
 static void signer_of(struct identity *out, const struct bench_plan *plan, uint64_t number)
 {
-    if (subscribes(plan->kind)) identity_of(out, signer_names[plan->kind], 0, plan->organisation);
-    else identity_of(out, signer_names[plan->kind], plan->series, number);
+    if (subscribes(plan->kind)) identity_of(out, signer_name(plan), 0, plan->organisation);
+    else identity_of(out, signer_name(plan), plan->series, number);
 }
 
 /* ---- one record */
@@ -98,9 +103,10 @@ static void fill_answer(struct cl_entry *entry, struct entry_bytes *bytes, const
 {
     struct bench_plan offered = *plan;
     struct cl_object_id object;
-    uint64_t answered = number * BENCH_ENTRIES + index;
+    uint64_t answered = number * plan->entries + index;
     offered.kind = plan->kind == BENCH_ANSWER_GRANTS ? BENCH_GRANT : BENCH_TERMS;
     offered.organisation = 0;
+    offered.entries = 1;
     bench_object_of(&object, &offered, answered, 0);
     commitment_of(bytes->commitment, plan->series, answered * BENCH_ENTRIES);
     entry->slots = 7;
@@ -126,29 +132,29 @@ static void fill_answer(struct cl_entry *entry, struct entry_bytes *bytes, const
 void bench_record_make(struct cl_buffer *out, struct cl_record_id *id, const struct bench_plan *plan, uint64_t number)
 {
     static const enum cl_record_type types[] = {
-        [BENCH_GRANT] = CL_GRANT, [BENCH_GRANT_64] = CL_GRANT, [BENCH_TERMS] = CL_TERMS,
-        [BENCH_SUBSCRIBE_TERMS] = CL_SUBSCRIBE, [BENCH_ANSWER_GRANTS] = CL_SUBSCRIBE
+        [BENCH_GRANT] = CL_GRANT, [BENCH_TERMS] = CL_TERMS, [BENCH_SUBSCRIBE_TERMS] = CL_SUBSCRIBE, [BENCH_ANSWER_GRANTS] = CL_SUBSCRIBE
     };
+    if (plan->entries == 0 || plan->entries > BENCH_ENTRIES) bench_fail("1 to 64 entries");
     struct cl_entry entries[BENCH_ENTRIES] = { 0 };
     struct entry_bytes bytes[BENCH_ENTRIES] = { 0 };
     struct identity signer, organisation;
     signer_of(&signer, plan, number);
-    identity_of(&organisation, signer_names[BENCH_ANSWER_GRANTS], 0, 0);
-    for (uint32_t i = 0; i < entries_of(plan->kind); i++) {
+    identity_of(&organisation, "bench organisation", 0, 0);
+    for (uint32_t i = 0; i < plan->entries; i++) {
         entries[i] = (struct cl_entry){ .object = bytes[i].object, .prev = bytes[i].prev, .commitment = bytes[i].commitment,
                                         .audience = bytes[i].audience, .opening = bytes[i].opening, .ref = bytes[i].ref };
         if (subscribes(plan->kind)) fill_answer(&entries[i], &bytes[i], plan, number, i);
         else fill_opening(&entries[i], &bytes[i], plan, number, i, &organisation);
     }
     struct cl_draft draft = { .type = types[plan->kind], .issued_at_ms = plan->issued_at_ms, .signer = signer.key,
-                              .entries = entries, .entry_count = entries_of(plan->kind) };
+                              .entries = entries, .entry_count = plan->entries };
     struct cl_signer with = { .context = &signer, .sign = sign_with, .key = signer.key };
     uint32_t refused = 0;
     bench_need(cl_record_sign(out, id, &refused, &draft, &with, &plan->network), "a generated record");
 }
 
 /* ---- many records, by all cores */
-struct crew { pthread_mutex_t lock; const struct bench_plan *plan; uint64_t next, done; int fd; };
+struct crew { pthread_mutex_t lock; const struct bench_plan *plan; uint64_t next; int fd; };
 
 static void write_all(int fd, const uint8_t *data, size_t length)
 {
@@ -164,7 +170,7 @@ static void write_all(int fd, const uint8_t *data, size_t length)
 static void *make_some(void *context)
 {
     struct crew *crew = context;
-    const uint64_t stride = entries_of(crew->plan->kind) == 1 ? 512 : 16;
+    const uint64_t stride = crew->plan->entries == 1 ? 512 : 16;
     struct cl_buffer records = { 0 };
     for (;;) {
         pthread_mutex_lock(&crew->lock);
@@ -200,8 +206,8 @@ void bench_records_write(int fd, const struct bench_plan *plan)
     pthread_mutex_destroy(&crew.lock);
 }
 
-/* ---- files of records. Offset, size, meaning: 0, 8 "CLBENCH1"; 8, 56 the plan as bytes of struct file_plan; then the stream. */
-struct file_plan { uint8_t network[32]; uint64_t issued_at_ms, count; uint32_t kind, series; };
+/* ---- files of records. Offset, size, meaning: 0, 8 "CLBENCH1"; 8, 64 the plan, struct file_plan; then the stream. */
+struct file_plan { uint8_t network[32]; uint64_t issued_at_ms, count; uint32_t kind, entries, series, unused; };
 
 static bool file_fits(int fd, struct bench_plan *plan, uint64_t now_ms)
 {
@@ -209,7 +215,8 @@ static bool file_fits(int fd, struct bench_plan *plan, uint64_t now_ms)
     struct file_plan kept;
     if (read(fd, magic, sizeof magic) != sizeof magic || memcmp(magic, "CLBENCH1", 8) != 0) return false;
     if (read(fd, &kept, sizeof kept) != sizeof kept) return false;
-    if (memcmp(kept.network, plan->network.bytes, 32) != 0 || kept.count != plan->count || kept.kind != plan->kind || kept.series != plan->series) return false;
+    if (memcmp(kept.network, plan->network.bytes, 32) != 0 || kept.count != plan->count || kept.kind != plan->kind ||
+        kept.entries != plan->entries || kept.series != plan->series) return false;
     if (kept.issued_at_ms > now_ms || now_ms - kept.issued_at_ms > 20ull * 86400000ull) return false;
     plan->issued_at_ms = kept.issued_at_ms;
     return true;
@@ -228,7 +235,7 @@ int bench_records_cached(struct bench_plan *plan, const struct bench_context *co
     if (fd >= 0) close(fd);
     bench_say("signing %llu records once (kept as %s)", (unsigned long long)plan->count, path);
     plan->issued_at_ms = now_ms;
-    struct file_plan kept = { .issued_at_ms = now_ms, .count = plan->count, .kind = plan->kind, .series = plan->series };
+    struct file_plan kept = { .issued_at_ms = now_ms, .count = plan->count, .kind = plan->kind, .entries = plan->entries, .series = plan->series };
     memcpy(kept.network, plan->network.bytes, 32);
     fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) bench_fail("%s: %s", fresh, strerror(errno));

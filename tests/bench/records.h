@@ -12,18 +12,18 @@
 #define BENCH_FRAME_RECORDS 1024u
 
 enum bench_kind {
-    BENCH_GRANT,           /* one offer, each signed by a key of its own */
-    BENCH_GRANT_64,        /* 64 offers of one key */
+    BENCH_GRANT,           /* offers; single-entry ones are each signed by a key of its own, as are bulk records */
     BENCH_TERMS,           /* standing terms that many may subscribe to, each signed by a key of its own */
-    BENCH_SUBSCRIBE_TERMS, /* an organisation subscribes to BENCH_TERMS 64 x number and the 63 after it */
-    BENCH_ANSWER_GRANTS    /* an organisation answers BENCH_GRANT 64 x number and the 63 after it */
+    BENCH_SUBSCRIBE_TERMS, /* an organisation subscribes to as many single-entry BENCH_TERMS as the record has entries */
+    BENCH_ANSWER_GRANTS    /* an organisation answers as many single-entry BENCH_GRANT */
 };
 struct bench_plan {
     enum bench_kind kind;
+    uint32_t entries;      /* of each record: 1 to 64; an answer's record n is about the offers n x entries and following */
     struct cl_network_id network;
     uint64_t issued_at_ms;
-    uint32_t series;       /* another series: other keys, other ids */
-    uint32_t organisation; /* who subscribes */
+    uint32_t series;       /* another series: other keys, other ids; an answer has the series of its offers */
+    uint32_t organisation; /* who subscribes; offers are meant for organisation 0 */
     uint64_t first, count; /* numbers of the records */
 };
 
