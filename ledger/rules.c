@@ -50,7 +50,7 @@ static enum cl_status dispatch(struct rules_frame *frame)
     case CL_DISPUTE: return rules_dispute(frame);
     case CL_VOUCH: return rules_vouch(frame);
     }
-    assert(!"a decoded record has a known type");
+    assert(false && "a decoded record has a known type");
     return CL_E_RECORD_TYPE;
 }
 

@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "cbor.h"
+#include "consent/record.h"
 #include "crypto.h"
 
 enum { STATE_VERSION = 1 };
