@@ -1,0 +1,492 @@
+/* Changes over the state tree that are not its own yet. An overlay's result is a copy of the paths that its changes touch;
+   what they do not touch it shares with its parent's result, or with the tree. So the root of a block over another block
+   that is not final costs its own changes only. Folding writes the result into the tree, node over node, and points the
+   results of the overlays above it to the tree: nothing is hashed twice. Pure.
+
+   What must stay true: a result refers to results of its ancestors and to nodes of the tree that no ancestor touches. So a
+   result is dropped when an ancestor's is, and when the tree changes by the fold of an overlay that is no ancestor. */
+#include "smt_tree.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define ARENA_BLOCK_BYTES (64u * 1024u)
+
+struct arena_block { struct arena_block *next; size_t used; _Alignas(16) uint8_t bytes[ARENA_BLOCK_BYTES]; };
+
+/* A subtree as an overlay sees it: a node of this or an ancestor's result, or (node NULL) one of the tree. */
+struct view_reference { struct result_node *node; uint32_t base; };
+
+struct result_node {
+    struct result_node *next;           /* children stand before their parents */
+    const struct cl_smt_overlay *owner;
+    struct cl_hash hash;
+    struct view_reference old;          /* what stood here before */
+    union {
+        struct { struct view_reference left, right; } inner;
+        const struct cl_smt_leaf *leaves;
+    } is;
+    uint32_t placed;                    /* where fold put it in the tree */
+    uint8_t bucket_count;               /* 0: an inner node */
+};
+
+struct cl_smt_overlay {
+    struct cl_smt *tree;
+    struct cl_smt_overlay *parent, *children, *sibling;
+    struct cl_smt_leaf *changes;
+    size_t change_count, change_capacity;
+    bool folded, has_result;
+    struct view_reference root;
+    struct result_node *nodes, **nodes_end;
+    struct arena_block *arena;
+    uint64_t added;
+};
+
+/* While one result is made. */
+struct apply { struct cl_smt_overlay *overlay; struct cl_smt_leaf existing[CL_SMT_BUCKET_MAX]; };
+
+static struct cl_smt_overlay **list_of(struct cl_smt_overlay *overlay)
+{
+    return overlay->parent != NULL ? &overlay->parent->children : &overlay->tree->overlays;
+}
+
+static void result_drop(struct cl_smt_overlay *overlay)
+{
+    while (overlay->arena != NULL) {
+        struct arena_block *next = overlay->arena->next;
+        free(overlay->arena);
+        overlay->arena = next;
+    }
+    overlay->nodes = NULL;
+    overlay->nodes_end = &overlay->nodes;
+    overlay->has_result = false;
+    overlay->added = 0;
+}
+
+/* The overlay that comes after `at` when `top` and all that stands on it are walked; NULL at the end. */
+static struct cl_smt_overlay *next_above(struct cl_smt_overlay *top, struct cl_smt_overlay *at)
+{
+    if (at->children != NULL) return at->children;
+    while (at != top && at->sibling == NULL) at = at->parent;
+    return at == top ? NULL : at->sibling;
+}
+
+static void result_drop_all(struct cl_smt_overlay *top)
+{
+    for (struct cl_smt_overlay *at = top; at != NULL; at = next_above(top, at)) result_drop(at);
+}
+
+enum cl_status cl_smt_overlay_new(struct cl_smt_overlay **out, struct cl_smt *tree, struct cl_smt_overlay *parent)
+{
+    struct cl_smt_overlay *overlay, **list;
+    assert(tree->builder == NULL && (parent == NULL || parent->tree == tree));
+    overlay = calloc(1, sizeof *overlay);
+    if (overlay == NULL) return CL_E_MEMORY;
+    overlay->tree = tree;
+    overlay->parent = parent != NULL && parent->folded ? NULL : parent;
+    overlay->nodes_end = &overlay->nodes;
+    list = list_of(overlay);
+    overlay->sibling = *list;
+    *list = overlay;
+    *out = overlay;
+    return CL_OK;
+}
+
+static void list_remove(struct cl_smt_overlay *overlay)
+{
+    struct cl_smt_overlay **at = list_of(overlay);
+    while (*at != overlay) at = &(*at)->sibling;
+    *at = overlay->sibling;
+    overlay->sibling = NULL;
+}
+
+void cl_smt_overlay_free(struct cl_smt_overlay *overlay)
+{
+    if (overlay == NULL) return;
+    assert(overlay->children == NULL); /* those above it are freed first, or it is folded */
+    if (!overlay->folded) list_remove(overlay);
+    result_drop(overlay);
+    free(overlay->changes);
+    free(overlay);
+}
+
+enum cl_status cl_smt_overlay_put(struct cl_smt_overlay *overlay, const struct cl_smt_leaf *leaf)
+{
+    assert(!overlay->folded);
+    if (overlay->has_result) result_drop_all(overlay);
+    if (overlay->change_count == overlay->change_capacity) {
+        size_t capacity = overlay->change_capacity == 0 ? 64 : overlay->change_capacity * 2;
+        struct cl_smt_leaf *grown = realloc(overlay->changes, capacity * sizeof *grown);
+        if (grown == NULL) return CL_E_MEMORY;
+        overlay->changes = grown;
+        overlay->change_capacity = capacity;
+    }
+    overlay->changes[overlay->change_count++] = *leaf;
+    return CL_OK;
+}
+
+/* ---- making a result */
+
+static void *arena_take(struct cl_smt_overlay *overlay, size_t length)
+{
+    struct arena_block *block = overlay->arena;
+    void *taken;
+    length = (length + 15) & ~(size_t)15;
+    assert(length <= ARENA_BLOCK_BYTES);
+    if (block == NULL || ARENA_BLOCK_BYTES - block->used < length) {
+        block = malloc(sizeof *block);
+        if (block == NULL) return NULL;
+        block->next = overlay->arena;
+        block->used = 0;
+        overlay->arena = block;
+    }
+    taken = block->bytes + block->used;
+    block->used += length;
+    return taken;
+}
+
+static struct result_node *node_new(struct cl_smt_overlay *overlay, struct view_reference old)
+{
+    struct result_node *node = arena_take(overlay, sizeof *node);
+    if (node == NULL) return NULL;
+    node->next = NULL;
+    node->owner = overlay;
+    node->old = old;
+    node->placed = SMT_EMPTY;
+    node->bucket_count = 0;
+    return node;
+}
+
+static struct view_reference node_add(struct cl_smt_overlay *overlay, struct result_node *node)
+{
+    *overlay->nodes_end = node;
+    overlay->nodes_end = &node->next;
+    return (struct view_reference){ .node = node, .base = SMT_EMPTY };
+}
+
+static const struct view_reference nothing = { .node = NULL, .base = SMT_EMPTY };
+
+static bool view_is_inner(struct view_reference at)
+{
+    return at.node != NULL ? at.node->bucket_count == 0 : smt_is_inner(at.base);
+}
+
+static const struct cl_hash *view_hash(const struct cl_smt *tree, struct view_reference at)
+{
+    return at.node != NULL ? &at.node->hash : smt_hash_of(tree, at.base);
+}
+
+static enum cl_status view_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, struct view_reference at)
+{
+    *count = 0;
+    if (at.node == NULL && at.base == SMT_EMPTY) return CL_OK;
+    if (at.node == NULL) return smt_bucket_load(leaves, count, tree, at.base);
+    *count = at.node->bucket_count;
+    memcpy(leaves, at.node->is.leaves, *count * sizeof *leaves);
+    return CL_OK;
+}
+
+static enum cl_status add_bucket(struct view_reference *out, struct cl_smt_overlay *overlay, struct view_reference old, unsigned depth,
+                                 const struct cl_smt_leaf *const *leaves, size_t count)
+{
+    struct result_node *node = node_new(overlay, old);
+    struct cl_smt_leaf *copy = arena_take(overlay, count * sizeof *copy);
+    assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
+    if (node == NULL || copy == NULL) return CL_E_MEMORY;
+    for (size_t i = 0; i < count; i++) copy[i] = *leaves[i];
+    node->is.leaves = copy;
+    node->bucket_count = (uint8_t)count;
+    smt_leaves_hash(&node->hash, copy, (unsigned)count, depth);
+    *out = node_add(overlay, node);
+    return CL_OK;
+}
+
+static enum cl_status add_inner(struct view_reference *out, struct cl_smt_overlay *overlay, struct view_reference old,
+                                struct view_reference left, struct view_reference right)
+{
+    struct result_node *node = node_new(overlay, old);
+    if (node == NULL) return CL_E_MEMORY;
+    node->is.inner.left = left;
+    node->is.inner.right = right;
+    smt_node_hash(&node->hash, view_hash(overlay->tree, left), view_hash(overlay->tree, right));
+    *out = node_add(overlay, node);
+    return CL_OK;
+}
+
+/* How many of the sorted leaves have bit 0 at depth, by halving: there may be many. */
+static size_t split_of(const struct cl_smt_leaf *const *leaves, size_t count, unsigned depth)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (smt_bit(leaves[middle]->key_hash, depth) == 0) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+/* A subtree made of these leaves alone. */
+static enum cl_status build_subtree(struct view_reference *out, struct cl_smt_overlay *overlay, struct view_reference old, unsigned depth,
+                                    const struct cl_smt_leaf *const *leaves, size_t count)
+{
+    struct view_reference left, right;
+    enum cl_status status;
+    size_t split;
+    *out = nothing;
+    if (count == 0) return CL_OK;
+    if (count <= CL_SMT_BUCKET_MAX) return add_bucket(out, overlay, old, depth, leaves, count);
+    assert(depth < CL_SMT_DEPTH);
+    split = split_of(leaves, count, depth);
+    status = build_subtree(&left, overlay, nothing, depth + 1, leaves, split);
+    if (status == CL_OK) status = build_subtree(&right, overlay, nothing, depth + 1, leaves + split, count - split);
+    if (status == CL_OK) status = add_inner(out, overlay, old, left, right);
+    return status;
+}
+
+/* Existing leaves and changes, both sorted, into one; a change replaces the leaf with its key. */
+static size_t merge(const struct cl_smt_leaf **out, const struct cl_smt_leaf *existing, unsigned existing_count,
+                    const struct cl_smt_leaf *const *changes, size_t change_count)
+{
+    size_t used = 0, at = 0;
+    for (unsigned i = 0; i < existing_count; i++) {
+        int order = -1;
+        while (at < change_count && (order = memcmp(changes[at]->key_hash, existing[i].key_hash, 32)) < 0) out[used++] = changes[at++];
+        if (at < change_count && order == 0) out[used++] = changes[at++];
+        else out[used++] = &existing[i];
+    }
+    while (at < change_count) out[used++] = changes[at++];
+    return used;
+}
+
+static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference *out, struct view_reference old, unsigned depth,
+                                      const struct cl_smt_leaf *const *changes, size_t count)
+{
+    const struct cl_smt_leaf *few[4 * CL_SMT_BUCKET_MAX], **merged = few;
+    unsigned existing;
+    size_t total;
+    enum cl_status status = view_leaves(apply->existing, &existing, apply->overlay->tree, old);
+    if (status != CL_OK) return status;
+    if (existing + count > sizeof few / sizeof few[0]) {
+        merged = malloc((existing + count) * sizeof *merged);
+        if (merged == NULL) return CL_E_MEMORY;
+    }
+    total = merge(merged, apply->existing, existing, changes, count);
+    apply->overlay->added += total - existing;
+    status = build_subtree(out, apply->overlay, old, depth, merged, total);
+    if (merged != few) free(merged);
+    return status;
+}
+
+static enum cl_status apply_changes(struct apply *apply, struct view_reference *out, struct view_reference old, unsigned depth,
+                                    const struct cl_smt_leaf *const *changes, size_t count)
+{
+    struct view_reference left, right;
+    enum cl_status status;
+    size_t split;
+    if (count == 0) {
+        *out = old;
+        return CL_OK;
+    }
+    if (!view_is_inner(old)) return apply_to_bucket(apply, out, old, depth, changes, count);
+    assert(depth < CL_SMT_DEPTH);
+    if (old.node != NULL) {
+        left = old.node->is.inner.left;
+        right = old.node->is.inner.right;
+    } else {
+        const struct smt_inner *inner = smt_inner_at(apply->overlay->tree, old.base);
+        left = (struct view_reference){ .base = inner->left };
+        right = (struct view_reference){ .base = inner->right };
+    }
+    split = split_of(changes, count, depth);
+    status = apply_changes(apply, &left, left, depth + 1, changes, split);
+    if (status == CL_OK) status = apply_changes(apply, &right, right, depth + 1, changes + split, count - split);
+    if (status == CL_OK) status = add_inner(out, apply->overlay, old, left, right);
+    return status;
+}
+
+/* Sorting compares eight bytes of the key first: the rest hardly ever decides. */
+struct sort_key { uint64_t prefix; size_t index; };
+
+static int sort_compare(const void *a, const void *b, void *context)
+{
+    const struct sort_key *left = a, *right = b;
+    const struct cl_smt_leaf *changes = context;
+    int order;
+    if (left->prefix != right->prefix) return left->prefix < right->prefix ? -1 : 1;
+    order = memcmp(changes[left->index].key_hash, changes[right->index].key_hash, 32);
+    if (order != 0) return order;
+    return left->index < right->index ? -1 : 1;
+}
+
+/* The changes in ascending order of their keys; of several to one key, the newest. */
+static enum cl_status sort_changes(const struct cl_smt_leaf ***out, size_t *out_count, const struct cl_smt_overlay *overlay)
+{
+    size_t count = overlay->change_count, used = 0;
+    struct sort_key *keys = malloc((count + 1) * sizeof *keys);
+    const struct cl_smt_leaf **sorted = malloc((count + 1) * sizeof *sorted);
+    if (keys == NULL || sorted == NULL) {
+        free(keys);
+        free(sorted);
+        return CL_E_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *key = overlay->changes[i].key_hash;
+        uint64_t prefix = 0;
+        for (unsigned byte = 0; byte < 8; byte++) prefix = prefix << 8 | key[byte];
+        keys[i] = (struct sort_key){ .prefix = prefix, .index = i };
+    }
+    qsort_r(keys, count, sizeof *keys, sort_compare, overlay->changes);
+    for (size_t i = 0; i < count; i++) {
+        const struct cl_smt_leaf *leaf = &overlay->changes[keys[i].index];
+        if (used > 0 && memcmp(sorted[used - 1]->key_hash, leaf->key_hash, 32) == 0) used--;
+        sorted[used++] = leaf;
+    }
+    free(keys);
+    *out = sorted;
+    *out_count = used;
+    return CL_OK;
+}
+
+/* The parent, if there is one, has its result already. */
+static enum cl_status result_make(struct cl_smt_overlay *overlay)
+{
+    const struct cl_smt_leaf **sorted = NULL;
+    struct apply *apply = NULL;
+    struct view_reference start = { .base = overlay->tree->root };
+    size_t count = 0;
+    enum cl_status status = sort_changes(&sorted, &count, overlay);
+    if (status != CL_OK) return status;
+    if (overlay->parent != NULL) start = overlay->parent->root;
+    apply = malloc(sizeof *apply);
+    if (apply == NULL) {
+        status = CL_E_MEMORY;
+        goto out;
+    }
+    apply->overlay = overlay;
+    status = apply_changes(apply, &overlay->root, start, 0, sorted, count);
+    if (status != CL_OK) {
+        result_drop(overlay);
+        goto out;
+    }
+    overlay->has_result = true;
+out:
+    free(apply);
+    free(sorted);
+    return status;
+}
+
+static enum cl_status result_ensure(struct cl_smt_overlay *overlay)
+{
+    while (!overlay->has_result) {
+        struct cl_smt_overlay *first = overlay;
+        enum cl_status status;
+        while (first->parent != NULL && !first->parent->has_result) first = first->parent;
+        status = result_make(first);
+        if (status != CL_OK) return status;
+    }
+    return CL_OK;
+}
+
+enum cl_status cl_smt_overlay_root(struct cl_hash *out, struct cl_smt_overlay *overlay)
+{
+    enum cl_status status = overlay->tree->failure;
+    assert(!overlay->folded);
+    if (status == CL_OK) status = result_ensure(overlay);
+    if (status != CL_OK) return status;
+    *out = *view_hash(overlay->tree, overlay->root);
+    return CL_OK;
+}
+
+/* ---- folding */
+
+static uint32_t placed_of(struct view_reference at)
+{
+    return at.node != NULL ? at.node->placed : at.base;
+}
+
+static enum cl_status place_node(struct cl_smt *tree, struct result_node *node)
+{
+    assert(node->old.node == NULL); /* all ancestors are folded */
+    if (node->bucket_count > 0) {
+        struct smt_bucket *bucket;
+        node->placed = smt_is_bucket(node->old.base) ? node->old.base : smt_bucket_take(tree);
+        bucket = smt_bucket_at(tree, node->placed);
+        bucket->hash = node->hash;
+        bucket->count = node->bucket_count;
+        return tree->buckets.save(tree->buckets.context, node->placed & ~SMT_BUCKET, node->is.leaves, node->bucket_count);
+    }
+    struct smt_inner *inner;
+    if (smt_is_bucket(node->old.base)) smt_bucket_give(tree, node->old.base);
+    node->placed = smt_is_inner(node->old.base) ? node->old.base : smt_inner_take(tree);
+    inner = smt_inner_at(tree, node->placed);
+    inner->hash = node->hash;
+    inner->left = placed_of(node->is.inner.left);
+    inner->right = placed_of(node->is.inner.right);
+    return CL_OK;
+}
+
+static void point_to_tree(struct view_reference *at, const struct cl_smt_overlay *folded)
+{
+    if (at->node == NULL || at->node->owner != folded) return;
+    *at = (struct view_reference){ .base = at->node->placed };
+}
+
+/* The results that stand on the folded one keep their hashes; what they share with it is the tree's now. */
+static void results_point_to_tree(struct cl_smt_overlay *folded)
+{
+    for (struct cl_smt_overlay *at = folded; at != NULL; at = next_above(folded, at)) {
+        if (at == folded) continue;
+        point_to_tree(&at->root, folded);
+        for (struct result_node *node = at->nodes; node != NULL; node = node->next) {
+            point_to_tree(&node->old, folded);
+            if (node->bucket_count > 0) continue;
+            point_to_tree(&node->is.inner.left, folded);
+            point_to_tree(&node->is.inner.right, folded);
+        }
+    }
+}
+
+/* Children become overlays on the tree; all others on it lose their results, because the tree under them changes. */
+static void adopt_children(struct cl_smt_overlay *folded)
+{
+    struct cl_smt *tree = folded->tree;
+    struct cl_smt_overlay *child;
+    list_remove(folded);
+    for (struct cl_smt_overlay *other = tree->overlays; other != NULL; other = other->sibling) result_drop_all(other);
+    while ((child = folded->children) != NULL) {
+        folded->children = child->sibling;
+        child->parent = NULL;
+        child->sibling = tree->overlays;
+        tree->overlays = child;
+    }
+}
+
+enum cl_status cl_smt_overlay_fold(struct cl_smt_overlay *overlay)
+{
+    struct cl_smt *tree = overlay->tree;
+    size_t inner_count = 0, bucket_count = 0;
+    enum cl_status status = tree->failure;
+    assert(!overlay->folded && overlay->parent == NULL);
+    if (status == CL_OK) status = result_ensure(overlay);
+    if (status != CL_OK) return status;
+    for (const struct result_node *node = overlay->nodes; node != NULL; node = node->next) {
+        if (node->bucket_count > 0) bucket_count += smt_is_bucket(node->old.base) ? 0 : 1;
+        else inner_count += smt_is_inner(node->old.base) ? 0 : 1;
+    }
+    status = smt_reserve(tree, inner_count, bucket_count);
+    if (status != CL_OK) return status;
+    for (struct result_node *node = overlay->nodes; node != NULL && status == CL_OK; node = node->next) status = place_node(tree, node);
+    if (status != CL_OK) { /* half of it is in the tree: nothing may be read from it any more */
+        tree->failure = status;
+        return status;
+    }
+    tree->root = placed_of(overlay->root);
+    tree->count += overlay->added;
+    results_point_to_tree(overlay);
+    adopt_children(overlay);
+    overlay->folded = true;
+    result_drop(overlay);
+    free(overlay->changes);
+    overlay->changes = NULL;
+    return CL_OK;
+}

@@ -1,0 +1,74 @@
+/* The inside of the state tree, shared by smt.c (nodes, bulk build), smt_overlay.c (changes) and smt_proof.c (paths).
+   A subtree of more than CL_SMT_BUCKET_MAX leaves is an inner node, one of fewer is a bucket, an empty one is nothing: so
+   the shape depends on the set of leaves alone, not on the order in which they came. Leaves are never removed. */
+#ifndef LEDGER_SMT_TREE_H
+#define LEDGER_SMT_TREE_H
+
+#include "smt.h"
+
+/* A reference to a subtree: SMT_EMPTY, an index of an inner node, or SMT_BUCKET with an index of a bucket. A bucket's
+   index is its slot. */
+#define SMT_EMPTY UINT32_MAX
+#define SMT_BUCKET UINT32_C(0x80000000)
+#define SMT_INDEX_MAX UINT32_C(0x7ffffffe)
+
+/* Nodes live in chunks, so that growing never copies them and pointers stay good. */
+#define SMT_CHUNK_BITS 14u
+#define SMT_CHUNK_NODES (1u << SMT_CHUNK_BITS)
+
+struct smt_inner { struct cl_hash hash; uint32_t left, right; };
+struct smt_bucket { struct cl_hash hash; uint8_t count; }; /* count 0: free, and the hash's first bytes are the next free index */
+
+struct smt_inner_array { void **chunks; size_t chunk_count; uint32_t used; };
+struct smt_bucket_array { void **chunks; size_t chunk_count; uint32_t used, free_head, free_count; };
+
+struct smt_builder;
+
+struct cl_smt {
+    struct cl_smt_buckets buckets;
+    struct smt_inner_array inner;
+    struct smt_bucket_array bucket;
+    uint32_t root;
+    uint64_t count;
+    struct smt_builder *builder;        /* while cl_smt_build_* runs */
+    struct cl_smt_overlay *overlays;    /* those whose parent is the tree itself */
+    enum cl_status failure;             /* a fold stopped halfway: the tree is of no more use */
+};
+
+static inline unsigned smt_bit(const uint8_t key_hash[32], unsigned depth)
+{
+    return (unsigned)key_hash[depth / 8] >> (7 - depth % 8) & 1u;
+}
+static inline bool smt_is_bucket(uint32_t reference) { return reference != SMT_EMPTY && (reference & SMT_BUCKET) != 0; }
+static inline bool smt_is_inner(uint32_t reference) { return (reference & SMT_BUCKET) == 0; }
+static inline struct smt_inner *smt_inner_at(const struct cl_smt *tree, uint32_t reference)
+{
+    struct smt_inner *chunk = tree->inner.chunks[reference >> SMT_CHUNK_BITS];
+    return &chunk[reference & (SMT_CHUNK_NODES - 1)];
+}
+static inline struct smt_bucket *smt_bucket_at(const struct cl_smt *tree, uint32_t reference)
+{
+    uint32_t index = reference & ~SMT_BUCKET;
+    struct smt_bucket *chunk = tree->bucket.chunks[index >> SMT_CHUNK_BITS];
+    return &chunk[index & (SMT_CHUNK_NODES - 1)];
+}
+
+extern const struct cl_hash smt_empty_hash;
+const struct cl_hash *smt_hash_of(const struct cl_smt *tree, uint32_t reference);
+void smt_node_hash(struct cl_hash *out, const struct cl_hash *left, const struct cl_hash *right);
+/* Hash of the subtree at `depth` that holds exactly these leaves, sorted; count may be 0. */
+void smt_leaves_hash(struct cl_hash *out, const struct cl_smt_leaf *leaves, unsigned count, unsigned depth);
+/* How many of the sorted leaves have bit 0 at depth. */
+unsigned smt_leaves_split(const struct cl_smt_leaf *leaves, unsigned count, unsigned depth);
+CL_MUST_USE enum cl_status smt_bucket_load(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, uint32_t reference);
+
+/* Room for that many more nodes; after it the takes below cannot fail. CL_E_MEMORY, CL_E_BOUND. */
+CL_MUST_USE enum cl_status smt_reserve(struct cl_smt *tree, size_t inner_count, size_t bucket_count);
+uint32_t smt_inner_take(struct cl_smt *tree);
+uint32_t smt_bucket_take(struct cl_smt *tree);
+void smt_bucket_give(struct cl_smt *tree, uint32_t reference);
+
+/* Frees what cl_smt_build_* holds. */
+void smt_builder_free(struct cl_smt *tree);
+
+#endif
