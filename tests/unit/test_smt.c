@@ -1,0 +1,397 @@
+/* The state tree against a reference that recomputes everything from the sorted leaves, with keys that share long
+   prefixes, overlays over overlays, branches and folds; and its verifiers against proofs that were tampered with. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "buckets.h"
+#include "crypto.h"
+#include "smt.h"
+
+/* ---- randomness that repeats */
+static uint64_t seed;
+static uint32_t draw(uint32_t bound)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed >> 20) % bound;
+}
+
+/* ---- the reference: a sorted array of keys and value hashes */
+struct entry { uint8_t key[32], value_hash[32]; };
+struct model { struct entry *entries; size_t count, capacity; };
+
+static int bit(const uint8_t *key, unsigned depth) { return key[depth / 8] >> (7 - depth % 8) & 1; }
+
+static size_t model_place(const struct model *model, const uint8_t *key)
+{
+    size_t at = 0;
+    while (at < model->count && memcmp(model->entries[at].key, key, 32) < 0) at++;
+    return at;
+}
+
+static void model_put(struct model *model, const uint8_t *key, const uint8_t *value_hash)
+{
+    size_t at = model_place(model, key);
+    if (at == model->count || memcmp(model->entries[at].key, key, 32) != 0) {
+        if (model->count == model->capacity) {
+            model->capacity = model->capacity * 2 + 8;
+            model->entries = realloc(model->entries, model->capacity * sizeof *model->entries);
+        }
+        memmove(model->entries + at + 1, model->entries + at, (model->count - at) * sizeof *model->entries);
+        model->count++;
+        memcpy(model->entries[at].key, key, 32);
+    }
+    memcpy(model->entries[at].value_hash, value_hash, 32);
+}
+
+static struct model model_copy(const struct model *from)
+{
+    struct model copy = { malloc((from->count + 1) * sizeof *copy.entries), from->count, from->count + 1 };
+    if (from->count > 0) memcpy(copy.entries, from->entries, from->count * sizeof *copy.entries);
+    return copy;
+}
+
+static struct cl_hash reference_root(const struct entry *entries, size_t count, unsigned depth)
+{
+    struct cl_hash out = { { 0 } }, left, right;
+    size_t split = 0;
+    if (count == 0) return out;
+    if (count == 1) {
+        cl_sha256_node(out.bytes, 0, entries[0].key, entries[0].value_hash);
+        return out;
+    }
+    while (split < count && bit(entries[split].key, depth) == 0) split++;
+    left = reference_root(entries, split, depth + 1);
+    right = reference_root(entries + split, count - split, depth + 1);
+    cl_sha256_node(out.bytes, 1, left.bytes, right.bytes);
+    return out;
+}
+
+static struct cl_hash model_root(const struct model *model) { return reference_root(model->entries, model->count, 0); }
+
+/* A new key: random; or, to force deep trees, one that shares a long prefix with one that is there. */
+static void draw_key(uint8_t key[32], const struct model *model, unsigned deep_percent)
+{
+    for (unsigned i = 0; i < 32; i++) key[i] = (uint8_t)draw(256);
+    if (model->count == 0 || draw(100) >= deep_percent) return;
+    const uint8_t *near = model->entries[draw((uint32_t)model->count)].key;
+    unsigned bits = draw(10) == 0 ? 255 : draw(256);
+    for (unsigned depth = 0; depth < bits; depth++) {
+        uint8_t mask = (uint8_t)(0x80 >> depth % 8);
+        key[depth / 8] = (uint8_t)((key[depth / 8] & ~mask) | (near[depth / 8] & mask));
+    }
+    if (bits == 255) key[31] = (uint8_t)((near[31] & 0xfe) | (~near[31] & 1));
+}
+
+static struct cl_smt_leaf leaf_of(const uint8_t *key, const uint8_t *value_hash)
+{
+    struct cl_smt_leaf leaf;
+    memcpy(leaf.key_hash, key, 32);
+    cl_sha256_node(leaf.leaf_hash, 0, key, value_hash);
+    return leaf;
+}
+
+static void put_some(struct cl_smt_overlay *overlay, struct model *model, unsigned count, unsigned deep_percent)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t key[32], value_hash[32];
+        if (model->count > 0 && draw(5) == 0) memcpy(key, model->entries[draw((uint32_t)model->count)].key, 32);
+        else draw_key(key, model, deep_percent);
+        for (unsigned j = 0; j < 32; j++) value_hash[j] = (uint8_t)draw(256);
+        struct cl_smt_leaf leaf = leaf_of(key, value_hash);
+        assert_int_equal(cl_smt_overlay_put(overlay, &leaf), CL_OK);
+        model_put(model, key, value_hash);
+    }
+}
+
+static struct cl_smt *tree_new(struct cl_smt_buckets *buckets)
+{
+    struct cl_smt *tree = NULL;
+    assert_int_equal(cl_buckets_memory_new(buckets), CL_OK);
+    assert_int_equal(cl_smt_new(&tree, buckets), CL_OK);
+    return tree;
+}
+
+static struct cl_smt *tree_of(struct cl_smt_buckets *buckets, const struct model *model)
+{
+    struct cl_smt *tree = tree_new(buckets);
+    for (size_t i = 0; i < model->count; i++) {
+        struct cl_smt_leaf leaf = leaf_of(model->entries[i].key, model->entries[i].value_hash);
+        assert_int_equal(cl_smt_build_add(tree, &leaf), CL_OK);
+    }
+    assert_int_equal(cl_smt_build_finish(tree), CL_OK);
+    return tree;
+}
+
+static void check_root(const struct cl_smt *tree, const struct model *model)
+{
+    struct cl_hash root, expected = model_root(model);
+    cl_smt_root(&root, tree);
+    assert_memory_equal(&root, &expected, sizeof root);
+    assert_int_equal(cl_smt_count(tree), model->count);
+}
+
+static void check_overlay(struct cl_smt_overlay *overlay, const struct model *model)
+{
+    struct cl_hash root, expected = model_root(model);
+    assert_int_equal(cl_smt_overlay_root(&root, overlay), CL_OK);
+    assert_memory_equal(&root, &expected, sizeof root);
+}
+
+/* ---- proofs of one tree */
+
+static void check_leaf(struct cl_smt *tree, const struct cl_hash *root, const struct entry *entry)
+{
+    static struct cl_smt_path path;
+    struct cl_smt_leaf leaf, expected = leaf_of(entry->key, entry->value_hash);
+    bool found = false;
+    assert_int_equal(cl_smt_contains(&found, tree, entry->key), CL_OK);
+    assert_true(found);
+    assert_int_equal(cl_smt_prove(&path, &leaf, tree, entry->key), CL_OK);
+    assert_memory_equal(&leaf, &expected, sizeof leaf);
+    assert_int_equal(cl_smt_check_existence(root, entry->key, entry->value_hash, path.siblings, path.count), CL_OK);
+    if (path.count > 0) {
+        assert_int_equal(cl_smt_check_existence(root, entry->key, entry->value_hash, path.siblings, path.count - 1), CL_E_PROOF);
+        assert_int_equal(cl_smt_check_existence(root, entry->key, entry->value_hash, path.siblings + 1, path.count - 1), CL_E_PROOF);
+    }
+}
+
+/* Proof of a leaf, in the form that the verifier of absence takes. */
+struct side { struct entry entry; struct cl_smt_path path; struct cl_smt_neighbour neighbour; };
+
+static void side_make(struct side *side, struct cl_smt *tree, const struct model *model, const uint8_t *key)
+{
+    struct cl_smt_leaf leaf;
+    size_t at = model_place(model, key);
+    assert_true(at < model->count && memcmp(model->entries[at].key, key, 32) == 0);
+    side->entry = model->entries[at];
+    assert_int_equal(cl_smt_prove(&side->path, &leaf, tree, key), CL_OK);
+    side->neighbour = (struct cl_smt_neighbour){ side->entry.key, side->entry.value_hash, side->path.siblings, side->path.count };
+}
+
+static void check_absent(struct cl_smt *tree, const struct model *model, const struct cl_hash *root, const uint8_t *key)
+{
+    static struct side left, right, wrong;
+    struct cl_smt_leaf left_leaf, right_leaf;
+    size_t at = model_place(model, key);
+    bool has_left, has_right, found = true;
+    const struct cl_smt_neighbour *left_or_null, *right_or_null;
+    if (at < model->count && memcmp(model->entries[at].key, key, 32) == 0) return;
+    assert_int_equal(cl_smt_contains(&found, tree, key), CL_OK);
+    assert_false(found);
+    assert_int_equal(cl_smt_prove(&left.path, &left_leaf, tree, key), CL_E_NOT_FOUND);
+    assert_int_equal(cl_smt_neighbours(&has_left, &left_leaf, &has_right, &right_leaf, tree, key), CL_OK);
+    assert_int_equal(has_left, at > 0);
+    assert_int_equal(has_right, at < model->count);
+    if (has_left) {
+        assert_memory_equal(left_leaf.key_hash, model->entries[at - 1].key, 32);
+        side_make(&left, tree, model, left_leaf.key_hash);
+    }
+    if (has_right) {
+        assert_memory_equal(right_leaf.key_hash, model->entries[at].key, 32);
+        side_make(&right, tree, model, right_leaf.key_hash);
+    }
+    left_or_null = has_left ? &left.neighbour : NULL;
+    right_or_null = has_right ? &right.neighbour : NULL;
+    assert_int_equal(cl_smt_check_absence(root, key, left_or_null, right_or_null), has_left || has_right ? CL_OK : CL_E_PROOF);
+    /* A leaf further out is no neighbour, and neither is one side an edge that is none. */
+    if (at > 1) {
+        side_make(&wrong, tree, model, model->entries[draw((uint32_t)at - 1)].key);
+        assert_int_equal(cl_smt_check_absence(root, key, &wrong.neighbour, right_or_null), CL_E_PROOF);
+    }
+    if (at + 1 < model->count) {
+        side_make(&wrong, tree, model, model->entries[at + 1 + draw((uint32_t)(model->count - at - 1))].key);
+        assert_int_equal(cl_smt_check_absence(root, key, left_or_null, &wrong.neighbour), CL_E_PROOF);
+    }
+    if (has_left && has_right) {
+        assert_int_equal(cl_smt_check_absence(root, key, left_or_null, NULL), CL_E_PROOF);
+        assert_int_equal(cl_smt_check_absence(root, key, NULL, right_or_null), CL_E_PROOF);
+        assert_int_equal(cl_smt_check_absence(root, key, right_or_null, left_or_null), CL_E_PROOF);
+        assert_int_equal(cl_smt_check_absence(root, left.entry.key, left_or_null, right_or_null), CL_E_PROOF);
+        assert_int_equal(cl_smt_check_absence(root, right.entry.key, left_or_null, right_or_null), CL_E_PROOF);
+    }
+}
+
+static void check_proofs(struct cl_smt *tree, const struct model *model)
+{
+    struct cl_hash root = model_root(model);
+    for (size_t i = 0; i < model->count; i++) check_leaf(tree, &root, &model->entries[i]);
+    for (unsigned i = 0; i < 100; i++) {
+        uint8_t key[32];
+        draw_key(key, model, 50);
+        check_absent(tree, model, &root, key);
+    }
+    /* right beside a leaf, on both sides */
+    for (size_t i = 0; i < model->count; i += 1 + model->count / 50) {
+        uint8_t key[32];
+        memcpy(key, model->entries[i].key, 32);
+        key[31] ^= 1;
+        check_absent(tree, model, &root, key);
+    }
+}
+
+/* ---- claims */
+
+static void built_trees_have_the_reference_root_and_proofs(void **state)
+{
+    static const unsigned sizes[] = { 0, 1, 2, 3, 15, 16, 17, 18, 33, 100, 257, 1000, 2000 };
+    (void)state;
+    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (unsigned deep = 0; deep <= 100; deep += 50) {
+            struct model model = { 0 };
+            struct cl_smt_buckets buckets;
+            uint8_t key[32], value_hash[32] = { 0 };
+            seed = 1000 + i * 3 + deep;
+            while (model.count < sizes[i]) {
+                draw_key(key, &model, deep);
+                value_hash[0]++;
+                model_put(&model, key, value_hash);
+            }
+            struct cl_smt *tree = tree_of(&buckets, &model);
+            check_root(tree, &model);
+            check_proofs(tree, &model);
+            cl_smt_free(tree);
+            cl_buckets_free(&buckets);
+            free(model.entries);
+        }
+    }
+}
+
+static void leaves_out_of_order_are_refused(void **state)
+{
+    struct cl_smt_buckets buckets;
+    struct cl_smt *tree = tree_new(&buckets);
+    struct cl_smt_leaf leaf = { { 5 }, { 1 } };
+    (void)state;
+    assert_int_equal(cl_smt_build_add(tree, &leaf), CL_OK);
+    assert_int_equal(cl_smt_build_add(tree, &leaf), CL_E_FORMAT);
+    leaf.key_hash[0] = 4;
+    assert_int_equal(cl_smt_build_add(tree, &leaf), CL_E_FORMAT);
+    leaf.key_hash[0] = 6;
+    assert_int_equal(cl_smt_build_add(tree, &leaf), CL_OK);
+    assert_int_equal(cl_smt_build_finish(tree), CL_OK);
+    assert_int_equal(cl_smt_count(tree), 2);
+    cl_smt_free(tree);
+    cl_buckets_free(&buckets);
+}
+
+/* One chain of overlays over one tree, folded one after the other, with and without roots asked for in between. */
+static void a_chain_of_overlays_folds_to_the_reference_root(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 40; round++) {
+        struct model model = { 0 }, models[5];
+        struct cl_smt_overlay *chain[5];
+        struct cl_smt_buckets buckets;
+        struct cl_smt *tree = tree_new(&buckets);
+        unsigned deep = round % 3 * 40, length = 1 + round % 5;
+        seed = 77 + round;
+        for (unsigned turn = 0; turn < 6; turn++) {
+            for (unsigned i = 0; i < length; i++) {
+                assert_int_equal(cl_smt_overlay_new(&chain[i], tree, i == 0 ? NULL : chain[i - 1]), CL_OK);
+                put_some(chain[i], &model, draw(round % 2 == 0 ? 12 : 120), deep);
+                models[i] = model_copy(&model);
+                if (draw(2) == 0) check_overlay(chain[i], &model);
+            }
+            if (draw(2) == 0) check_overlay(chain[length - 1], &model);
+            for (unsigned i = 0; i < length; i++) {
+                assert_int_equal(cl_smt_overlay_fold(chain[i]), CL_OK);
+                check_root(tree, &models[i]);
+                cl_smt_overlay_free(chain[i]);
+                if (i + 1 < length && draw(2) == 0) check_overlay(chain[i + 1], &models[i + 1]);
+                free(models[i].entries);
+            }
+        }
+        check_proofs(tree, &model);
+        cl_smt_free(tree);
+        cl_buckets_free(&buckets);
+        free(model.entries);
+    }
+}
+
+/* Branches: of several overlays on one place one is folded; those above it go on, the others still answer, now over the
+   changed tree. */
+static void branches_answer_for_the_tree_they_stand_on(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 60; round++) {
+        struct model model = { 0 }, left_model, right_model, top_model, other_model;
+        struct cl_smt_overlay *base, *left, *right, *top, *other;
+        struct cl_smt_buckets buckets;
+        struct cl_smt *tree = tree_new(&buckets);
+        seed = 500 + round;
+        assert_int_equal(cl_smt_overlay_new(&base, tree, NULL), CL_OK);
+        put_some(base, &model, 1 + draw(300), 30);
+        assert_int_equal(cl_smt_overlay_fold(base), CL_OK);
+        cl_smt_overlay_free(base);
+
+        assert_int_equal(cl_smt_overlay_new(&base, tree, NULL), CL_OK);
+        assert_int_equal(cl_smt_overlay_new(&other, tree, NULL), CL_OK);
+        other_model = model_copy(&model);
+        uint64_t before_other = seed;
+        put_some(other, &other_model, 20, 30);
+        check_overlay(other, &other_model);
+        put_some(base, &model, draw(40), 30);
+        assert_int_equal(cl_smt_overlay_new(&left, tree, base), CL_OK);
+        assert_int_equal(cl_smt_overlay_new(&right, tree, base), CL_OK);
+        left_model = model_copy(&model);
+        right_model = model_copy(&model);
+        put_some(left, &left_model, draw(40), 30);
+        put_some(right, &right_model, draw(40), 30);
+        check_overlay(left, &left_model);
+        assert_int_equal(cl_smt_overlay_new(&top, tree, right), CL_OK);
+        top_model = model_copy(&right_model);
+        put_some(top, &top_model, draw(40), 30);
+        check_overlay(top, &top_model);
+        check_overlay(right, &right_model);
+        check_overlay(base, &model);
+
+        assert_int_equal(cl_smt_overlay_fold(base), CL_OK);
+        check_root(tree, &model);
+        cl_smt_overlay_free(base);
+        check_overlay(top, &top_model);
+        check_overlay(left, &left_model);
+        /* `other` never had base's changes: it now stands on them */
+        free(other_model.entries);
+        other_model = model_copy(&model);
+        (void)before_other;
+        put_some(other, &other_model, 0, 0);
+        struct cl_hash root;
+        assert_int_equal(cl_smt_overlay_root(&root, other), CL_OK);
+
+        assert_int_equal(cl_smt_overlay_fold(right), CL_OK);
+        cl_smt_overlay_free(right);
+        cl_smt_overlay_free(left);
+        check_root(tree, &right_model);
+        check_overlay(top, &top_model);
+        assert_int_equal(cl_smt_overlay_fold(top), CL_OK);
+        cl_smt_overlay_free(top);
+        cl_smt_overlay_free(other);
+        check_root(tree, &top_model);
+        check_proofs(tree, &top_model);
+        cl_smt_free(tree);
+        cl_buckets_free(&buckets);
+        free(model.entries);
+        free(left_model.entries);
+        free(right_model.entries);
+        free(top_model.entries);
+        free(other_model.entries);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(built_trees_have_the_reference_root_and_proofs),
+        cmocka_unit_test(leaves_out_of_order_are_refused),
+        cmocka_unit_test(a_chain_of_overlays_folds_to_the_reference_root),
+        cmocka_unit_test(branches_answer_for_the_tree_they_stand_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
