@@ -66,7 +66,7 @@ static enum cl_status perfect_root(struct cl_hash *out, const struct cl_log_sour
     struct cl_hash hashes[CL_TILE_WIDTH / 2];
     unsigned within = level % CL_TILE_HEIGHT;
     unsigned count = 1u << within;
-    enum cl_status status = source->read(source->context, hashes, level / CL_TILE_HEIGHT, index << within, count);
+    enum cl_status status = (*source->read)(source->context, hashes, level / CL_TILE_HEIGHT, index << within, count);
     if (status != CL_OK) return status;
     for (; count > 1; count /= 2) {
         for (unsigned i = 0; i < count / 2; i++) node_hash(&hashes[i], &hashes[2 * i], &hashes[2 * i + 1]);
