@@ -1,0 +1,243 @@
+/* Finality: all that a block changes, in one synced batch; then the tree and the tip in memory. */
+#include "ledger_internal.h"
+
+#include "crypto.h"
+
+#include <assert.h>
+
+/* ---- leaves and tiles */
+
+static void put_chunk(const struct cl_store *store, struct cl_store_batch *batch, uint64_t first, const struct cl_buffer *chunk)
+{
+    struct cl_table_key key;
+    cl_key_number(&key, CL_TABLE_LEAVES, first);
+    cl_batch_put_key(store, batch, &key, chunk->data, chunk->length);
+}
+
+static enum cl_status append_leaf(struct cl_buffer *chunk, const uint8_t *bytes, size_t length)
+{
+    uint8_t head[2] = {(uint8_t)(length >> 8), (uint8_t)length};
+    assert(length <= CL_RECORD_BYTES_MAX);
+    enum cl_status status = cl_buffer_append(chunk, head, sizeof head);
+    return status == CL_OK ? cl_buffer_append(chunk, bytes, length) : status;
+}
+
+static enum cl_status put_leaves(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate)
+{
+    struct cl_buffer *chunk = &ledger->scratch;
+    uint64_t first = candidate->first_index;
+    enum cl_status status = CL_OK;
+    chunk->length = 0;
+    for (uint32_t i = 0; i <= candidate->count && status == CL_OK; i++) {
+        struct cl_view leaf = {candidate->state_leaf.data, candidate->state_leaf.length};
+        if (i < candidate->count)
+            leaf = candidate->records[i]->record.bytes;
+        if (chunk->length > 0 && chunk->length + 2 + leaf.length > CL_CHUNK_BYTES) {
+            put_chunk(ledger->store, batch, first, chunk);
+            chunk->length = 0;
+            first = candidate->first_index + i;
+        }
+        status = append_leaf(chunk, leaf.data, leaf.length);
+    }
+    if (status == CL_OK)
+        put_chunk(ledger->store, batch, first, chunk);
+    return status;
+}
+
+static void tile_root(struct cl_hash *out, const struct cl_hash hashes[CL_TILE_WIDTH])
+{
+    struct cl_hash level[CL_TILE_WIDTH / 2];
+    for (size_t i = 0; i < CL_TILE_WIDTH / 2; i++)
+        cl_sha256_node(level[i].bytes, 1, hashes[2 * i].bytes, hashes[2 * i + 1].bytes);
+    for (size_t width = CL_TILE_WIDTH / 4; width > 0; width /= 2)
+        for (size_t i = 0; i < width; i++)
+            cl_sha256_node(level[i].bytes, 1, level[2 * i].bytes, level[2 * i + 1].bytes);
+    *out = level[0];
+}
+
+static void put_tile(struct cl_ledger *ledger, struct cl_store_batch *batch, unsigned level, uint64_t number, size_t width)
+{
+    struct cl_table_key key;
+    cl_key_tile(&key, level, number);
+    cl_batch_put_key(ledger->store, batch, &key, ledger->edge.hashes[level], width * 32);
+}
+
+void cl_tiles_append(struct cl_ledger *ledger, struct cl_store_batch *batch, uint64_t *size, const struct cl_hash *leaf,
+                     unsigned *changed_levels)
+{
+    struct cl_hash hash = *leaf;
+    uint64_t number = (*size)++;
+    for (unsigned level = 0; level < CL_TILE_LEVELS; level++) {
+        ledger->edge.hashes[level][number % CL_TILE_WIDTH] = hash;
+        *changed_levels |= 1u << level;
+        if (number % CL_TILE_WIDTH != CL_TILE_WIDTH - 1)
+            return;
+        number /= CL_TILE_WIDTH;
+        put_tile(ledger, batch, level, number, CL_TILE_WIDTH);
+        *changed_levels &= ~(1u << level);
+        tile_root(&hash, ledger->edge.hashes[level]);
+    }
+}
+
+static void put_tiles(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate)
+{
+    struct cl_leaf_hash state_leaf;
+    struct cl_hash hash;
+    uint64_t size = candidate->first_index;
+    unsigned changed_levels = 0;
+    for (uint32_t i = 0; i < candidate->count; i++) {
+        memcpy(hash.bytes, candidate->records[i]->record.leaf_hash.bytes, 32);
+        cl_tiles_append(ledger, batch, &size, &hash, &changed_levels);
+    }
+    cl_log_leaf_hash(&state_leaf, candidate->state_leaf.data, candidate->state_leaf.length);
+    memcpy(hash.bytes, state_leaf.bytes, 32);
+    cl_tiles_append(ledger, batch, &size, &hash, &changed_levels);
+    for (unsigned level = 1; level < CL_TILE_LEVELS; level++) {
+        uint64_t hashes = size >> (CL_TILE_HEIGHT * level);
+        if ((changed_levels >> level & 1) != 0 && hashes % CL_TILE_WIDTH != 0)
+            put_tile(ledger, batch, level, hashes / CL_TILE_WIDTH, hashes % CL_TILE_WIDTH);
+    }
+}
+
+/* ---- state and indexes */
+
+static void put_state(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_candidate *candidate)
+{
+    struct cl_table_key key;
+    for (uint32_t i = 0; i < candidate->map.count; i++) {
+        const struct cl_map_entry *entry = &candidate->map.entries[i];
+        if (entry->state != CL_MAP_CHANGED)
+            continue;
+        cl_key_hash(&key, CL_TABLE_STATE, entry->key_hash);
+        cl_batch_put_key(store, batch, &key, entry->value, entry->length);
+    }
+}
+
+static void put_indexes(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_candidate *candidate)
+{
+    struct cl_table_key key;
+    uint8_t place[8];
+    for (uint32_t i = 0; i < candidate->count; i++) {
+        const struct cl_record *record = &candidate->records[i]->record;
+        cl_key_hash(&key, CL_TABLE_PLACE, record->id.bytes);
+        cl_put_u64(place, candidate->first_index + i);
+        cl_batch_put_key(store, batch, &key, place, sizeof place);
+        if (cl_rules_is_withdrawal(record->type)) { /* kept since it was promised; now it is done */
+            cl_key_hash(&key, CL_TABLE_WITHDRAWAL, record->leaf_hash.bytes);
+            store->batch_delete(batch, key.bytes, key.length);
+        }
+    }
+    const uint8_t *at = candidate->index.data;
+    const uint8_t *end = candidate->index.length > 0 ? at + candidate->index.length : at;
+    while (at != end) {
+        size_t key_length = at[0], value_length = at[1 + key_length];
+        store->batch_put(batch, at + 1, key_length, at + 2 + key_length, value_length);
+        at += 2 + key_length + value_length;
+    }
+}
+
+static enum cl_status put_block(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate,
+                                uint64_t view, uint64_t parent_view, struct cl_view certificate)
+{
+    struct cl_buffer encoded = {0};
+    struct cl_table_key key;
+    struct cl_stored_block block = {
+        .epoch = candidate->head.epoch, .view = view, .parent_view = parent_view, .first_index = candidate->first_index,
+        .record_count = candidate->count, .id = candidate->summary.id,
+        .state_leaf = {candidate->state_leaf.data, candidate->state_leaf.length},
+        .log_root = candidate->summary.log_root, .certificate = certificate,
+    };
+    enum cl_status status = cl_stored_block_encode(&encoded, &block);
+    cl_key_number(&key, CL_TABLE_BLOCK, candidate->head.height);
+    if (status == CL_OK)
+        status = cl_batch_put_checked(ledger->store, batch, &ledger->scratch, &key, encoded.data, encoded.length);
+    cl_buffer_deinit(&encoded);
+    return status;
+}
+
+static uint64_t new_state_leaves(const struct cl_candidate *candidate)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < candidate->map.count; i++)
+        count += candidate->map.entries[i].state == CL_MAP_CHANGED && candidate->map.entries[i].is_new;
+    return count;
+}
+
+static enum cl_status put_tip(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_tip *tip, uint64_t state_leaves)
+{
+    struct cl_buffer encoded = {0};
+    struct cl_table_key key;
+    enum cl_status status = cl_tip_encode(&encoded, tip, state_leaves);
+    cl_key_meta(&key, "tip");
+    if (status == CL_OK)
+        status = cl_batch_put_checked(ledger->store, batch, &ledger->scratch, &key, encoded.data, encoded.length);
+    cl_buffer_deinit(&encoded);
+    return status;
+}
+
+/* The certificate must be this block's; whether its votes are good was for the node to check. */
+static enum cl_status check_certificate(const struct cl_candidate *candidate, uint64_t view, struct cl_view bytes)
+{
+    struct cl_certificate certificate;
+    if (bytes.length == 0)
+        return CL_OK;
+    enum cl_status status = cl_certificate_decode(&certificate, bytes.data, bytes.length);
+    if (status != CL_OK)
+        return status;
+    bool fits = certificate.kind == CL_VOTE_FINALIZE && certificate.view == view && certificate.epoch == candidate->head.epoch &&
+                memcmp(certificate.block.bytes, candidate->summary.id.bytes, 32) == 0;
+    return fits ? CL_OK : CL_E_CERTIFICATE;
+}
+
+static enum cl_status write_batch(struct cl_ledger *ledger, const struct cl_candidate *candidate, const struct cl_tip *tip,
+                                  uint64_t parent_view, struct cl_view certificate)
+{
+    struct cl_store *store = ledger->store;
+    uint64_t state_leaves = cl_smt_count(ledger->tree) + new_state_leaves(candidate);
+    struct cl_store_batch *batch = store->batch_new(store->context);
+    if (batch == NULL)
+        return CL_E_MEMORY;
+    enum cl_status status = put_block(ledger, batch, candidate, tip->view, parent_view, certificate);
+    if (status == CL_OK)
+        status = put_leaves(ledger, batch, candidate);
+    if (status == CL_OK)
+        status = put_tip(ledger, batch, tip, state_leaves);
+    if (status == CL_OK) {
+        put_tiles(ledger, batch, candidate);
+        put_state(store, batch, candidate);
+        put_indexes(store, batch, candidate);
+        status = store->batch_write(store->context, batch, true);
+    }
+    store->batch_free(batch);
+    return status;
+}
+
+enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *candidate, uint64_t view,
+                                uint64_t parent_view, const uint8_t *certificate, size_t certificate_length)
+{
+    struct cl_view certificate_bytes = {certificate, certificate_length};
+    assert(candidate->ledger == ledger && candidate->sealed && !candidate->committed);
+    if (ledger->failed != CL_OK)
+        return ledger->failed;
+    if (memcmp(candidate->head.previous.bytes, ledger->tip.block.bytes, 32) != 0)
+        return CL_E_BLOCK_INVALID;
+    enum cl_status status = check_certificate(candidate, view, certificate_bytes);
+    if (status != CL_OK)
+        return status;
+    struct cl_tip tip = {
+        .height = candidate->summary.height, .time_ms = candidate->summary.time_ms, .log_size = candidate->summary.log_size,
+        .epoch = candidate->head.epoch, .view = view, .block = candidate->summary.id,
+        .log_root = candidate->summary.log_root, .state_root = candidate->summary.state_root,
+    };
+    status = write_batch(ledger, candidate, &tip, parent_view, certificate_bytes);
+    if (status == CL_OK)
+        status = cl_smt_overlay_fold(candidate->overlay);
+    if (status != CL_OK) {
+        ledger->failed = status; /* memory and store may differ now: only a new start knows */
+        return status;
+    }
+    ledger->frontier = candidate->frontier;
+    ledger->tip = tip;
+    candidate->committed = true;
+    return CL_OK;
+}

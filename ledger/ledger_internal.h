@@ -1,0 +1,138 @@
+/* What the ledger's files share among themselves. Nobody else includes this. */
+#ifndef LEDGER_LEDGER_INTERNAL_H
+#define LEDGER_LEDGER_INTERNAL_H
+
+#include "ledger.h"
+#include "tables.h"
+
+/* ---- ledger_tables.c: single values in the store */
+
+CL_MUST_USE enum cl_status cl_store_get_key(const struct cl_store *store, struct cl_buffer *out, const struct cl_store_snapshot *snapshot, const struct cl_table_key *key);
+/* As above for the tables whose values end in a CRC: it is checked and taken off. CL_E_STORE_CORRUPT. */
+CL_MUST_USE enum cl_status cl_store_get_checked(const struct cl_store *store, struct cl_buffer *out, const struct cl_store_snapshot *snapshot, const struct cl_table_key *key);
+/* Puts value || crc; scratch is overwritten. */
+CL_MUST_USE enum cl_status cl_batch_put_checked(const struct cl_store *store, struct cl_store_batch *batch, struct cl_buffer *scratch, const struct cl_table_key *key, const uint8_t *value, size_t length);
+void cl_batch_put_key(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_table_key *key, const void *value, size_t length);
+
+CL_MUST_USE enum cl_status cl_tip_encode(struct cl_buffer *out, const struct cl_tip *tip, uint64_t state_leaves);
+CL_MUST_USE enum cl_status cl_tip_load(const struct cl_store *store, const struct cl_store_snapshot *snapshot, struct cl_tip *tip, uint64_t *state_leaves);
+struct cl_kept_checkpoint { uint64_t size; struct cl_hash root; struct cl_view note; };
+/* note borrows from bytes. CL_E_NOT_FOUND where none is kept. */
+CL_MUST_USE enum cl_status cl_kept_checkpoint_load(const struct cl_store *store, const struct cl_store_snapshot *snapshot, struct cl_buffer *bytes, struct cl_kept_checkpoint *out);
+CL_MUST_USE enum cl_status cl_kept_checkpoint_encode(struct cl_buffer *out, const struct cl_kept_checkpoint *in);
+/* Is this a store of ours, of this network, and of a format that we know? CL_E_NOT_FOUND: it is empty. */
+CL_MUST_USE enum cl_status cl_store_identify(const struct cl_store *store, const struct cl_network_id *network);
+/* A value that has to be there and is not means damage. */
+static inline enum cl_status cl_must_exist(enum cl_status status)
+{
+    return status == CL_E_NOT_FOUND ? CL_E_STORE_CORRUPT : status;
+}
+
+/* ---- ledger_map.c: state values by tree key, as one candidate sees and leaves them */
+
+enum cl_map_state { CL_MAP_ABSENT, CL_MAP_READ, CL_MAP_CHANGED };
+struct cl_map_entry {
+    uint8_t key[32], key_hash[32];
+    uint8_t *value;
+    uint32_t length, capacity;
+    enum cl_map_state state;
+    bool is_new;                  /* no block below has it */
+};
+struct cl_map_block;
+struct cl_map {
+    struct cl_map_entry *entries; /* in the order in which they came */
+    uint32_t count, entries_capacity;
+    uint32_t *slots;              /* entry number + 1, 0: free; open addressing */
+    uint32_t slot_count;          /* a power of two, or 0 */
+    struct cl_map_block *block;   /* where values live: they never move */
+};
+/* The number of entries is all that undoing needs: values of what is undone stay unused until the map goes. */
+struct cl_map_entry *cl_map_find(const struct cl_map *map, const uint8_t key32[32]); /* or NULL */
+/* The key must be new. Pointers to other entries are void after it. NULL: out of memory. */
+struct cl_map_entry *cl_map_insert(struct cl_map *map, const uint8_t key32[32], const uint8_t key_hash32[32]);
+CL_MUST_USE enum cl_status cl_map_set(struct cl_map *map, struct cl_map_entry *entry, enum cl_map_state state, const uint8_t *value, size_t length);
+/* Forgets the entries from `count` on; only values that were read, never changed ones, may be among them. */
+void cl_map_truncate(struct cl_map *map, uint32_t count);
+void cl_map_clear(struct cl_map *map); /* keeps its memory */
+void cl_map_deinit(struct cl_map *map);
+
+/* ---- the ledger itself */
+
+/* The last tile of each level, not yet complete: (log size >> 8 * level) mod 256 hashes of each. */
+#define CL_TILE_LEVELS 8u
+struct cl_edge { struct cl_hash hashes[CL_TILE_LEVELS][CL_TILE_WIDTH]; };
+
+struct cl_ledger {
+    struct cl_store *store;
+    struct cl_genesis genesis;
+    struct cl_hash member_set;
+    struct cl_smt *tree;
+    struct cl_log_frontier frontier;
+    struct cl_edge edge;
+    struct cl_tip tip;
+    struct cl_candidate *trial;   /* for cl_ledger_try; reused */
+    struct cl_policy *policy;     /* for cl_ledger_proof; made when first needed */
+    struct cl_buffer value, scratch;
+    enum cl_status failed;        /* once a commit has failed nothing more is done */
+};
+
+struct cl_candidate {
+    struct cl_ledger *ledger;
+    struct cl_candidate *parent;  /* counted; NULL: the tip */
+    uint32_t references;
+    bool sealed, committed, ordinary_seen;
+    enum cl_status failed;
+    struct cl_state_leaf head;    /* filled as it becomes known */
+    uint64_t first_index;
+    struct cl_smt_overlay *overlay;
+    struct cl_map map;
+    struct cl_ledger_record **records;
+    uint32_t *id_slots;           /* record number + 1 by record id, open addressing */
+    uint32_t count, capacity, id_slot_count;
+    size_t bytes;                 /* of all records */
+    struct cl_buffer index;       /* rows for p, T and y: key length:1, key, value length:1, value */
+    struct cl_log_frontier frontier; /* after the block; once sealed */
+    struct cl_buffer state_leaf;  /* once sealed */
+    struct cl_candidate_summary summary;
+};
+
+/* Has this id been applied in the candidate's chain or in the final log? CL_OK no, CL_E_REPLAY yes. */
+CL_MUST_USE enum cl_status cl_candidate_replay(struct cl_candidate *candidate, const struct cl_record_id *id);
+/* The candidate's chain begins at the present tip. */
+bool cl_candidate_stands(const struct cl_candidate *candidate);
+
+/* ledger_commit.c: puts the leaves' tiles as they become complete. */
+void cl_tiles_append(struct cl_ledger *ledger, struct cl_store_batch *batch, uint64_t *size, const struct cl_hash *leaf, unsigned *changed_levels);
+
+/* ---- ledger_view.c */
+struct cl_ledger_view {
+    const struct cl_store *store;
+    struct cl_store_snapshot *snapshot;
+    struct cl_network_id network;
+    struct cl_tip tip;
+    struct cl_store_iterator *iterator;  /* made when first needed */
+    struct cl_buffer chunk;              /* the chunk last read */
+    uint64_t chunk_first, chunk_count;
+    uint64_t cursor_index;               /* leaf that begins at cursor_offset within it */
+    size_t cursor_offset;
+    struct cl_buffer value;
+};
+CL_MUST_USE enum cl_status cl_view_leaf_borrow(struct cl_ledger_view *view, struct cl_view *bytes, uint64_t log_index);
+void cl_view_log_source(struct cl_log_source *out, struct cl_ledger_view *view);
+CL_MUST_USE enum cl_status cl_view_load_edge(struct cl_edge *edge, struct cl_ledger_view *view);
+
+/* ---- ledger_history.c: from an object's head back to its opening */
+struct cl_chain {
+    struct cl_ledger_view *view;
+    uint8_t object[32];
+    bool ended;                   /* nothing older */
+    uint64_t index;               /* of the present link */
+    struct cl_record_id id;
+};
+/* CL_E_NOT_FOUND: no such object, or one that has no history of its own. */
+CL_MUST_USE enum cl_status cl_chain_begin(struct cl_chain *chain, struct cl_ledger_view *view, const uint8_t object32[32]);
+CL_MUST_USE enum cl_status cl_chain_back(struct cl_chain *chain);
+/* The entry of this record that is on the object, or NULL. */
+const struct cl_entry *cl_record_entry_on(const struct cl_record *record, const uint8_t object32[32]);
+
+#endif
