@@ -27,6 +27,7 @@ for replay in "$build"/replay/fuzz_*; do
 done
 step vectors /usr/bin/python3 tests/vectors/make_vectors.py --check
 step rules_against_model /usr/bin/python3 tests/model/history.py "$build/programs/rules_driver" --records 10000 --seed 1
+step rules_seeded_faults /usr/bin/python3 tests/model/faults.py "$build"
 for script in tests/integration/*.sh tests/integration/*.py; do
     [ -e "$script" ] || continue
     name=$(basename "$script"); name=${name%.*}

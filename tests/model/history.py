@@ -427,6 +427,8 @@ class World:
         kind, signer, entry = made
         entries = [entry]
         issued_at = self.t - self.rng.randrange(0, 60_000)
+        if self.chance(0.1 if kind in (m.REVOKE, m.SUSPEND, m.UNDELEGATE) else 0.01):
+            issued_at = self.t - self.rng.choice([30 * m.DAY_MS, 30 * m.DAY_MS + 1, 900 * m.DAY_MS])  # signed in advance
         if self.chance(0.3):
             for _ in range(self.rng.randrange(1, 12)):
                 more = act()
@@ -469,8 +471,8 @@ class Driver:
 def run(driver_path, records, seed, quiet=False):
     """Returns None, or a sentence about the first difference."""
     world, driver = World(seed), Driver(driver_path)
-    driver.say("network " + NETWORK_ID.hex())
-    driver.say("put %s %s" % (m.NETWORK_KEY.hex(), cbor2.dumps(world.network).hex()))
+    driver.ask("network " + NETWORK_ID.hex())
+    driver.ask("put %s %s" % (m.NETWORK_KEY.hex(), cbor2.dumps(world.network).hex()))
     accepted, refused, acts = 0, collections.Counter(), collections.Counter()
     for number in range(records):
         kind, signer, issued_at, entries, lenient = world.next_record()
