@@ -45,7 +45,7 @@ static bool starts_with(const char *text, const char *start)
 static enum cl_status status_of(const char *words)
 {
     if (starts_with(words, "Corruption")) return CL_E_STORE_CORRUPT;
-    if (starts_with(words, "NotFound")) return CL_E_NOT_FOUND;
+    if (starts_with(words, "NotFound")) return CL_E_STORE_CORRUPT; /* a file of the database is gone */
     /* "IO error: lock DIR/LOCK: …": from another process, or from this one */
     if (starts_with(words, "IO error: lock ")) return CL_E_STORE_LOCKED;
     if (starts_with(words, "Invalid argument") && strstr(words, "(create_if_missing is false)") != NULL) return CL_E_NOT_FOUND;
@@ -358,6 +358,7 @@ enum cl_status cl_store_leveldb_open(struct cl_store *out, const char *directory
     store->database = leveldb_open(store->options, directory, &words);
     if (words != NULL) {
         status = status_of(words);
+        if (starts_with(words, "NotFound")) status = options->create || options->exclusive_create ? CL_E_STORE_IO : CL_E_NOT_FOUND; /* no such directory */
         (void)snprintf(error, error_size, "%s LevelDB says: %s", cl_status_sentence(status), words);
         leveldb_free(words);
         level_close(store);

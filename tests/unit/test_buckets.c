@@ -1,0 +1,111 @@
+/* Both places for buckets keep what they are given; the scratch file leaves no name and reports its errors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "buckets.h"
+
+static void fill(struct cl_smt_leaf *leaves, uint32_t slot, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) memset(&leaves[i], (int)(slot * 31 + i), sizeof leaves[i]);
+}
+
+static void keeps_what_it_is_given(struct cl_smt_buckets *buckets)
+{
+    struct cl_smt_leaf in[CL_SMT_BUCKET_MAX], out[CL_SMT_BUCKET_MAX];
+    for (uint32_t slot = 0; slot < 300; slot++) {
+        fill(in, slot, 1 + slot % 16);
+        assert_int_equal(buckets->save(buckets->context, slot, in, 1 + slot % 16), CL_OK);
+    }
+    for (uint32_t slot = 0; slot < 300; slot += 3) { /* a slot is used again, with another count */
+        fill(in, slot + 7, 1 + (slot + 7) % 16);
+        assert_int_equal(buckets->save(buckets->context, slot, in, 1 + (slot + 7) % 16), CL_OK);
+    }
+    for (uint32_t slot = 300; slot-- > 0;) {
+        uint32_t content = slot % 3 == 0 ? slot + 7 : slot;
+        fill(in, content, 1 + content % 16);
+        assert_int_equal(buckets->load(buckets->context, out, slot, 1 + content % 16), CL_OK);
+        assert_memory_equal(in, out, (1 + content % 16) * sizeof *in);
+    }
+    cl_buckets_free(buckets);
+    assert_null(buckets->context);
+    cl_buckets_free(buckets); /* freeing what is free is nothing */
+}
+
+static void memory_keeps_what_it_is_given(void **state)
+{
+    struct cl_smt_buckets buckets;
+    (void)state;
+    assert_int_equal(cl_buckets_memory_new(&buckets), CL_OK);
+    keeps_what_it_is_given(&buckets);
+}
+
+static void the_scratch_file_keeps_what_it_is_given_and_has_no_name(void **state)
+{
+    char directory[] = "/tmp/consent-buckets-XXXXXX";
+    struct cl_smt_buckets buckets;
+    unsigned names = 0;
+    DIR *listing;
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(cl_buckets_file_new(&buckets, directory), CL_OK);
+    assert_non_null(listing = opendir(directory));
+    while (readdir(listing) != NULL) names++;
+    closedir(listing);
+    assert_int_equal(names, 2); /* . and .. */
+    keeps_what_it_is_given(&buckets);
+    assert_int_equal(rmdir(directory), 0);
+}
+
+static void a_missing_directory_is_told_with_errno(void **state)
+{
+    struct cl_smt_buckets buckets;
+    (void)state;
+    assert_int_equal(cl_buckets_file_new(&buckets, "/nonexistent-directory/for/buckets"), CL_E_IO);
+    assert_int_equal(errno, ENOENT);
+}
+
+static void a_full_disk_is_told_and_so_is_a_file_that_is_too_short(void **state)
+{
+    struct cl_smt_buckets buckets;
+    struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
+    struct rlimit limit, before;
+    (void)state;
+    fill(leaves, 1, 16);
+    assert_int_equal(cl_buckets_file_new(&buckets, "/tmp"), CL_OK);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 1500;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    enum cl_status first = buckets.save(buckets.context, 0, leaves, 16), second = buckets.save(buckets.context, 1, leaves, 16);
+    int reason = errno;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(first, CL_OK);
+    assert_int_equal(second, CL_E_IO); /* half of it was written before the end was reached */
+    assert_int_equal(reason, EFBIG);
+    assert_int_equal(buckets.load(buckets.context, leaves, 1, 16), CL_E_IO);
+    assert_int_equal(buckets.load(buckets.context, leaves, 0, 16), CL_OK);
+    cl_buckets_free(&buckets);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_keeps_what_it_is_given),
+        cmocka_unit_test(the_scratch_file_keeps_what_it_is_given_and_has_no_name),
+        cmocka_unit_test(a_missing_directory_is_told_with_errno),
+        cmocka_unit_test(a_full_disk_is_told_and_so_is_a_file_that_is_too_short),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
