@@ -1,0 +1,73 @@
+#!/bin/sh
+# What `make check-deep` adds to `make check`: sanitizers, valgrind, static analysis, 10^6 random records, 200 kills under
+# load, a minute of fuzzing for each target. Each step prints one line; logs are in BUILD/log/deep-NAME.log.
+# STEPS="asan tsan" runs only those.
+set -u
+build=${1:-build}
+passed=0 failed=0
+mkdir -p "$build/log"
+jobs=$(nproc 2>/dev/null || echo 2)
+steps=${STEPS:-asan tsan valgrind tidy cppcheck histories kills fuzz}
+
+step() {
+    name=$1; shift
+    case " $steps " in *" $name "*) ;; *) return ;; esac
+    started=$(date +%s)
+    if "$@" >"$build/log/deep-$name.log" 2>&1 </dev/null; then
+        passed=$((passed + 1)); printf 'ok    %-12s %5s s\n' "$name" "$(($(date +%s) - started))"
+    else
+        failed=$((failed + 1)); printf 'FAIL  %-12s see %s\n' "$name" "$build/log/deep-$name.log"
+        tail -n 25 "$build/log/deep-$name.log" | sed 's/^/      /'
+    fi
+}
+
+# Everything of `make check` under address and undefined-behaviour sanitizers.
+asan() {
+    ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        make -s -j"$jobs" BUILD="$build/asan" OPTIMISE=-O1 \
+        SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' check
+}
+# The threads are in the node: its unit tests and everything that runs it.
+tsan() {
+    TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/tsan.suppressions" \
+        make -s -j"$jobs" BUILD="$build/tsan" CC=clang OPTIMISE=-O1 SANITIZE=-fsanitize=thread check
+}
+valgrind_units() {
+    for test in "$build"/unit/test_*; do
+        [ -x "$test" ] || continue
+        echo "== $test"
+        valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite "$test" || return 1
+    done
+}
+tidy() {
+    clang-tidy --quiet --warnings-as-errors='*' \
+        -checks='-*,clang-analyzer-*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,-bugprone-branch-clone,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling' \
+        ledger/*.c node/*.c tools/*.c -- -std=c11 -D_GNU_SOURCE -DCL_VERSION='""' -Iinclude -Iledger
+}
+cppcheck_all() {
+    cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr \
+        --suppress=missingIncludeSystem -Iinclude -Iledger ledger node tools
+}
+histories() {
+    seq 1 20 | xargs -P "$jobs" -I{} /usr/bin/python3 tests/model/history.py "$build/programs/rules_driver" \
+        --records 50000 --seed {} --quiet
+}
+kills() {
+    KILLS=200 sh tests/integration/kill_loop.sh "$build"
+}
+fuzz() {
+    make -s -j"$jobs" BUILD="$build" fuzz SECONDS_EACH="${SECONDS_EACH:-60}"
+}
+
+make -s -j"$jobs" BUILD="$build" all programs check-unit >"$build/log/deep-build.log" 2>&1 || {
+    tail -n 25 "$build/log/deep-build.log"; exit 1; }
+step asan asan
+step tsan tsan
+step valgrind valgrind_units
+step tidy tidy
+step cppcheck cppcheck_all
+step histories histories
+step kills kills
+step fuzz fuzz
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
