@@ -176,9 +176,10 @@ enum cl_status cl_record_sign(struct cl_buffer *record, struct cl_record_id *id,
     struct cl_record_id digest;
     uint8_t signature64[64];
     if (refused_entry != NULL) *refused_entry = 0;
-    if (memcmp(&draft->signer, &unset, sizeof unset) == 0) draft->signer = signer->key;
-    if (memcmp(&draft->signer, &signer->key, sizeof unset) != 0) return CL_E_ARGUMENT;
-    enum cl_status status = cl_draft_encode(&payload, &digest, refused_entry, draft, network);
+    struct cl_draft signed_draft = *draft;
+    if (memcmp(&draft->signer, &unset, sizeof unset) == 0) signed_draft.signer = signer->key;
+    if (memcmp(&signed_draft.signer, &signer->key, sizeof unset) != 0) return CL_E_ARGUMENT;
+    enum cl_status status = cl_draft_encode(&payload, &digest, refused_entry, &signed_draft, network);
     if (status != CL_OK) goto out;
     status = signer->sign(signer->context, signature64, digest.bytes);
     if (status != CL_OK) goto out;

@@ -96,7 +96,8 @@ CL_MUST_USE enum cl_status cl_draft_encode(struct cl_buffer *payload, struct cl_
 CL_MUST_USE enum cl_status cl_record_finish(struct cl_buffer *record, const uint8_t *payload, size_t payload_length,
                                             const struct cl_public_key *signer, const uint8_t *signature,
                                             size_t signature_length, const struct cl_network_id *network);
-/* Purpose: encode, sign, finish. */
+/* Purpose: encode, sign, finish. draft->signer: all zero (the signer's key is taken) or the signer's key. id may be
+   NULL. Errors: as the three; CL_E_ARGUMENT where the keys differ. */
 CL_MUST_USE enum cl_status cl_record_sign(struct cl_buffer *record, struct cl_record_id *id, uint32_t *refused_entry,
                                           struct cl_draft *draft, const struct cl_signer *signer,
                                           const struct cl_network_id *network);
