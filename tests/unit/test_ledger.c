@@ -1,0 +1,748 @@
+/* The ledger on both stores: evaluating, final blocks, opening again, and what readers see. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "checkpoint.h"
+#include "crypto.h"
+#include "fixture.h"
+
+#define SLOTS_BOTH 3u
+
+static void tip_of(const struct fixture *fixture, struct cl_tip *tip)
+{
+    cl_ledger_tip(fixture->ledger, tip);
+}
+
+static void agreement_of(struct fixture *fixture, struct cl_agreement *out, const struct cl_object_id *object)
+{
+    struct cl_ledger_view *view;
+    struct cl_buffer value = {0};
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture->ledger));
+    FIXTURE_OK(cl_view_state(view, &value, object->bytes));
+    FIXTURE_OK(cl_agreement_decode(out, value.data, value.length));
+    cl_buffer_deinit(&value);
+    cl_ledger_view_free(view);
+}
+
+/* Customer 1 offers, organisation 2 accepts; one block each. */
+static void make_agreement(struct fixture *fixture, uint64_t customer, struct cl_object_id *object)
+{
+    uint64_t issued = fixture->now_ms;
+    fixture_block_of(fixture, fixture_grant(&fixture->network, customer, 1, 2, issued));
+    fixture_block_of(fixture, fixture_subscribe(&fixture->network, 2, customer, 1, issued));
+    fixture_object(object, customer, 1);
+}
+
+static void genesis_is_one_state_leaf_over_the_network_entry(void **state)
+{
+    struct fixture fixture;
+    struct cl_tip tip;
+    struct cl_ledger_view *view;
+    struct cl_buffer leaf = {0}, value = {0};
+    struct cl_state_leaf decoded;
+    struct cl_smt_leaf entry;
+    struct cl_hash key, root;
+    struct cl_leaf_hash leaf_hash;
+    uint8_t key_hash[32];
+    (void)state;
+    fixture_open(&fixture, 3);
+    tip_of(&fixture, &tip);
+    assert_int_equal(tip.height, 0);
+    assert_int_equal(tip.log_size, 1);
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture.ledger));
+    FIXTURE_OK(cl_view_leaf(view, &leaf, 0));
+    FIXTURE_OK(cl_state_leaf_decode(&decoded, leaf.data, leaf.length));
+    assert_int_equal(decoded.record_count, 0);
+    assert_int_equal(decoded.time_ms, FIXTURE_START_MS);
+    for (size_t i = 0; i < 32; i++)
+        assert_int_equal(decoded.previous.bytes[i], 0);
+    cl_network_key(&key);
+    FIXTURE_OK(cl_view_state(view, &value, key.bytes));
+    cl_sha256_once(key_hash, key.bytes, 32);
+    cl_smt_leaf_make(&entry, key_hash, value.data, value.length);
+    assert_memory_equal(decoded.state_root.bytes, entry.leaf_hash, 32);
+    FIXTURE_OK(cl_member_set_hash(&root, fixture.network.genesis.value.members, 3));
+    assert_memory_equal(decoded.member_set.bytes, root.bytes, 32);
+    cl_log_leaf_hash(&leaf_hash, leaf.data, leaf.length);
+    assert_memory_equal(tip.log_root.bytes, leaf_hash.bytes, 32);
+    cl_buffer_deinit(&leaf);
+    cl_buffer_deinit(&value);
+    cl_ledger_view_free(view);
+    fixture_close(&fixture);
+}
+
+static void a_store_is_made_once_and_belongs_to_one_network(void **state)
+{
+    struct fixture fixture;
+    struct fixture_network other;
+    struct cl_ledger *ledger;
+    struct cl_store empty;
+    (void)state;
+    fixture_open(&fixture, 1);
+    fixture_network_make(&other, 2);
+    assert_int_equal(cl_ledger_create(&fixture.store, &fixture.network.genesis), CL_E_EXISTS);
+    assert_int_equal(cl_ledger_create(&fixture.store, &other.genesis), CL_E_EXISTS);
+    assert_int_equal(cl_ledger_open(&ledger, &fixture.store, &fixture.buckets, &other.genesis, NULL, NULL), CL_E_STORE_OTHER);
+    assert_null(ledger);
+    FIXTURE_OK(cl_store_mem_open(&empty));
+    assert_int_equal(cl_ledger_open(&ledger, &empty, &fixture.buckets, &other.genesis, NULL, NULL), CL_E_NOT_FOUND);
+    empty.close(empty.context);
+    fixture_close(&fixture);
+}
+
+static void put_format(struct cl_store *store, uint8_t version)
+{
+    uint8_t value[8] = {0, 0, 0, version};
+    uint32_t crc = cl_crc32c('m', value, 4);
+    for (unsigned i = 0; i < 4; i++)
+        value[4 + i] = (uint8_t)(crc >> (24 - 8 * i));
+    struct cl_store_batch *batch = store->batch_new(store->context);
+    store->batch_put(batch, (const uint8_t *)"mformat", 7, value, sizeof value);
+    FIXTURE_OK(store->batch_write(store->context, batch, true));
+    store->batch_free(batch);
+}
+
+static void a_newer_format_is_refused(void **state)
+{
+    struct fixture fixture;
+    struct cl_ledger *ledger;
+    (void)state;
+    fixture_open(&fixture, 1);
+    put_format(&fixture.store, 2);
+    assert_int_equal(cl_ledger_open(&ledger, &fixture.store, &fixture.buckets, &fixture.network.genesis, NULL, NULL), CL_E_STORE_NEWER);
+    put_format(&fixture.store, 1);
+    fixture_reopen(&fixture);
+    fixture_close(&fixture);
+}
+
+static void an_agreement_becomes_active_and_is_withdrawn(void **state)
+{
+    struct fixture fixture;
+    struct cl_object_id object;
+    struct cl_agreement agreement;
+    struct cl_tip tip;
+    (void)state;
+    fixture_open(&fixture, 1);
+    make_agreement(&fixture, 1, &object);
+    agreement_of(&fixture, &agreement, &object);
+    assert_int_equal(agreement.status, CL_ACTIVE);
+    assert_int_equal(agreement.last_index, 3);
+    assert_int_equal(cl_agreement_check(&agreement, SLOTS_BOTH, fixture.now_ms), CL_OK);
+    fixture_block_of(&fixture, fixture_act(&fixture.network, CL_REVOKE, 1, &object, NULL, fixture.now_ms));
+    agreement_of(&fixture, &agreement, &object);
+    assert_int_equal(agreement.status, CL_WITHDRAWN);
+    tip_of(&fixture, &tip);
+    assert_int_equal(tip.height, 3);
+    assert_int_equal(tip.log_size, 7);
+    fixture_close(&fixture);
+}
+
+static void a_record_applies_once(void **state)
+{
+    struct fixture fixture;
+    struct cl_candidate *first, *second;
+    struct cl_candidate_summary summary;
+    uint32_t refused;
+    (void)state;
+    fixture_open(&fixture, 1);
+    struct cl_ledger_record *grant = fixture_grant(&fixture.network, 1, 1, 2, fixture.now_ms);
+    FIXTURE_OK(cl_candidate_new(&first, fixture.ledger, NULL, fixture.now_ms + 1));
+    FIXTURE_OK(cl_candidate_add(first, grant, NULL));
+    assert_int_equal(cl_candidate_add(first, grant, &refused), CL_E_REPLAY); /* in the block itself */
+    FIXTURE_OK(cl_candidate_seal(first, &summary));
+    FIXTURE_OK(cl_candidate_new(&second, fixture.ledger, first, fixture.now_ms + 2));
+    assert_int_equal(cl_candidate_add(second, grant, &refused), CL_E_REPLAY); /* in its parent */
+    cl_candidate_free(second);
+    FIXTURE_OK(cl_ledger_commit(fixture.ledger, first, 1, 0, NULL, 0));
+    cl_candidate_free(first);
+    assert_int_equal(cl_ledger_try(fixture.ledger, &grant->record, fixture.now_ms + 3, &refused), CL_E_REPLAY); /* final */
+    cl_ledger_record_unref(grant);
+    fixture_close(&fixture);
+}
+
+static void withdrawals_come_first_in_a_block(void **state)
+{
+    struct fixture fixture;
+    struct cl_object_id object;
+    struct cl_candidate *candidate;
+    struct cl_candidate_summary summary;
+    (void)state;
+    fixture_open(&fixture, 1);
+    make_agreement(&fixture, 1, &object);
+    struct cl_ledger_record *revoke = fixture_act(&fixture.network, CL_REVOKE, 1, &object, NULL, fixture.now_ms);
+    struct cl_ledger_record *grant = fixture_grant(&fixture.network, 3, 1, 2, fixture.now_ms);
+    FIXTURE_OK(cl_candidate_new(&candidate, fixture.ledger, NULL, fixture.now_ms + 1));
+    FIXTURE_OK(cl_candidate_add(candidate, grant, NULL));
+    assert_int_equal(cl_candidate_add(candidate, revoke, NULL), CL_E_BLOCK_ORDER);
+    assert_int_equal(cl_candidate_count(candidate), 1);
+    cl_candidate_free(candidate);
+    FIXTURE_OK(cl_candidate_new(&candidate, fixture.ledger, NULL, fixture.now_ms + 1));
+    FIXTURE_OK(cl_candidate_add(candidate, revoke, NULL));
+    FIXTURE_OK(cl_candidate_add(candidate, grant, NULL));
+    FIXTURE_OK(cl_candidate_seal(candidate, &summary));
+    assert_int_equal(cl_candidate_count(candidate), 2);
+    assert_ptr_equal(cl_candidate_record(candidate, 1), grant);
+    cl_candidate_free(candidate);
+    cl_ledger_record_unref(revoke);
+    cl_ledger_record_unref(grant);
+    fixture_close(&fixture);
+}
+
+static void a_refused_record_leaves_no_trace_in_the_block(void **state)
+{
+    struct fixture fixture;
+    struct cl_candidate *clean, *tried;
+    struct cl_candidate_summary expected, got;
+    struct cl_object_id missing;
+    (void)state;
+    fixture_open(&fixture, 1);
+    fixture_object(&missing, 7, 7);
+    struct cl_ledger_record *grant = fixture_grant(&fixture.network, 1, 1, 2, fixture.now_ms);
+    struct cl_ledger_record *early = fixture_subscribe(&fixture.network, 2, 9, 1, fixture.now_ms);
+    FIXTURE_OK(cl_candidate_new(&clean, fixture.ledger, NULL, fixture.now_ms + 1));
+    FIXTURE_OK(cl_candidate_add(clean, grant, NULL));
+    FIXTURE_OK(cl_candidate_seal(clean, &expected));
+    FIXTURE_OK(cl_candidate_new(&tried, fixture.ledger, NULL, fixture.now_ms + 1));
+    assert_int_equal(cl_candidate_add(tried, early, NULL), CL_E_NO_OBJECT);
+    FIXTURE_OK(cl_candidate_add(tried, grant, NULL));
+    assert_int_equal(cl_candidate_add(tried, early, NULL), CL_E_NO_OBJECT);
+    FIXTURE_OK(cl_candidate_seal(tried, &got));
+    assert_memory_equal(&expected.id, &got.id, sizeof got.id);
+    cl_candidate_free(clean);
+    cl_candidate_free(tried);
+    cl_ledger_record_unref(grant);
+    cl_ledger_record_unref(early);
+    fixture_close(&fixture);
+}
+
+static void the_networks_parameters_limit_a_block(void **state)
+{
+    struct fixture fixture;
+    struct fixture_network network;
+    struct cl_ledger *ledger;
+    struct cl_store store;
+    struct cl_smt_buckets buckets;
+    struct cl_candidate *candidate;
+    (void)state;
+    fixture_open(&fixture, 1); /* for its people */
+    network = fixture.network;
+    network.genesis.value.parameters.block_records_max = 2;
+    FIXTURE_OK(cl_store_mem_open(&store));
+    FIXTURE_OK(cl_buckets_memory_new(&buckets));
+    FIXTURE_OK(cl_ledger_create(&store, &network.genesis));
+    FIXTURE_OK(cl_ledger_open(&ledger, &store, &buckets, &network.genesis, NULL, NULL));
+    struct cl_ledger_record *records[3];
+    for (uint64_t i = 0; i < 3; i++)
+        records[i] = fixture_grant(&network, 1, i, 2, FIXTURE_START_MS);
+    FIXTURE_OK(cl_candidate_new(&candidate, ledger, NULL, FIXTURE_START_MS + 1));
+    FIXTURE_OK(cl_candidate_add(candidate, records[0], NULL));
+    FIXTURE_OK(cl_candidate_add(candidate, records[1], NULL));
+    assert_int_equal(cl_candidate_add(candidate, records[2], NULL), CL_E_BLOCK_SIZE);
+    cl_candidate_free(candidate);
+    cl_ledger_close(ledger);
+    cl_buckets_free(&buckets);
+    store.close(store.context);
+    for (size_t i = 0; i < 3; i++)
+        cl_ledger_record_unref(records[i]);
+    fixture_close(&fixture);
+}
+
+static void a_blocks_time_is_after_its_parents(void **state)
+{
+    struct fixture fixture;
+    struct cl_candidate *candidate;
+    (void)state;
+    fixture_open(&fixture, 1);
+    assert_int_equal(cl_candidate_new(&candidate, fixture.ledger, NULL, FIXTURE_START_MS), CL_E_BLOCK_INVALID);
+    assert_null(candidate);
+    fixture_close(&fixture);
+}
+
+/* Two branches over one tip; one wins; the other can no longer be used, and its memory is let go in any order. */
+static void the_losing_branch_is_refused(void **state)
+{
+    struct fixture fixture;
+    struct cl_candidate *left, *right, *child;
+    struct cl_candidate_summary summary, child_summary;
+    (void)state;
+    fixture_open(&fixture, 1);
+    uint64_t issued = fixture.now_ms;
+    struct cl_ledger_record *grant = fixture_grant(&fixture.network, 1, 1, 2, issued);
+    struct cl_ledger_record *other = fixture_grant(&fixture.network, 3, 1, 2, issued);
+    struct cl_ledger_record *answer = fixture_subscribe(&fixture.network, 2, 1, 1, issued);
+    FIXTURE_OK(cl_candidate_new(&left, fixture.ledger, NULL, issued + 1));
+    FIXTURE_OK(cl_candidate_add(left, grant, NULL));
+    FIXTURE_OK(cl_candidate_seal(left, &summary));
+    FIXTURE_OK(cl_candidate_new(&right, fixture.ledger, NULL, issued + 1));
+    FIXTURE_OK(cl_candidate_add(right, other, NULL));
+    FIXTURE_OK(cl_candidate_seal(right, &summary));
+    FIXTURE_OK(cl_candidate_new(&child, fixture.ledger, left, issued + 2));
+    FIXTURE_OK(cl_candidate_add(child, answer, NULL)); /* on what the parent left */
+    FIXTURE_OK(cl_candidate_seal(child, &child_summary));
+    assert_int_equal(cl_ledger_commit(fixture.ledger, child, 2, 1, NULL, 0), CL_E_BLOCK_INVALID); /* parent first */
+    FIXTURE_OK(cl_ledger_commit(fixture.ledger, left, 1, 0, NULL, 0));
+    cl_candidate_free(left); /* the child still stands on it */
+    assert_int_equal(cl_ledger_commit(fixture.ledger, right, 1, 0, NULL, 0), CL_E_BLOCK_INVALID);
+    FIXTURE_OK(cl_ledger_commit(fixture.ledger, child, 2, 1, NULL, 0));
+    cl_candidate_free(right);
+    cl_candidate_free(child);
+    cl_ledger_record_unref(grant);
+    cl_ledger_record_unref(other);
+    cl_ledger_record_unref(answer);
+    fixture_reopen(&fixture);
+    struct cl_tip tip;
+    tip_of(&fixture, &tip);
+    assert_memory_equal(&tip.block, &child_summary.id, sizeof tip.block);
+    fixture_close(&fixture);
+}
+
+static void another_blocks_certificate_is_refused(void **state)
+{
+    struct fixture fixture;
+    struct cl_candidate *candidate;
+    struct cl_candidate_summary summary;
+    struct cl_block_id other = {{1}};
+    struct cl_buffer certificate = {0};
+    (void)state;
+    fixture_open(&fixture, 1);
+    FIXTURE_OK(cl_candidate_new(&candidate, fixture.ledger, NULL, fixture.now_ms + 1));
+    FIXTURE_OK(cl_candidate_seal(candidate, &summary));
+    fixture_certificate(&certificate, &fixture.network, 0, 1, &other);
+    assert_int_equal(cl_ledger_commit(fixture.ledger, candidate, 1, 0, certificate.data, certificate.length), CL_E_CERTIFICATE);
+    certificate.length = 0;
+    fixture_certificate(&certificate, &fixture.network, 0, 1, &summary.id);
+    assert_int_equal(cl_ledger_commit(fixture.ledger, candidate, 2, 0, certificate.data, certificate.length), CL_E_CERTIFICATE);
+    FIXTURE_OK(cl_ledger_commit(fixture.ledger, candidate, 1, 0, certificate.data, certificate.length));
+    cl_candidate_free(candidate);
+    cl_buffer_deinit(&certificate);
+    fixture_close(&fixture);
+}
+
+/* Some blocks of several sizes, past two tiles; every leaf's path holds at the tip, and roots agree with a naive log. */
+static void fill(struct fixture *fixture, size_t blocks)
+{
+    uint64_t customer = 100;
+    for (size_t block = 0; block < blocks; block++) {
+        struct cl_ledger_record *records[64];
+        size_t count = block * 7 % 64 + 1;
+        for (size_t i = 0; i < count; i++)
+            records[i] = fixture_grant(&fixture->network, customer++, 1, 2, fixture->now_ms);
+        fixture_block(fixture, records, count, NULL);
+    }
+}
+
+static void check_log(struct fixture *fixture)
+{
+    struct cl_ledger_view *view;
+    struct cl_log_frontier frontier;
+    struct cl_tip tip;
+    struct cl_hash path[CL_LOG_PATH_MAX], root;
+    struct cl_buffer bytes = {0};
+    size_t count;
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture->ledger));
+    FIXTURE_OK(cl_view_tip(view, &tip));
+    cl_log_frontier_init(&frontier);
+    for (uint64_t i = 0; i < tip.log_size; i++) {
+        struct cl_leaf_hash leaf;
+        FIXTURE_OK(cl_view_leaf(view, &bytes, i));
+        cl_log_leaf_hash(&leaf, bytes.data, bytes.length);
+        cl_log_frontier_append(&frontier, &leaf);
+        FIXTURE_OK(cl_view_inclusion(view, path, &count, i, tip.log_size));
+        FIXTURE_OK(cl_log_check_inclusion(&tip.log_root, tip.log_size, i, &leaf, path, count));
+        cl_log_frontier_root(&root, &frontier);
+        FIXTURE_OK(cl_view_consistency(view, path, &count, i + 1, tip.log_size));
+        FIXTURE_OK(cl_log_check_consistency(&root, i + 1, &tip.log_root, tip.log_size, path, count));
+    }
+    assert_memory_equal(root.bytes, tip.log_root.bytes, 32);
+    assert_int_equal(cl_view_leaf(view, &bytes, tip.log_size), CL_E_NOT_FOUND);
+    assert_int_equal(cl_view_inclusion(view, path, &count, 0, tip.log_size + 1), CL_E_NOT_FOUND);
+    cl_buffer_deinit(&bytes);
+    cl_ledger_view_free(view);
+}
+
+static void check_tiles(struct fixture *fixture)
+{
+    struct cl_ledger_view *view;
+    struct cl_tip tip;
+    struct cl_buffer tile = {0}, entries = {0}, leaf = {0};
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture->ledger));
+    FIXTURE_OK(cl_view_tip(view, &tip));
+    for (uint64_t number = 0; number <= tip.log_size / 256; number++) {
+        unsigned width = number < tip.log_size / 256 ? 256 : (unsigned)(tip.log_size % 256);
+        size_t at = 0;
+        if (width == 0)
+            break;
+        FIXTURE_OK(cl_view_tile(view, &tile, 0, number, width));
+        FIXTURE_OK(cl_view_tile_entries(view, &entries, number, width));
+        assert_int_equal(tile.length, width * 32);
+        for (unsigned i = 0; i < width; i++) {
+            struct cl_leaf_hash hash;
+            size_t length = (size_t)entries.data[at] << 8 | entries.data[at + 1];
+            FIXTURE_OK(cl_view_leaf(view, &leaf, number * 256 + i));
+            assert_int_equal(length, leaf.length);
+            assert_memory_equal(entries.data + at + 2, leaf.data, length);
+            cl_log_leaf_hash(&hash, leaf.data, leaf.length);
+            assert_memory_equal(tile.data + 32 * i, hash.bytes, 32);
+            at += 2 + length;
+        }
+        assert_int_equal(at, entries.length);
+        if (width < 256)
+            assert_int_equal(cl_view_tile(view, &tile, 0, number, width + 1), CL_E_NOT_FOUND);
+    }
+    FIXTURE_OK(cl_view_tile(view, &tile, 1, 0, (unsigned)(tip.log_size / 256)));
+    assert_int_equal(cl_view_tile(view, &tile, 1, 0, (unsigned)(tip.log_size / 256) + 1), CL_E_NOT_FOUND);
+    assert_int_equal(cl_view_tile(view, &tile, 1, 0, 0), CL_E_NOT_FOUND);
+    assert_int_equal(cl_view_tile(view, &tile, 2, 0, 1), CL_E_NOT_FOUND);
+    assert_int_equal(cl_view_tile(view, &tile, 63, UINT64_MAX, 1), CL_E_NOT_FOUND);
+    cl_buffer_deinit(&tile);
+    cl_buffer_deinit(&entries);
+    cl_buffer_deinit(&leaf);
+    cl_ledger_view_free(view);
+}
+
+static void check_blocks(struct fixture *fixture)
+{
+    struct cl_ledger_view *view;
+    struct cl_tip tip;
+    struct cl_buffer bytes = {0};
+    struct cl_block_id previous = {{0}};
+    uint64_t index = 0;
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture->ledger));
+    FIXTURE_OK(cl_view_tip(view, &tip));
+    for (uint64_t height = 0; height <= tip.height; height++) {
+        struct cl_stored_block block;
+        struct cl_state_leaf leaf;
+        struct cl_certificate certificate;
+        uint64_t found;
+        FIXTURE_OK(cl_view_block(view, &bytes, height));
+        FIXTURE_OK(cl_stored_block_decode(&block, bytes.data, bytes.length));
+        FIXTURE_OK(cl_state_leaf_decode(&leaf, block.state_leaf.data, block.state_leaf.length));
+        assert_int_equal(block.first_index, index);
+        assert_memory_equal(&leaf.previous, &previous, sizeof previous);
+        previous = block.id;
+        if (height > 0) {
+            FIXTURE_OK(cl_certificate_decode(&certificate, block.certificate.data, block.certificate.length));
+            FIXTURE_OK(cl_certificate_check(&certificate, &fixture->network.genesis.network, fixture->network.genesis.value.members, 3));
+        }
+        for (uint64_t i = 0; i <= block.record_count; i++) {
+            FIXTURE_OK(cl_view_block_of(view, &found, index + i));
+            assert_int_equal(found, height);
+        }
+        index += block.record_count + 1;
+        assert_int_equal(cl_view_block_of(view, &found, tip.log_size), CL_E_NOT_FOUND);
+    }
+    assert_int_equal(index, tip.log_size);
+    assert_int_equal(cl_view_block(view, &bytes, tip.height + 1), CL_E_NOT_FOUND);
+    cl_buffer_deinit(&bytes);
+    cl_ledger_view_free(view);
+}
+
+static void check_everything_and_reopen(struct fixture *fixture)
+{
+    struct cl_tip before, after;
+    fill(fixture, 25);
+    check_log(fixture);
+    check_tiles(fixture);
+    check_blocks(fixture);
+    tip_of(fixture, &before);
+    assert_true(before.log_size > 512);
+    fixture_reopen(fixture);
+    tip_of(fixture, &after);
+    assert_memory_equal(&before, &after, sizeof after);
+    /* going on after a start gives what going on without one would */
+    fixture_block_of(fixture, fixture_grant(&fixture->network, 5000, 1, 2, fixture->now_ms));
+    check_log(fixture);
+    fixture_reopen(fixture);
+}
+
+static void blocks_log_and_tiles_agree_in_memory(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_open(&fixture, 3);
+    check_everything_and_reopen(&fixture);
+    fixture_close(&fixture);
+}
+
+static void blocks_log_and_tiles_agree_on_leveldb(void **state)
+{
+    struct fixture fixture;
+    struct cl_store store;
+    struct cl_store_options options;
+    char directory[] = "/tmp/test_ledger_XXXXXX", command[64], error[256];
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    cl_store_options_default(&options);
+    options.create = true;
+    FIXTURE_OK(cl_store_leveldb_open(&store, directory, &options, error, sizeof error));
+    fixture_open_in(&fixture, 3, &store);
+    check_everything_and_reopen(&fixture);
+    fixture_close(&fixture);
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- history and indexes */
+
+static void expect_history(struct fixture *fixture, const struct cl_object_id *object, const uint64_t *expected, size_t expected_count)
+{
+    struct cl_ledger_view *view;
+    uint64_t indexes[32];
+    size_t count;
+    bool more;
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture->ledger));
+    FIXTURE_OK(cl_view_history(view, indexes, 32, &count, &more, object->bytes));
+    assert_false(more);
+    assert_int_equal(count, expected_count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(indexes[i], expected[i]);
+    for (size_t max = 1; max < expected_count; max++) { /* fewer: the newest */
+        FIXTURE_OK(cl_view_history(view, indexes, max, &count, &more, object->bytes));
+        assert_true(more);
+        assert_int_equal(count, max);
+        for (size_t i = 0; i < max; i++)
+            assert_int_equal(indexes[i], expected[expected_count - max + i]);
+    }
+    cl_ledger_view_free(view);
+}
+
+static uint64_t last_record_index(const struct fixture *fixture)
+{
+    struct cl_tip tip;
+    tip_of(fixture, &tip);
+    return tip.log_size - 2;
+}
+
+static void history_lists_every_record_on_an_object(void **state)
+{
+    struct fixture fixture;
+    struct cl_object_id object;
+    struct cl_agreement agreement;
+    struct cl_record_id head;
+    uint64_t expected[8];
+    size_t count = 0;
+    uint8_t hash[32];
+    (void)state;
+    fixture_open(&fixture, 1);
+    make_agreement(&fixture, 1, &object);
+    expected[count++] = last_record_index(&fixture) - 2;
+    expected[count++] = last_record_index(&fixture);
+    /* a proposed AMEND has prev and does not move the head */
+    agreement_of(&fixture, &agreement, &object);
+    memcpy(head.bytes, agreement.head, 32);
+    fixture_hash(hash, "another commitment", 1);
+    struct cl_entry propose = {.present = CL_HAS(1) | CL_HAS(2) | CL_HAS(3) | CL_HAS(9), .object = object.bytes, .object_length = 32, .prev = head.bytes, .commitment = hash, .slots = 1};
+    struct cl_ledger_record *record = fixture_record(&fixture.network, CL_AMEND, 2, &propose, 1, fixture.now_ms);
+    struct cl_record_id proposal = record->record.id;
+    fixture_block_of(&fixture, record);
+    expected[count++] = last_record_index(&fixture);
+    struct cl_entry accept = {.present = CL_HAS(1) | CL_HAS(2) | CL_HAS(8), .object = object.bytes, .object_length = 32, .prev = head.bytes, .ref = proposal.bytes};
+    fixture_block_of(&fixture, fixture_record(&fixture.network, CL_AMEND, 1, &accept, 1, fixture.now_ms));
+    expected[count++] = last_record_index(&fixture);
+    /* SUSPEND moves the head without prev; RESUME goes on from there */
+    record = fixture_act(&fixture.network, CL_SUSPEND, 1, &object, NULL, fixture.now_ms);
+    struct cl_record_id suspended = record->record.id;
+    fixture_block_of(&fixture, record);
+    expected[count++] = last_record_index(&fixture);
+    fixture_block_of(&fixture, fixture_act(&fixture.network, CL_RESUME, 1, &object, &suspended, fixture.now_ms));
+    expected[count++] = last_record_index(&fixture);
+    /* ACK neither has prev nor moves the head */
+    struct cl_entry ack = {.present = CL_HAS(1) | CL_HAS(8) | CL_HAS(10), .object = object.bytes, .object_length = 32, .ref = suspended.bytes, .reason = 1};
+    fixture_block_of(&fixture, fixture_record(&fixture.network, CL_ACK, 2, &ack, 1, fixture.now_ms));
+    expected[count++] = last_record_index(&fixture);
+    fixture_block_of(&fixture, fixture_act(&fixture.network, CL_REVOKE, 1, &object, NULL, fixture.now_ms));
+    expected[count++] = last_record_index(&fixture);
+    expect_history(&fixture, &object, expected, count);
+    fixture_reopen(&fixture);
+    expect_history(&fixture, &object, expected, count);
+    fixture_close(&fixture);
+}
+
+static void parties_and_terms_are_listed_in_order_and_by_page(void **state)
+{
+    struct fixture fixture;
+    struct cl_ledger_view *view;
+    struct cl_object_id page[3], seen = {{0}};
+    struct cl_signer organisation;
+    struct cl_party party = {.length = 33};
+    size_t count, total = 0;
+    (void)state;
+    fixture_open(&fixture, 1);
+    fixture_block_of(&fixture, fixture_terms(&fixture.network, 50, 1, 1, 10, fixture.now_ms));
+    fixture_block_of(&fixture, fixture_terms(&fixture.network, 51, 1, 0, 10, fixture.now_ms));
+    for (uint64_t i = 0; i < 7; i++)
+        fixture_block_of(&fixture, fixture_subscribe_terms(&fixture.network, 2, i, i < 1 ? 50 : 51, 1, fixture.now_ms));
+    fixture_signer(&organisation, 2);
+    memcpy(party.bytes, organisation.key.bytes, 33);
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture.ledger));
+    for (bool first = true;; first = false) {
+        FIXTURE_OK(cl_view_party_objects(view, page, 3, &count, &party, first ? NULL : &seen));
+        for (size_t i = 0; i < count; i++) {
+            assert_true(memcmp(page[i].bytes, seen.bytes, 32) > 0);
+            seen = page[i];
+        }
+        total += count;
+        if (count < 3)
+            break;
+    }
+    assert_int_equal(total, 7);
+    FIXTURE_OK(cl_view_terms(view, page, 3, &count, NULL));
+    assert_int_equal(count, 2);
+    seen = page[0];
+    FIXTURE_OK(cl_view_terms(view, page, 3, &count, &seen));
+    assert_int_equal(count, 1);
+    party.length = 31;
+    assert_int_equal(cl_view_party_objects(view, page, 3, &count, &party, NULL), CL_E_ARGUMENT);
+    cl_ledger_view_free(view);
+    fixture_close(&fixture);
+}
+
+static void a_rotated_key_finds_its_objects(void **state)
+{
+    struct fixture fixture;
+    struct cl_ledger_view *view;
+    struct cl_object_id object, found[2];
+    struct cl_signer next;
+    struct cl_party party = {.length = 33};
+    size_t count;
+    (void)state;
+    fixture_open(&fixture, 1);
+    make_agreement(&fixture, 1, &object);
+    fixture_signer(&next, 77);
+    struct cl_entry rotate = {.present = CL_HAS(1) | CL_HAS(12), .object = object.bytes, .object_length = 32, .key = next.key.bytes, .key_length = 33};
+    fixture_block_of(&fixture, fixture_record(&fixture.network, CL_ROTATE, 1, &rotate, 1, fixture.now_ms));
+    memcpy(party.bytes, next.key.bytes, 33);
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture.ledger));
+    FIXTURE_OK(cl_view_party_objects(view, found, 2, &count, &party, NULL));
+    assert_int_equal(count, 1);
+    assert_memory_equal(&found[0], &object, sizeof object);
+    cl_ledger_view_free(view);
+    fixture_close(&fixture);
+}
+
+/* ---- what is kept besides blocks */
+
+static enum cl_status count_one(void *context, const uint8_t *bytes, size_t length)
+{
+    (void)bytes;
+    assert_true(length > 0);
+    ++*(size_t *)context;
+    return CL_OK;
+}
+
+static size_t withdrawals_kept(struct fixture *fixture)
+{
+    size_t count = 0;
+    FIXTURE_OK(cl_ledger_withdrawals(fixture->ledger, count_one, &count));
+    return count;
+}
+
+static void a_promised_withdrawal_is_kept_until_it_is_final(void **state)
+{
+    struct fixture fixture;
+    struct cl_object_id object, other;
+    (void)state;
+    fixture_open(&fixture, 1);
+    make_agreement(&fixture, 1, &object);
+    make_agreement(&fixture, 3, &other);
+    struct cl_ledger_record *revoke = fixture_act(&fixture.network, CL_REVOKE, 1, &object, NULL, fixture.now_ms);
+    struct cl_ledger_record *suspend = fixture_act(&fixture.network, CL_SUSPEND, 3, &other, NULL, fixture.now_ms);
+    FIXTURE_OK(cl_ledger_withdrawal_keep(fixture.ledger, revoke));
+    FIXTURE_OK(cl_ledger_withdrawal_keep(fixture.ledger, suspend));
+    fixture_reopen(&fixture);
+    assert_int_equal(withdrawals_kept(&fixture), 2);
+    fixture_block_of(&fixture, revoke);
+    assert_int_equal(withdrawals_kept(&fixture), 1);
+    FIXTURE_OK(cl_ledger_withdrawal_drop(fixture.ledger, &suspend->record.leaf_hash));
+    assert_int_equal(withdrawals_kept(&fixture), 0);
+    cl_ledger_record_unref(suspend);
+    fixture_close(&fixture);
+}
+
+static void a_checkpoint_that_contradicts_is_a_fork(void **state)
+{
+    struct fixture fixture;
+    struct cl_ledger_view *view;
+    struct cl_buffer note = {0}, read = {0};
+    struct cl_tip first, tip;
+    struct cl_hash wrong = {{1}};
+    (void)state;
+    fixture_open(&fixture, 3);
+    fixture_block_of(&fixture, fixture_grant(&fixture.network, 1, 1, 2, fixture.now_ms));
+    tip_of(&fixture, &first);
+    fixture_block_of(&fixture, fixture_grant(&fixture.network, 3, 1, 2, fixture.now_ms));
+    tip_of(&fixture, &tip);
+    const uint8_t text[] = "note";
+    assert_int_equal(cl_ledger_checkpoint_keep(fixture.ledger, tip.log_size, &wrong, text, 4), CL_E_FORK);
+    assert_int_equal(cl_ledger_checkpoint_keep(fixture.ledger, tip.log_size + 1, &tip.log_root, text, 4), CL_E_FORK);
+    assert_int_equal(cl_ledger_checkpoint_keep(fixture.ledger, first.log_size, &tip.log_root, text, 4), CL_E_FORK);
+    FIXTURE_OK(cl_ledger_checkpoint_keep(fixture.ledger, first.log_size, &first.log_root, text, 4));
+    fixture_checkpoint(&fixture, &note, FIXTURE_START_MS / 1000 + 10);
+    assert_int_equal(cl_ledger_checkpoint_keep(fixture.ledger, first.log_size, &first.log_root, text, 4), CL_E_FORK);
+    fixture_reopen(&fixture);
+    assert_int_equal(cl_ledger_checkpoint_keep(fixture.ledger, first.log_size, &first.log_root, text, 4), CL_E_FORK);
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture.ledger));
+    FIXTURE_OK(cl_view_checkpoint(view, &read));
+    assert_int_equal(read.length, note.length);
+    assert_memory_equal(read.data, note.data, note.length);
+    cl_ledger_view_free(view);
+    cl_buffer_deinit(&note);
+    cl_buffer_deinit(&read);
+    fixture_close(&fixture);
+}
+
+static void a_view_sees_one_tip_while_blocks_go_on(void **state)
+{
+    struct fixture fixture;
+    struct cl_ledger_view *view;
+    struct cl_tip before, seen;
+    struct cl_object_id object;
+    struct cl_buffer value = {0};
+    (void)state;
+    fixture_open(&fixture, 1);
+    fixture_block_of(&fixture, fixture_grant(&fixture.network, 1, 1, 2, fixture.now_ms));
+    tip_of(&fixture, &before);
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture.ledger));
+    fixture_block_of(&fixture, fixture_grant(&fixture.network, 3, 1, 2, fixture.now_ms));
+    FIXTURE_OK(cl_view_tip(view, &seen));
+    assert_memory_equal(&before, &seen, sizeof seen);
+    fixture_object(&object, 3, 1);
+    assert_int_equal(cl_view_state(view, &value, object.bytes), CL_E_NOT_FOUND);
+    assert_int_equal(cl_view_leaf(view, &value, before.log_size), CL_E_NOT_FOUND);
+    cl_buffer_deinit(&value);
+    cl_ledger_view_free(view);
+    fixture_close(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(genesis_is_one_state_leaf_over_the_network_entry),
+        cmocka_unit_test(a_store_is_made_once_and_belongs_to_one_network),
+        cmocka_unit_test(a_newer_format_is_refused),
+        cmocka_unit_test(an_agreement_becomes_active_and_is_withdrawn),
+        cmocka_unit_test(a_record_applies_once),
+        cmocka_unit_test(withdrawals_come_first_in_a_block),
+        cmocka_unit_test(a_refused_record_leaves_no_trace_in_the_block),
+        cmocka_unit_test(the_networks_parameters_limit_a_block),
+        cmocka_unit_test(a_blocks_time_is_after_its_parents),
+        cmocka_unit_test(the_losing_branch_is_refused),
+        cmocka_unit_test(another_blocks_certificate_is_refused),
+        cmocka_unit_test(blocks_log_and_tiles_agree_in_memory),
+        cmocka_unit_test(blocks_log_and_tiles_agree_on_leveldb),
+        cmocka_unit_test(history_lists_every_record_on_an_object),
+        cmocka_unit_test(parties_and_terms_are_listed_in_order_and_by_page),
+        cmocka_unit_test(a_rotated_key_finds_its_objects),
+        cmocka_unit_test(a_promised_withdrawal_is_kept_until_it_is_final),
+        cmocka_unit_test(a_checkpoint_that_contradicts_is_a_fork),
+        cmocka_unit_test(a_view_sees_one_tip_while_blocks_go_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
