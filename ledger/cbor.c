@@ -12,7 +12,8 @@ enum { SIMPLE_FALSE = 20, SIMPLE_TRUE = 21, SIMPLE_NULL = 22 };
 void cl_cbor_reader_init(struct cl_cbor_reader *reader, const uint8_t *data, size_t length)
 {
     static const uint8_t nothing;
-    if (length == 0) data = &nothing; /* so that no arithmetic is ever done on NULL */
+    assert(data != NULL || length == 0);
+    if (data == NULL) data = &nothing; /* so that no arithmetic is ever done on NULL */
     reader->at = data;
     reader->end = data + length;
     reader->status = CL_OK;

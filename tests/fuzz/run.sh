@@ -29,13 +29,24 @@ for target in "$build"/fuzz/fuzz_*; do
         continue
     fi
     before=$(find "$corpus" -type f | wc -l)
-    if [ "$before" -lt 200 ]; then
-        timeout 300 "$target" -merge=1 -max_len=4096 -artifact_prefix="$findings/$name-" "$corpus" "$work" \
-            >>"$log" 2>&1 || { bad=1; echo "$name: FINDING while merging; see $log"; }
-        # never more than 200 inputs or 300 KB: the smallest stay
-        find "$corpus" -type f -size +16k -exec rm -f {} +
-        ls -Sr "$corpus" | tail -n +200 | while read -r file; do rm -f "${corpus:?}/$file"; done
+    merged=$build/fuzz-work/$name.merged
+    rm -rf "$merged" && mkdir "$merged"
+    if ! timeout 300 "$target" -merge=1 -max_len=4096 -artifact_prefix="$findings/$name-" "$merged" "$corpus" "$work" \
+            >>"$log" 2>&1; then
+        bad=1
+        echo "$name: FINDING while merging; see $log and $findings"
+        continue
     fi
+    # Inputs that libFuzzer named (40 hexadecimal digits) are replaced by the smallest of the new ones, within 190 files
+    # and 250 KB; those with other names were put there by hand and stay.
+    find "$corpus" -type f -name '????????????????????????????????????????' -exec rm -f {} +
+    total=0 kept=0
+    for file in $(ls -Sr "$merged"); do
+        total=$((total + $(wc -c <"$merged/$file")))
+        [ "$total" -le 250000 ] && [ "$kept" -lt 190 ] || break
+        kept=$((kept + 1))
+        cp "$merged/$file" "$corpus/$file"
+    done
     echo "$name: ${executed:-0} executions in $seconds s, corpus $before -> $(find "$corpus" -type f | wc -l)"
 done
 [ "$count" -gt 0 ] || { echo "no fuzz target was built under $build/fuzz"; exit 1; }
