@@ -85,7 +85,7 @@ CL_MUST_USE enum cl_status cl_view_record_place(struct cl_ledger_view *view, uin
 CL_MUST_USE enum cl_status cl_view_leaf(struct cl_ledger_view *view, struct cl_buffer *bytes, uint64_t log_index); /* record or state leaf */
 CL_MUST_USE enum cl_status cl_view_block(struct cl_ledger_view *view, struct cl_buffer *stored_block, uint64_t height);
 CL_MUST_USE enum cl_status cl_view_block_of(struct cl_ledger_view *view, uint64_t *height, uint64_t log_index);
-/* Log indexes of all records on an object, oldest first, at most max, from log index `after` (exclusive; UINT64_MAX... 0 = start); *more. */
+/* Log indexes of the records on an object: the newest `max`, oldest first; *more: there are older ones. */
 CL_MUST_USE enum cl_status cl_view_history(struct cl_ledger_view *view, uint64_t *indexes, size_t max, size_t *count, bool *more, const uint8_t object32[32]);
 /* Object ids, ascending from cursor (exclusive; NULL: from the start). */
 CL_MUST_USE enum cl_status cl_view_party_objects(struct cl_ledger_view *view, struct cl_object_id *out, size_t max, size_t *count, const struct cl_party *party, const struct cl_object_id *cursor);

@@ -4,7 +4,8 @@
 
 #include <assert.h>
 
-const struct cl_entry *cl_record_entry_on(const struct cl_record *record, const uint8_t object32[32])
+/* The entry of this record that is on the object, or NULL. */
+static const struct cl_entry *entry_on(const struct cl_record *record, const uint8_t object32[32])
 {
     for (size_t i = 0; i < record->entry_count; i++) {
         const struct cl_entry *entry = &record->entries[i];
@@ -73,7 +74,7 @@ static enum cl_status previous_by_record(struct cl_chain *chain, bool *opened, s
     status = cl_record_decode(&record, NULL, bytes.data, bytes.length, &chain->view->network);
     if (status != CL_OK)
         return status == CL_E_MEMORY ? status : CL_E_STORE_CORRUPT;
-    const struct cl_entry *entry = cl_record_entry_on(&record, chain->object);
+    const struct cl_entry *entry = entry_on(&record, chain->object);
     if (memcmp(record.id.bytes, chain->id.bytes, 32) != 0 || entry == NULL) {
         status = CL_E_STORE_CORRUPT;
     } else {
@@ -118,23 +119,64 @@ enum cl_status cl_chain_back(struct cl_chain *chain)
 }
 
 /* Entries of y for one object, newest first; those in the chain are left to the chain. */
-struct aside { bool ended; uint64_t index; };
-
-static enum cl_status aside_read(struct aside *aside, const struct cl_store *store, struct cl_store_iterator *iterator, const uint8_t object32[32])
+static enum cl_status read_aside(struct cl_history *history)
 {
+    const struct cl_store *store = history->chain.view->store;
     struct cl_table_key prefix;
-    cl_key_history(&prefix, object32, 0);
-    for (; store->iterator_valid(iterator); store->iterator_next(iterator)) {
-        struct cl_view key = store->iterator_key(iterator);
+    cl_key_history(&prefix, history->chain.object, 0);
+    for (; store->iterator_valid(history->iterator); store->iterator_next(history->iterator)) {
+        struct cl_view key = store->iterator_key(history->iterator);
         if (key.length != 41 || memcmp(key.data, prefix.bytes, 33) != 0)
             break;
-        if (store->iterator_value(iterator).length != 0)
+        if (store->iterator_value(history->iterator).length != 0)
             continue;
-        aside->index = ~cl_get_u64(key.data + 33);
+        history->aside = ~cl_get_u64(key.data + 33);
         return CL_OK;
     }
-    aside->ended = true;
-    return store->iterator_status(iterator);
+    history->aside_ended = true;
+    return store->iterator_status(history->iterator);
+}
+
+enum cl_status cl_history_begin(struct cl_history *history, struct cl_ledger_view *view, const uint8_t object32[32])
+{
+    const struct cl_store *store = view->store;
+    struct cl_table_key key;
+    memset(history, 0, sizeof *history);
+    enum cl_status status = cl_chain_begin(&history->chain, view, object32);
+    if (status != CL_OK)
+        return status;
+    history->iterator = store->iterator_new(store->context, view->snapshot);
+    if (history->iterator == NULL)
+        return CL_E_MEMORY;
+    cl_key_history(&key, object32, UINT64_MAX);
+    store->iterator_seek(history->iterator, key.bytes, key.length);
+    return read_aside(history);
+}
+
+bool cl_history_ended(const struct cl_history *history)
+{
+    return history->chain.ended && history->aside_ended;
+}
+
+/* Two lists, each newest first, merged. */
+enum cl_status cl_history_next(struct cl_history *history, uint64_t *log_index)
+{
+    struct cl_chain *chain = &history->chain;
+    assert(!cl_history_ended(history));
+    if (history->aside_ended || (!chain->ended && chain->index > history->aside)) {
+        *log_index = chain->index;
+        return cl_chain_back(chain);
+    }
+    *log_index = history->aside;
+    chain->view->store->iterator_next(history->iterator);
+    return read_aside(history);
+}
+
+void cl_history_end(struct cl_history *history)
+{
+    if (history->iterator != NULL)
+        history->chain.view->store->iterator_free(history->iterator);
+    history->iterator = NULL;
 }
 
 static void reverse(uint64_t *indexes, size_t count)
@@ -146,44 +188,18 @@ static void reverse(uint64_t *indexes, size_t count)
     }
 }
 
-/* Two lists, each newest first, merged until max are found; then turned round. */
-static enum cl_status merge(struct cl_chain *chain, struct cl_store_iterator *iterator, uint64_t *indexes, size_t max, size_t *count, bool *more)
-{
-    const struct cl_store *store = chain->view->store;
-    struct aside aside = {0};
-    enum cl_status status = aside_read(&aside, store, iterator, chain->object);
-    while (status == CL_OK && *count < max && !(chain->ended && aside.ended)) {
-        if (aside.ended || (!chain->ended && chain->index > aside.index)) {
-            indexes[(*count)++] = chain->index;
-            status = cl_chain_back(chain);
-        } else {
-            indexes[(*count)++] = aside.index;
-            store->iterator_next(iterator);
-            status = aside_read(&aside, store, iterator, chain->object);
-        }
-    }
-    *more = !(chain->ended && aside.ended);
-    return status;
-}
-
 enum cl_status cl_view_history(struct cl_ledger_view *view, uint64_t *indexes, size_t max, size_t *count, bool *more, const uint8_t object32[32])
 {
-    const struct cl_store *store = view->store;
-    struct cl_chain chain;
-    struct cl_table_key key;
+    struct cl_history history;
     *count = 0;
     *more = false;
-    enum cl_status status = cl_chain_begin(&chain, view, object32);
-    if (status != CL_OK)
-        return status;
-    struct cl_store_iterator *iterator = store->iterator_new(store->context, view->snapshot);
-    if (iterator == NULL)
-        return CL_E_MEMORY;
-    cl_key_history(&key, object32, UINT64_MAX);
-    store->iterator_seek(iterator, key.bytes, key.length);
-    status = merge(&chain, iterator, indexes, max, count, more);
-    store->iterator_free(iterator);
-    if (status == CL_OK)
+    enum cl_status status = cl_history_begin(&history, view, object32);
+    while (status == CL_OK && *count < max && !cl_history_ended(&history))
+        status = cl_history_next(&history, &indexes[(*count)++]);
+    if (status == CL_OK) {
         reverse(indexes, *count);
+        *more = !cl_history_ended(&history);
+    }
+    cl_history_end(&history);
     return status;
 }

@@ -132,7 +132,11 @@ struct cl_chain {
 /* CL_E_NOT_FOUND: no such object, or one that has no history of its own. */
 CL_MUST_USE enum cl_status cl_chain_begin(struct cl_chain *chain, struct cl_ledger_view *view, const uint8_t object32[32]);
 CL_MUST_USE enum cl_status cl_chain_back(struct cl_chain *chain);
-/* The entry of this record that is on the object, or NULL. */
-const struct cl_entry *cl_record_entry_on(const struct cl_record *record, const uint8_t object32[32]);
+/* Every record on an object, newest first: the chain, and the entries that it does not tell. */
+struct cl_history { struct cl_chain chain; struct cl_store_iterator *iterator; bool aside_ended; uint64_t aside; };
+CL_MUST_USE enum cl_status cl_history_begin(struct cl_history *history, struct cl_ledger_view *view, const uint8_t object32[32]);
+bool cl_history_ended(const struct cl_history *history);
+CL_MUST_USE enum cl_status cl_history_next(struct cl_history *history, uint64_t *log_index); /* where it has not ended */
+void cl_history_end(struct cl_history *history); /* also after begin has failed */
 
 #endif
