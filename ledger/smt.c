@@ -69,7 +69,7 @@ static enum cl_status add_chunk(void ***chunks, size_t *chunk_count, size_t node
     void **grown = realloc(*chunks, (*chunk_count + 1) * sizeof *grown);
     if (grown == NULL) return CL_E_MEMORY;
     *chunks = grown;
-    grown[*chunk_count] = malloc(SMT_CHUNK_NODES * node_bytes);
+    grown[*chunk_count] = smt_chunk_new(SMT_CHUNK_NODES * node_bytes);
     if (grown[*chunk_count] == NULL) return CL_E_MEMORY;
     (*chunk_count)++;
     return CL_OK;
@@ -134,8 +134,9 @@ void cl_smt_free(struct cl_smt *tree)
     if (tree == NULL) return;
     assert(tree->overlays == NULL); /* overlays are freed before their tree */
     smt_builder_free(tree);
-    for (size_t i = 0; i < tree->inner.chunk_count; i++) free(tree->inner.chunks[i]);
-    for (size_t i = 0; i < tree->bucket.chunk_count; i++) free(tree->bucket.chunks[i]);
+    smt_spare_free(tree);
+    for (size_t i = 0; i < tree->inner.chunk_count; i++) smt_chunk_free(tree->inner.chunks[i]);
+    for (size_t i = 0; i < tree->bucket.chunk_count; i++) smt_chunk_free(tree->bucket.chunks[i]);
     free(tree->inner.chunks);
     free(tree->bucket.chunks);
     free(tree);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define ARENA_BLOCK_BYTES (64u * 1024u)
+#define SPARE_MAX 96u /* blocks: 6 MB, a block of some 4,000 leaves */
 
 struct arena_block { struct arena_block *next; size_t used; _Alignas(16) uint8_t bytes[ARENA_BLOCK_BYTES]; };
 
@@ -39,28 +40,60 @@ struct cl_smt_overlay {
     struct view_reference root;
     struct result_node *nodes, **nodes_end;
     struct arena_block *arena;
+    size_t inner_count, bucket_count;   /* that the tree will need beyond those that are replaced */
     uint64_t added;
 };
 
 /* While one result is made. */
-struct apply { struct cl_smt_overlay *overlay; struct cl_smt_leaf existing[CL_SMT_BUCKET_MAX]; };
+struct apply { struct cl_smt_overlay *overlay; bool warm; struct cl_smt_leaf existing[CL_SMT_BUCKET_MAX]; };
 
 static struct cl_smt_overlay **list_of(struct cl_smt_overlay *overlay)
 {
     return overlay->parent != NULL ? &overlay->parent->children : &overlay->tree->overlays;
 }
 
+/* The tree keeps some blocks for the next overlay: fresh pages from the system cost as much as the hashing. */
+static void arena_give(struct cl_smt *tree, struct arena_block *block)
+{
+    if (tree->spare_count == SPARE_MAX) {
+        free(block);
+        return;
+    }
+    block->next = tree->spare;
+    tree->spare = block;
+    tree->spare_count++;
+}
+
+void smt_spare_free(struct cl_smt *tree)
+{
+    while (tree->spare != NULL) {
+        struct arena_block *next = tree->spare->next;
+        free(tree->spare);
+        tree->spare = next;
+    }
+}
+
+static struct arena_block *arena_block_take(struct cl_smt *tree)
+{
+    struct arena_block *block = tree->spare;
+    if (block == NULL) return malloc(sizeof *block);
+    tree->spare = block->next;
+    tree->spare_count--;
+    return block;
+}
+
 static void result_drop(struct cl_smt_overlay *overlay)
 {
     while (overlay->arena != NULL) {
-        struct arena_block *next = overlay->arena->next;
-        free(overlay->arena);
-        overlay->arena = next;
+        struct arena_block *block = overlay->arena;
+        overlay->arena = block->next;
+        arena_give(overlay->tree, block);
     }
     overlay->nodes = NULL;
     overlay->nodes_end = &overlay->nodes;
     overlay->has_result = false;
     overlay->added = 0;
+    overlay->inner_count = overlay->bucket_count = 0;
 }
 
 /* The overlay that comes after `at` when `top` and all that stands on it are walked; NULL at the end. */
@@ -134,7 +167,7 @@ static void *arena_take(struct cl_smt_overlay *overlay, size_t length)
     length = (length + 15) & ~(size_t)15;
     assert(length <= ARENA_BLOCK_BYTES);
     if (block == NULL || ARENA_BLOCK_BYTES - block->used < length) {
-        block = malloc(sizeof *block);
+        block = arena_block_take(overlay->tree);
         if (block == NULL) return NULL;
         block->next = overlay->arena;
         block->used = 0;
@@ -157,19 +190,26 @@ static struct result_node *node_new(struct cl_smt_overlay *overlay, struct view_
     return node;
 }
 
+static bool view_is_inner(struct view_reference at)
+{
+    return at.node != NULL ? at.node->bucket_count == 0 : smt_is_inner(at.base);
+}
+
+static bool view_is_bucket(struct view_reference at)
+{
+    return at.node != NULL ? at.node->bucket_count > 0 : smt_is_bucket(at.base);
+}
+
 static struct view_reference node_add(struct cl_smt_overlay *overlay, struct result_node *node)
 {
+    if (node->bucket_count > 0) overlay->bucket_count += view_is_bucket(node->old) ? 0 : 1;
+    else overlay->inner_count += view_is_inner(node->old) ? 0 : 1;
     *overlay->nodes_end = node;
     overlay->nodes_end = &node->next;
     return (struct view_reference){ .node = node, .base = SMT_EMPTY };
 }
 
 static const struct view_reference nothing = { .node = NULL, .base = SMT_EMPTY };
-
-static bool view_is_inner(struct view_reference at)
-{
-    return at.node != NULL ? at.node->bucket_count == 0 : smt_is_inner(at.base);
-}
 
 static const struct cl_hash *view_hash(const struct cl_smt *tree, struct view_reference at)
 {
@@ -277,11 +317,42 @@ static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference
     return status;
 }
 
+/* Nearly all the time of a large tree goes into waiting for memory, one node after the other. So before a few paths are
+   worked on, all are walked in step, and what the next step needs is asked for ahead. Changes nothing. */
+#define WARM_COUNT 16u
+
+/* A node may lie across two cache lines. */
+static void fetch_ahead(const struct cl_hash *hash)
+{
+    __builtin_prefetch(hash);
+    __builtin_prefetch(hash + 1);
+}
+
+static void warm(const struct cl_smt *tree, uint32_t top, unsigned depth, const struct cl_smt_leaf *const *changes, size_t count)
+{
+    uint32_t at[WARM_COUNT];
+    bool more = smt_is_inner(top);
+    for (size_t i = 0; i < count; i++) at[i] = top;
+    for (; more; depth++) {
+        more = false;
+        for (size_t i = 0; i < count; i++) {
+            const struct smt_inner *inner;
+            if (!smt_is_inner(at[i])) continue;
+            inner = smt_inner_at(tree, at[i]);
+            fetch_ahead(smt_hash_of(tree, inner->left));
+            fetch_ahead(smt_hash_of(tree, inner->right));
+            at[i] = smt_bit(changes[i]->key_hash, depth) != 0 ? inner->right : inner->left;
+            more = true;
+        }
+    }
+}
+
 static enum cl_status apply_changes(struct apply *apply, struct view_reference *out, struct view_reference old, unsigned depth,
                                     const struct cl_smt_leaf *const *changes, size_t count)
 {
     struct view_reference left, right;
     enum cl_status status;
+    bool warmed = false;
     size_t split;
     if (count == 0) {
         *out = old;
@@ -294,6 +365,10 @@ static enum cl_status apply_changes(struct apply *apply, struct view_reference *
         right = old.node->is.inner.right;
     } else {
         const struct smt_inner *inner = smt_inner_at(apply->overlay->tree, old.base);
+        if (count <= WARM_COUNT && !apply->warm) {
+            warm(apply->overlay->tree, old.base, depth, changes, count);
+            warmed = apply->warm = true;
+        }
         left = (struct view_reference){ .base = inner->left };
         right = (struct view_reference){ .base = inner->right };
     }
@@ -301,6 +376,7 @@ static enum cl_status apply_changes(struct apply *apply, struct view_reference *
     status = apply_changes(apply, &left, left, depth + 1, changes, split);
     if (status == CL_OK) status = apply_changes(apply, &right, right, depth + 1, changes + split, count - split);
     if (status == CL_OK) status = add_inner(out, apply->overlay, old, left, right);
+    if (warmed) apply->warm = false;
     return status;
 }
 
@@ -363,6 +439,7 @@ static enum cl_status result_make(struct cl_smt_overlay *overlay)
         goto out;
     }
     apply->overlay = overlay;
+    apply->warm = false;
     status = apply_changes(apply, &overlay->root, start, 0, sorted, count);
     if (status != CL_OK) {
         result_drop(overlay);
@@ -425,6 +502,22 @@ static enum cl_status place_node(struct cl_smt *tree, struct result_node *node)
     return CL_OK;
 }
 
+/* What is to be written over is asked for some nodes ahead, as in warm(). */
+static enum cl_status place_nodes(struct cl_smt *tree, struct result_node *first)
+{
+    const struct result_node *ahead = first;
+    enum cl_status status = CL_OK;
+    for (unsigned i = 0; i < 2 * WARM_COUNT && ahead != NULL; i++) ahead = ahead->next;
+    for (struct result_node *node = first; node != NULL && status == CL_OK; node = node->next) {
+        if (ahead != NULL) {
+            fetch_ahead(smt_hash_of(tree, ahead->old.base));
+            ahead = ahead->next;
+        }
+        status = place_node(tree, node);
+    }
+    return status;
+}
+
 static void point_to_tree(struct view_reference *at, const struct cl_smt_overlay *folded)
 {
     if (at->node == NULL || at->node->owner != folded) return;
@@ -464,18 +557,13 @@ static void adopt_children(struct cl_smt_overlay *folded)
 enum cl_status cl_smt_overlay_fold(struct cl_smt_overlay *overlay)
 {
     struct cl_smt *tree = overlay->tree;
-    size_t inner_count = 0, bucket_count = 0;
     enum cl_status status = tree->failure;
     assert(!overlay->folded && overlay->parent == NULL);
     if (status == CL_OK) status = result_ensure(overlay);
     if (status != CL_OK) return status;
-    for (const struct result_node *node = overlay->nodes; node != NULL; node = node->next) {
-        if (node->bucket_count > 0) bucket_count += smt_is_bucket(node->old.base) ? 0 : 1;
-        else inner_count += smt_is_inner(node->old.base) ? 0 : 1;
-    }
-    status = smt_reserve(tree, inner_count, bucket_count);
+    status = smt_reserve(tree, overlay->inner_count, overlay->bucket_count);
     if (status != CL_OK) return status;
-    for (struct result_node *node = overlay->nodes; node != NULL && status == CL_OK; node = node->next) status = place_node(tree, node);
+    status = place_nodes(tree, overlay->nodes);
     if (status != CL_OK) { /* half of it is in the tree: nothing may be read from it any more */
         tree->failure = status;
         return status;

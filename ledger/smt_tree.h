@@ -12,8 +12,9 @@
 #define SMT_BUCKET UINT32_C(0x80000000)
 #define SMT_INDEX_MAX UINT32_C(0x7ffffffe)
 
-/* Nodes live in chunks, so that growing never copies them and pointers stay good. */
-#define SMT_CHUNK_BITS 14u
+/* Nodes live in chunks, so that growing never copies them and pointers stay good. What of a chunk was never used takes
+   addresses only. */
+#define SMT_CHUNK_BITS 18u
 #define SMT_CHUNK_NODES (1u << SMT_CHUNK_BITS)
 
 struct smt_inner { struct cl_hash hash; uint32_t left, right; };
@@ -23,6 +24,7 @@ struct smt_inner_array { void **chunks; size_t chunk_count; uint32_t used; };
 struct smt_bucket_array { void **chunks; size_t chunk_count; uint32_t used, free_head, free_count; };
 
 struct smt_builder;
+struct arena_block;
 
 struct cl_smt {
     struct cl_smt_buckets buckets;
@@ -32,6 +34,8 @@ struct cl_smt {
     uint64_t count;
     struct smt_builder *builder;        /* while cl_smt_build_* runs */
     struct cl_smt_overlay *overlays;    /* those whose parent is the tree itself */
+    struct arena_block *spare;          /* smt_overlay.c's memory for results, kept between them */
+    unsigned spare_count;
     enum cl_status failure;             /* a fold stopped halfway: the tree is of no more use */
 };
 
@@ -68,7 +72,13 @@ uint32_t smt_inner_take(struct cl_smt *tree);
 uint32_t smt_bucket_take(struct cl_smt *tree);
 void smt_bucket_give(struct cl_smt *tree, uint32_t reference);
 
+/* smt_memory.c */
+void *smt_chunk_new(size_t bytes);
+void smt_chunk_free(void *chunk);
+
 /* Frees what cl_smt_build_* holds. */
 void smt_builder_free(struct cl_smt *tree);
+/* Frees the memory that overlays left for the next. */
+void smt_spare_free(struct cl_smt *tree);
 
 #endif

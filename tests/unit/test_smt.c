@@ -240,7 +240,7 @@ static void check_proofs(struct cl_smt *tree, const struct model *model)
 
 static void built_trees_have_the_reference_root_and_proofs(void **state)
 {
-    static const unsigned sizes[] = { 0, 1, 2, 3, 15, 16, 17, 18, 33, 100, 257, 1000, 2000 };
+    static const unsigned sizes[] = { 0, 1, 2, 3, 15, 16, 17, 18, 33, 100, 257, 700, 2000 };
     (void)state;
     for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         for (unsigned deep = 0; deep <= 100; deep += 50) {
@@ -321,7 +321,7 @@ static void branches_answer_for_the_tree_they_stand_on(void **state)
 {
     (void)state;
     for (unsigned round = 0; round < 60; round++) {
-        struct model model = { 0 }, left_model, right_model, top_model, other_model;
+        struct model model = { 0 }, left_model, right_model, top_model, other_model, other_changes = { 0 };
         struct cl_smt_overlay *base, *left, *right, *top, *other;
         struct cl_smt_buckets buckets;
         struct cl_smt *tree = tree_new(&buckets);
@@ -334,9 +334,13 @@ static void branches_answer_for_the_tree_they_stand_on(void **state)
         assert_int_equal(cl_smt_overlay_new(&base, tree, NULL), CL_OK);
         assert_int_equal(cl_smt_overlay_new(&other, tree, NULL), CL_OK);
         other_model = model_copy(&model);
-        uint64_t before_other = seed;
         put_some(other, &other_model, 20, 30);
         check_overlay(other, &other_model);
+        for (size_t i = 0; i < other_model.count; i++) { /* what other changed */
+            size_t at = model_place(&model, other_model.entries[i].key);
+            if (at < model.count && memcmp(&model.entries[at], &other_model.entries[i], sizeof model.entries[0]) == 0) continue;
+            model_put(&other_changes, other_model.entries[i].key, other_model.entries[i].value_hash);
+        }
         put_some(base, &model, draw(40), 30);
         assert_int_equal(cl_smt_overlay_new(&left, tree, base), CL_OK);
         assert_int_equal(cl_smt_overlay_new(&right, tree, base), CL_OK);
@@ -360,10 +364,8 @@ static void branches_answer_for_the_tree_they_stand_on(void **state)
         /* `other` never had base's changes: it now stands on them */
         free(other_model.entries);
         other_model = model_copy(&model);
-        (void)before_other;
-        put_some(other, &other_model, 0, 0);
-        struct cl_hash root;
-        assert_int_equal(cl_smt_overlay_root(&root, other), CL_OK);
+        for (size_t i = 0; i < other_changes.count; i++) model_put(&other_model, other_changes.entries[i].key, other_changes.entries[i].value_hash);
+        check_overlay(other, &other_model);
 
         assert_int_equal(cl_smt_overlay_fold(right), CL_OK);
         cl_smt_overlay_free(right);
@@ -382,6 +384,221 @@ static void branches_answer_for_the_tree_they_stand_on(void **state)
         free(right_model.entries);
         free(top_model.entries);
         free(other_model.entries);
+        free(other_changes.entries);
+    }
+}
+
+/* A put below others takes their roots back as well. */
+static void a_put_under_other_overlays_changes_their_roots(void **state)
+{
+    struct model model = { 0 };
+    struct cl_smt_overlay *chain[3];
+    struct cl_smt_buckets buckets;
+    struct cl_smt *tree = tree_new(&buckets);
+    uint8_t key[32] = { 0xaa }, value_hash[32] = { 1 };
+    struct cl_smt_leaf leaf = leaf_of(key, value_hash);
+    (void)state;
+    seed = 5;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(cl_smt_overlay_new(&chain[i], tree, i == 0 ? NULL : chain[i - 1]), CL_OK);
+        put_some(chain[i], &model, 50, 20);
+    }
+    check_overlay(chain[2], &model);
+    assert_int_equal(cl_smt_overlay_put(chain[0], &leaf), CL_OK);
+    model_put(&model, key, value_hash);
+    check_overlay(chain[2], &model);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(cl_smt_overlay_fold(chain[i]), CL_OK);
+        cl_smt_overlay_free(chain[i]);
+    }
+    check_root(tree, &model);
+    cl_smt_free(tree);
+    cl_buckets_free(&buckets);
+    free(model.entries);
+}
+
+/* The shape, and so every proof, depends on the leaves alone. */
+static void the_order_of_arrival_leaves_no_trace(void **state)
+{
+    struct model model = { 0 };
+    struct cl_smt_buckets buckets, built_buckets;
+    struct cl_smt *tree = NULL, *built;
+    (void)state;
+    seed = 31;
+    assert_int_equal(cl_buckets_file_new(&buckets, "/tmp"), CL_OK);
+    assert_int_equal(cl_smt_new(&tree, &buckets), CL_OK);
+    for (unsigned i = 0; i < 60; i++) {
+        struct cl_smt_overlay *overlay;
+        assert_int_equal(cl_smt_overlay_new(&overlay, tree, NULL), CL_OK);
+        put_some(overlay, &model, draw(50), 25);
+        assert_int_equal(cl_smt_overlay_fold(overlay), CL_OK);
+        cl_smt_overlay_free(overlay);
+    }
+    built = tree_of(&built_buckets, &model);
+    check_root(tree, &model);
+    check_root(built, &model);
+    for (size_t i = 0; i < model.count; i++) {
+        static struct cl_smt_path a, b;
+        struct cl_smt_leaf leaf;
+        assert_int_equal(cl_smt_prove(&a, &leaf, tree, model.entries[i].key), CL_OK);
+        assert_int_equal(cl_smt_prove(&b, &leaf, built, model.entries[i].key), CL_OK);
+        assert_int_equal(a.count, b.count);
+        assert_memory_equal(a.siblings, b.siblings, a.count * sizeof a.siblings[0]);
+    }
+    cl_smt_free(tree);
+    cl_smt_free(built);
+    cl_buckets_free(&buckets);
+    cl_buckets_free(&built_buckets);
+    free(model.entries);
+}
+
+/* Every byte of a proof of existence and of absence counts. */
+static void every_byte_of_a_proof_counts(void **state)
+{
+    struct model model = { 0 };
+    struct cl_smt_buckets buckets;
+    uint8_t value_hash[32] = { 9 }, key[32];
+    static struct side left, right;
+    struct cl_smt_leaf left_leaf, right_leaf;
+    bool has_left, has_right;
+    (void)state;
+    seed = 99;
+    while (model.count < 400) {
+        draw_key(key, &model, 20);
+        model_put(&model, key, value_hash);
+    }
+    struct cl_smt *tree = tree_of(&buckets, &model);
+    struct cl_hash root = model_root(&model);
+    for (unsigned round = 0; round < 12; round++) {
+        do {
+            draw_key(key, &model, round % 2 * 50);
+        } while (cl_smt_neighbours(&has_left, &left_leaf, &has_right, &right_leaf, tree, key) != CL_OK || !has_left || !has_right);
+        side_make(&left, tree, &model, left_leaf.key_hash);
+        side_make(&right, tree, &model, right_leaf.key_hash);
+        assert_int_equal(cl_smt_check_absence(&root, key, &left.neighbour, &right.neighbour), CL_OK);
+        for (struct side *side = &left; side != NULL; side = side == &left ? &right : NULL) {
+            struct { uint8_t *bytes; size_t length; } parts[3] = {
+                { side->entry.key, 32 }, { side->entry.value_hash, 32 }, { side->path.siblings[0].bytes, side->path.count * 32 },
+            };
+            for (unsigned part = 0; part < 3; part++) {
+                for (size_t at = 0; at < parts[part].length; at++) {
+                    uint8_t flip = (uint8_t)(1u << draw(8));
+                    parts[part].bytes[at] ^= flip;
+                    assert_int_equal(cl_smt_check_absence(&root, key, &left.neighbour, &right.neighbour), CL_E_PROOF);
+                    /* Bits of a key below its path's end do not steer the path, but are hashed with the leaf. */
+                    assert_int_equal(cl_smt_check_existence(&root, side->entry.key, side->entry.value_hash, side->path.siblings, side->path.count), CL_E_PROOF);
+                    parts[part].bytes[at] ^= flip;
+                }
+            }
+            side->neighbour.count--;
+            assert_int_equal(cl_smt_check_absence(&root, key, &left.neighbour, &right.neighbour), CL_E_PROOF);
+            side->neighbour.count = 257;
+            assert_int_equal(cl_smt_check_absence(&root, key, &left.neighbour, &right.neighbour), CL_E_PROOF);
+            side->neighbour.count = side->path.count;
+        }
+        root.bytes[round] ^= 4;
+        assert_int_equal(cl_smt_check_absence(&root, key, &left.neighbour, &right.neighbour), CL_E_PROOF);
+        root.bytes[round] ^= 4;
+    }
+    cl_smt_free(tree);
+    cl_buckets_free(&buckets);
+    free(model.entries);
+}
+
+/* For a key that exists, no two true leaves prove its absence: every pair in a small tree is tried. */
+static void no_pair_of_true_leaves_hides_one_between_them(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 6; round++) {
+        struct model model = { 0 };
+        struct cl_smt_buckets buckets;
+        static struct side sides[24];
+        uint8_t key[32], value_hash[32] = { 3 };
+        seed = 4000 + round;
+        while (model.count < 24) {
+            draw_key(key, &model, round * 20);
+            model_put(&model, key, value_hash);
+        }
+        struct cl_smt *tree = tree_of(&buckets, &model);
+        struct cl_hash root = model_root(&model);
+        for (size_t i = 0; i < 24; i++) side_make(&sides[i], tree, &model, model.entries[i].key);
+        for (size_t hidden = 0; hidden < 24; hidden++) {
+            for (size_t i = 0; i <= 24; i++) {
+                for (size_t j = 0; j <= 24; j++) {
+                    assert_int_equal(cl_smt_check_absence(&root, model.entries[hidden].key, i < 24 ? &sides[i].neighbour : NULL,
+                                                          j < 24 ? &sides[j].neighbour : NULL), CL_E_PROOF);
+                }
+            }
+        }
+        cl_smt_free(tree);
+        cl_buckets_free(&buckets);
+        free(model.entries);
+    }
+}
+
+/* ---- buckets that fail */
+
+struct failing { struct cl_smt_buckets inner; unsigned load_in, save_in; };
+
+static enum cl_status failing_load(void *context, struct cl_smt_leaf *leaves, uint32_t slot, unsigned count)
+{
+    struct failing *failing = context;
+    if (failing->load_in > 0 && --failing->load_in == 0) return CL_E_IO;
+    return failing->inner.load(failing->inner.context, leaves, slot, count);
+}
+
+static enum cl_status failing_save(void *context, uint32_t slot, const struct cl_smt_leaf *leaves, unsigned count)
+{
+    struct failing *failing = context;
+    if (failing->save_in > 0 && --failing->save_in == 0) return CL_E_IO;
+    return failing->inner.save(failing->inner.context, slot, leaves, count);
+}
+
+static void failing_buckets_are_heard_and_a_broken_tree_says_nothing_more(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 6; n++) {
+        struct failing failing = { .load_in = 0, .save_in = 0 };
+        struct cl_smt_buckets buckets = { &failing, failing_load, failing_save };
+        static struct cl_smt_path path;
+        struct model model = { 0 };
+        struct cl_smt_overlay *overlay;
+        struct cl_smt_leaf leaf;
+        struct cl_hash root;
+        struct cl_smt *tree;
+        bool found, other;
+        seed = 800 + n;
+        assert_int_equal(cl_buckets_memory_new(&failing.inner), CL_OK);
+        assert_int_equal(cl_smt_new(&tree, &buckets), CL_OK);
+        assert_int_equal(cl_smt_overlay_new(&overlay, tree, NULL), CL_OK);
+        put_some(overlay, &model, 400, 10);
+        assert_int_equal(cl_smt_overlay_fold(overlay), CL_OK);
+        cl_smt_overlay_free(overlay);
+
+        failing.load_in = 1;
+        assert_int_equal(cl_smt_contains(&found, tree, model.entries[0].key), CL_E_IO);
+        failing.load_in = 1;
+        assert_int_equal(cl_smt_prove(&path, &leaf, tree, model.entries[0].key), CL_E_IO);
+        failing.load_in = 1;
+        uint8_t absent[32] = { 0 };
+        assert_int_equal(cl_smt_neighbours(&found, &leaf, &other, &leaf, tree, absent), CL_E_IO);
+
+        /* a failed read while hashing leaves everything as it was */
+        assert_int_equal(cl_smt_overlay_new(&overlay, tree, NULL), CL_OK);
+        put_some(overlay, &model, 60, 10);
+        failing.load_in = n;
+        assert_int_equal(cl_smt_overlay_root(&root, overlay), CL_E_IO);
+        check_overlay(overlay, &model);
+        /* a failed write while folding cannot be undone */
+        failing.save_in = n;
+        assert_int_equal(cl_smt_overlay_fold(overlay), CL_E_IO);
+        assert_int_equal(cl_smt_overlay_root(&root, overlay), CL_E_IO);
+        assert_int_equal(cl_smt_contains(&found, tree, model.entries[0].key), CL_E_IO);
+        assert_int_equal(cl_smt_prove(&path, &leaf, tree, model.entries[0].key), CL_E_IO);
+        cl_smt_overlay_free(overlay);
+        cl_smt_free(tree);
+        cl_buckets_free(&failing.inner);
+        free(model.entries);
     }
 }
 
@@ -392,6 +609,11 @@ int main(void)
         cmocka_unit_test(leaves_out_of_order_are_refused),
         cmocka_unit_test(a_chain_of_overlays_folds_to_the_reference_root),
         cmocka_unit_test(branches_answer_for_the_tree_they_stand_on),
+        cmocka_unit_test(a_put_under_other_overlays_changes_their_roots),
+        cmocka_unit_test(the_order_of_arrival_leaves_no_trace),
+        cmocka_unit_test(every_byte_of_a_proof_counts),
+        cmocka_unit_test(no_pair_of_true_leaves_hides_one_between_them),
+        cmocka_unit_test(failing_buckets_are_heard_and_a_broken_tree_says_nothing_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
