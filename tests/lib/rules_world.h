@@ -13,30 +13,30 @@
 #include "crypto.h"
 #include "rules.h"
 
-#define WORLD_START_MS 1800000000000ull /* the clock at the start of each test */
-#define WORLD_START_S (WORLD_START_MS / 1000)
-#define WORLD_DAY_S 86400ull
+#define STORY_START_MS 1800000000000ull /* the clock at the start of each test */
+#define STORY_START_S (STORY_START_MS / 1000)
+#define STORY_DAY_S 86400ull
 
-extern struct cl_network_id world_network;
-extern uint64_t world_now_ms;      /* the block's time; +1 after each act */
-extern uint64_t world_issued_at;   /* 0: as now */
-extern bool world_skip_refused;    /* payload key 4 */
-extern struct cl_touched world_touched[1000];
-extern size_t world_touched_count;
-extern uint32_t world_refused_entry, world_applied_count;
-extern struct cl_record_id world_record_id; /* of the last act */
-extern size_t world_put_count;
-extern enum cl_status world_get_fails, world_put_fails; /* the environment fails with this; CL_OK: it works */
+extern struct cl_network_id story_network;
+extern uint64_t story_now_ms;      /* the block's time; +1 after each act */
+extern uint64_t story_issued_at;   /* 0: as now */
+extern bool story_skip_refused;    /* payload key 4 */
+extern struct cl_touched story_touched[1000];
+extern size_t story_touched_count;
+extern uint32_t story_refused_entry, story_applied_count;
+extern struct cl_record_id story_record_id; /* of the last act */
+extern size_t story_put_count;
+extern enum cl_status story_get_fails, story_put_fails; /* the environment fails with this; CL_OK: it works */
 
-int world_setup(void **state); /* cmocka's setup and teardown */
-int world_teardown(void **state);
+int story_setup(void **state); /* cmocka's setup and teardown */
+int story_teardown(void **state);
 
-const uint8_t *world_key(unsigned n);    /* 33 bytes, public; n from 1 */
-const uint8_t *world_secret(unsigned n); /* 32 bytes */
-const uint8_t *world_hash(unsigned n);   /* 32 bytes that stand for n */
-const uint8_t *world_id(unsigned signer, uint8_t nonce); /* the object that signer opens with that nonce */
-/* Members' party keys are these; world_setup makes one member of key 90. */
-void world_members(const unsigned *keys, size_t count);
+const uint8_t *story_key(unsigned n);    /* 33 bytes, public; n from 1 */
+const uint8_t *story_secret(unsigned n); /* 32 bytes */
+const uint8_t *story_hash(unsigned n);   /* 32 bytes that stand for n */
+const uint8_t *story_id(unsigned signer, uint8_t nonce); /* the object that signer opens with that nonce */
+/* Members' party keys are these; story_setup makes one member of key 90. */
+void story_members(const unsigned *keys, size_t count);
 
 /* ---- entries */
 struct cl_entry on_new(uint8_t nonce);
@@ -60,23 +60,23 @@ struct cl_entry with_mode(struct cl_entry entry, uint64_t mode);
 struct cl_entry with_recovery(struct cl_entry entry, unsigned key);
 
 /* ---- acts */
-enum cl_status world_act(unsigned signer, enum cl_record_type type, struct cl_entry entry);
-enum cl_status world_acts(unsigned signer, enum cl_record_type type, struct cl_entry *entries, size_t count);
-#define allow(signer, type, entry) assert_string_equal(cl_status_code(world_act(signer, type, entry)), "CL_OK")
+enum cl_status story_act(unsigned signer, enum cl_record_type type, struct cl_entry entry);
+enum cl_status story_acts(unsigned signer, enum cl_record_type type, struct cl_entry *entries, size_t count);
+#define allow(signer, type, entry) assert_string_equal(cl_status_code(story_act(signer, type, entry)), "CL_OK")
 #define refuse(code, signer, type, entry) \
-    assert_string_equal(cl_status_code(world_act(signer, type, entry)), cl_status_code(code))
+    assert_string_equal(cl_status_code(story_act(signer, type, entry)), cl_status_code(code))
 
-/* ---- what the state holds; fail the test where it is not there */
-const struct cl_agreement *world_agreement(const uint8_t *id32);
-const struct cl_terms *world_terms(const uint8_t *id32);
-const struct cl_profile *world_profile(const uint8_t *id32);
-bool world_has(const uint8_t *key32);
+/* ---- what the state holds; abort where it is not there */
+const struct cl_agreement *story_agreement(const uint8_t *id32);
+const struct cl_terms *story_terms(const uint8_t *id32);
+const struct cl_profile *story_profile(const uint8_t *id32);
+bool story_has(const uint8_t *key32);
 
 /* ---- stories that many tests start from */
-const uint8_t *world_offer(unsigned customer, uint8_t nonce, uint64_t slots);        /* GRANT opens; commitment 1 */
-const uint8_t *world_active(unsigned customer, unsigned organisation, uint8_t nonce, uint64_t slots);
-const uint8_t *world_make_terms(unsigned owner, uint8_t nonce, uint64_t mode, uint64_t limit); /* slots 7 */
-const uint8_t *world_make_profile(unsigned key, uint8_t nonce);                       /* recovery key: key + 50 */
+const uint8_t *story_offer(unsigned customer, uint8_t nonce, uint64_t slots);        /* GRANT opens; commitment 1 */
+const uint8_t *story_active(unsigned customer, unsigned organisation, uint8_t nonce, uint64_t slots);
+const uint8_t *story_make_terms(unsigned owner, uint8_t nonce, uint64_t mode, uint64_t limit); /* slots 7 */
+const uint8_t *story_make_profile(unsigned key, uint8_t nonce);                       /* recovery key: key + 50 */
 struct cl_entry subscribe_to(const uint8_t *terms32, uint8_t nonce);
 
 #endif
