@@ -310,11 +310,47 @@ static const uint32_t crc32c_table[256] = {
     0x79b737ba, 0x8bdcb4b9, 0x988c474d, 0x6ae7c44e, 0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
 
+static uint32_t crc32c_bytes(uint32_t crc, const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) crc = crc >> 8 ^ crc32c_table[(crc ^ bytes[i]) & 0xffu];
+    return crc;
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+/* The processor's own instruction: every record that a node votes for passes through here once. */
+__attribute__((target("sse4.2"))) static uint32_t crc32c_words(uint32_t crc, const uint8_t *bytes, size_t word_count)
+{
+    uint64_t running = crc;
+    for (size_t i = 0; i < word_count; i++) {
+        uint64_t word;
+        memcpy(&word, bytes + 8 * i, sizeof word);
+        running = __builtin_ia32_crc32di(running, word);
+    }
+    return (uint32_t)running;
+}
+
+static bool crc32c_has_words(void)
+{
+    return __builtin_cpu_supports("sse4.2");
+}
+#else
+static uint32_t crc32c_words(uint32_t crc, const uint8_t *bytes, size_t word_count)
+{
+    return crc32c_bytes(crc, bytes, 8 * word_count);
+}
+
+static bool crc32c_has_words(void)
+{
+    return false;
+}
+#endif
+
 uint32_t cl_crc32c(uint8_t type, const void *data, size_t length)
 {
     const uint8_t *bytes = data;
-    uint32_t crc = 0xffffffffu;
-    crc = crc >> 8 ^ crc32c_table[(crc ^ type) & 0xffu];
-    for (size_t i = 0; i < length; i++) crc = crc >> 8 ^ crc32c_table[(crc ^ bytes[i]) & 0xffu];
-    return ~crc;
+    size_t word_count = crc32c_has_words() ? length / 8 : 0;
+    uint32_t crc = crc32c_bytes(0xffffffffu, &type, 1);
+    if (length == 0) return ~crc; /* data may be NULL */
+    crc = crc32c_words(crc, bytes, word_count);
+    return ~crc32c_bytes(crc, bytes + 8 * word_count, length - 8 * word_count);
 }

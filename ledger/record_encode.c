@@ -1,4 +1,4 @@
-/* Records of one's own: draft to payload and digest, signature to record, and the ids and hashes that go into them. What
+/* Records of one's own: draft to payload and digest, signature to record, and the ids and hashes in them. What
    comes out is read back by the decoder, so that nothing is signed that a node would refuse for its form. */
 #include "record_internal.h"
 

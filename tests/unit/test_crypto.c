@@ -296,6 +296,20 @@ static void crc32c_gives_the_standards_values(void **state)
     uint8_t zero[31] = {0};
     assert_int_equal(cl_crc32c(0, zero, 31), 0x8a9136aau);
     assert_int_equal(cl_crc32c('1', "23456789", 8), 0xe3069283u);
+    assert_int_equal(cl_crc32c(0, NULL, 0), 0x527d5351u);
+    /* bit by bit, at every length and alignment, so that words and bytes agree */
+    uint8_t data[80];
+    for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)(i * 37 + 5);
+    for (size_t start = 0; start < 9; start++) {
+        for (size_t length = 0; start + length <= sizeof data; length++) {
+            uint32_t crc = 0xffffffffu;
+            for (size_t i = 0; i <= length; i++) {
+                crc ^= i == 0 ? 7u : data[start + i - 1];
+                for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+            }
+            assert_int_equal(cl_crc32c(7, data + start, length), ~crc);
+        }
+    }
 }
 
 static void random_bytes_differ_and_wiping_leaves_zero(void **state)
