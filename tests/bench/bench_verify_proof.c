@@ -55,7 +55,7 @@ static void scene_make(struct scene *scene, struct bench_plan plans[2], size_t m
     bench_need(cl_ledger_create(&scene->store, &scene->world.genesis), "ledger");
     bench_need(cl_ledger_open(&scene->ledger, &scene->store, &scene->buckets, &scene->world.genesis, NULL, NULL), "ledger");
     struct bench_plan fill = { .kind = BENCH_GRANT, .entries = BENCH_ENTRIES, .network = scene->world.genesis.network,
-                               .issued_at_ms = scene->now_ms - 60000, .series = 1 };
+                               .issued_at_ms = scene->now_ms - 60000, .offered_at_ms = scene->now_ms - 60000, .series = 1 };
     commit_block(scene, &fill, 0, FILLERS / BENCH_ENTRIES);
     struct bench_plan offers[2] = { fill, fill };
     offers[0].kind = BENCH_TERMS;

@@ -2,6 +2,7 @@
 #include "measure.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <mntent.h>
@@ -225,4 +226,19 @@ uint64_t bench_tree_bytes(const char *path)
     tree_bytes = 0;
     if (nftw(path, add_one, 16, FTW_PHYS) != 0) bench_fail("%s: %s", path, strerror(errno));
     return tree_bytes;
+}
+
+static int drop_one(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info, (void)place;
+    int fd = kind == FTW_F ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0) return 0;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+    return 0;
+}
+
+void bench_drop_tree(const char *path)
+{
+    if (nftw(path, drop_one, 16, FTW_PHYS) != 0) bench_fail("%s: %s", path, strerror(errno));
 }

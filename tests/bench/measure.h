@@ -41,6 +41,7 @@ void bench_report(const struct bench_context *context, const struct bench_figure
 void bench_temporary(char out[4096], const char *parent);
 void bench_remove_tree(const char *path);
 uint64_t bench_tree_bytes(const char *path);
+void bench_drop_tree(const char *path); /* asks the kernel to forget the cached pages of all files in it */
 void bench_filesystem(char out[128], const char *path); /* "ext4 on /dev/vda" */
 
 #endif

@@ -1,6 +1,7 @@
 /* Makes, keeps and reads streams of signed records. */
 #include "records.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -107,6 +108,7 @@ static void fill_answer(struct cl_entry *entry, struct entry_bytes *bytes, const
     offered.kind = plan->kind == BENCH_ANSWER_GRANTS ? BENCH_GRANT : BENCH_TERMS;
     offered.organisation = 0;
     offered.entries = 1;
+    offered.issued_at_ms = plan->offered_at_ms;
     bench_object_of(&object, &offered, answered, 0);
     commitment_of(bytes->commitment, plan->series, answered * BENCH_ENTRIES);
     entry->slots = 7;
@@ -206,8 +208,9 @@ void bench_records_write(int fd, const struct bench_plan *plan)
     pthread_mutex_destroy(&crew.lock);
 }
 
-/* ---- files of records. Offset, size, meaning: 0, 8 "CLBENCH1"; 8, 64 the plan, struct file_plan; then the stream. */
-struct file_plan { uint8_t network[32]; uint64_t issued_at_ms, count; uint32_t kind, entries, series, unused; };
+/* ---- files of records. Offset, size, meaning: 0, 8 "CLBENCH1"; 8, 72 the plan, struct file_plan; then the stream. */
+struct file_plan { uint8_t network[32]; uint64_t issued_at_ms, offered_at_ms, count; uint32_t kind, entries, series, organisation; };
+static_assert(8 + sizeof(struct file_plan) == BENCH_FILE_HEADER, "the header's size is written down");
 
 static bool file_fits(int fd, struct bench_plan *plan, uint64_t now_ms)
 {
@@ -216,7 +219,9 @@ static bool file_fits(int fd, struct bench_plan *plan, uint64_t now_ms)
     if (read(fd, magic, sizeof magic) != sizeof magic || memcmp(magic, "CLBENCH1", 8) != 0) return false;
     if (read(fd, &kept, sizeof kept) != sizeof kept) return false;
     if (memcmp(kept.network, plan->network.bytes, 32) != 0 || kept.count != plan->count || kept.kind != plan->kind ||
-        kept.entries != plan->entries || kept.series != plan->series) return false;
+        kept.entries != plan->entries || kept.series != plan->series || kept.organisation != plan->organisation ||
+        kept.offered_at_ms != plan->offered_at_ms)
+        return false;
     if (kept.issued_at_ms > now_ms || now_ms - kept.issued_at_ms > 20ull * 86400000ull) return false;
     plan->issued_at_ms = kept.issued_at_ms;
     return true;
@@ -235,7 +240,8 @@ int bench_records_cached(struct bench_plan *plan, const struct bench_context *co
     if (fd >= 0) close(fd);
     bench_say("signing %llu records once (kept as %s)", (unsigned long long)plan->count, path);
     plan->issued_at_ms = now_ms;
-    struct file_plan kept = { .issued_at_ms = now_ms, .count = plan->count, .kind = plan->kind, .entries = plan->entries, .series = plan->series };
+    struct file_plan kept = { .issued_at_ms = now_ms, .count = plan->count, .kind = plan->kind, .entries = plan->entries, .series = plan->series,
+                              .offered_at_ms = plan->offered_at_ms, .organisation = plan->organisation };
     memcpy(kept.network, plan->network.bytes, 32);
     fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) bench_fail("%s: %s", fresh, strerror(errno));

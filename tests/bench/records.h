@@ -22,6 +22,7 @@ struct bench_plan {
     uint32_t entries;      /* of each record: 1 to 64; an answer's record n is about the offers n x entries and following */
     struct cl_network_id network;
     uint64_t issued_at_ms;
+    uint64_t offered_at_ms; /* BENCH_ANSWER_GRANTS: when the offers were issued; their record ids follow from it */
     uint32_t series;       /* another series: other keys, other ids; an answer has the series of its offers */
     uint32_t organisation; /* who subscribes; offers are meant for organisation 0 */
     uint64_t first, count; /* numbers of the records */
@@ -36,6 +37,8 @@ void bench_object_of(struct cl_object_id *out, const struct bench_plan *plan, ui
 /* A file of the plan's records that is kept between runs and made anew when it is missing, of another plan or older than
    20 days. Sets issued_at_ms to the file's, for plans that answer these records. Returns: an open file descriptor. */
 int bench_records_cached(struct bench_plan *plan, const struct bench_context *context, const char *name);
+
+#define BENCH_FILE_HEADER 80 /* bytes before the stream in such a file */
 
 /* Reads a stream; frames of at most 256 KiB and 1,024 records, as a peer would send them. */
 struct bench_reader { int fd; uint8_t *buffer; size_t begin, end; bool ended; };

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the benchmarks (all, or the one named), prints one table and writes BUILD/bench.json.
 # A missed target is told, not punished: the exit status says only whether every benchmark could run.
-#   sh tests/bench/run.sh BUILD [NAME]
+#   [BENCH_FRESH=1] sh tests/bench/run.sh BUILD [NAME]     BENCH_FRESH: growth builds its tree of ten million anew
 set -u
 build=${1:-build}
 wanted=${2:-}
@@ -17,7 +17,7 @@ for name in $order; do
     [ -z "$wanted" ] || [ "$wanted" = "$name" ] || continue
     ran=$((ran + 1))
     echo "== $name" >&2
-    if ! "$build/bench/bench_$name" "$build" "$objects" >>"$rows"; then
+    if ! "$build/bench/bench_$name" "$build" "$objects" ${BENCH_FRESH:+--fresh} >>"$rows"; then
         echo "bench: $name could not run" >&2
         failed=1
     fi

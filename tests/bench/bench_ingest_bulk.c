@@ -1,0 +1,88 @@
+/* Subscriptions of 64 entries a record, beside single-entry records on the same node in the same run: an organisation
+   subscribes to 64 customers' standing TERMS with each record (the agreements are active at once), and, said as well,
+   answers 64 customers' GRANT offers with each record. */
+#include <unistd.h>
+
+#include "feed.h"
+
+enum { ROUNDS = 4, TERMS = 32768, SINGLES = 32768 }; /* both are multiples of 64 */
+
+struct source { struct bench_plan plan; struct bench_reader reader; int fd; };
+
+static void open_source(struct source *source, const struct bench_context *context, const char *name)
+{
+    source->fd = bench_records_cached(&source->plan, context, name);
+    bench_reader_init(&source->reader, source->fd);
+}
+
+static void close_source(struct source *source)
+{
+    bench_reader_deinit(&source->reader);
+    close(source->fd);
+}
+
+static double agreements_per_second(struct bench_node *node, struct source *source, uint64_t records)
+{
+    double seconds = bench_node_feed(node, &source->reader, records, NULL);
+    return (double)(records * source->plan.entries) / seconds;
+}
+
+/* One organisation a round: none may answer the same TERMS twice. */
+static void open_subscriptions(struct source *source, const struct bench_context *context, unsigned round)
+{
+    static const char *const names[ROUNDS] = { "subscribe-0", "subscribe-1", "subscribe-2", "subscribe-3" };
+    source->plan = (struct bench_plan){ .kind = BENCH_SUBSCRIBE_TERMS, .entries = BENCH_ENTRIES, .network = source->plan.network,
+                                        .series = 20, .organisation = round + 1, .count = TERMS / BENCH_ENTRIES };
+    open_source(source, context, names[round]);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench_context context;
+    struct bench_node node;
+    struct cl_network_id network;
+    char directory[4096];
+    bench_begin(&context, argc, argv, "ingest_bulk");
+    bench_home(&network, &context);
+    struct source terms = { .plan = { .kind = BENCH_TERMS, .entries = 1, .network = network, .series = 20, .count = TERMS } };
+    struct source singles = { .plan = { .kind = BENCH_GRANT, .entries = 1, .network = network, .series = 21, .count = ROUNDS * SINGLES } };
+    struct source answers = { .plan = { .kind = BENCH_ANSWER_GRANTS, .entries = BENCH_ENTRIES, .network = network, .series = 21,
+                                        .count = ROUNDS * SINGLES / BENCH_ENTRIES } };
+    struct source subscriptions[ROUNDS];
+    open_source(&terms, &context, "terms");
+    open_source(&singles, &context, "bulk-single");
+    answers.plan.offered_at_ms = singles.plan.issued_at_ms;
+    open_source(&answers, &context, "answers");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        subscriptions[i].plan.network = network;
+        open_subscriptions(&subscriptions[i], &context, i);
+    }
+    bench_temporary(directory, context.data);
+    bench_home_copy(&context, directory);
+    bench_node_open(&node, directory);
+    bench_say("publishing %d TERMS", TERMS);
+    (void)bench_node_feed(&node, &terms.reader, TERMS, NULL);
+    struct bench_figure subscribed = { .name = "ingest_bulk", .unit = "agreements/s", .limit_name = "ingest_single here", .kind = BENCH_AT_LEAST, .target = 3 };
+    struct bench_figure answered = { .name = "ingest_bulk/answers to GRANT", .unit = "agreements/s", .limit_name = "ingest_single here", .kind = BENCH_AT_LEAST, .target = 3 };
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        double single = agreements_per_second(&node, &singles, SINGLES);
+        double bulk = agreements_per_second(&node, &subscriptions[round], TERMS / BENCH_ENTRIES);
+        bench_round(&subscribed, bulk, single);
+        bench_say("round %u: %.0f single, %.0f subscriptions of 64", round + 1, single, bulk);
+    }
+    /* A file of records is in no particular order, so all offers have to be there before the first answer. */
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        double bulk = agreements_per_second(&node, &answers, SINGLES / BENCH_ENTRIES);
+        bench_round(&answered, bulk, subscribed.limit.values[round]);
+        bench_say("round %u: %.0f answers in records of 64", round + 1, bulk);
+    }
+    bench_node_close(&node);
+    bench_report(&context, &subscribed);
+    bench_report(&context, &answered);
+    bench_remove_tree(directory);
+    for (unsigned i = 0; i < ROUNDS; i++) close_source(&subscriptions[i]);
+    close_source(&answers);
+    close_source(&singles);
+    close_source(&terms);
+    return 0;
+}
