@@ -13,10 +13,10 @@ struct bench_signatures *bench_signatures_new(void);
 void bench_signatures_free(struct bench_signatures *signatures);
 /* Checks per second of all `threads` together, for about milliseconds. */
 double bench_signatures_rate(const struct bench_signatures *signatures, unsigned threads, unsigned milliseconds);
-/* Seconds for one check on one thread (the fastest of a few short runs would flatter; this is the mean). */
+/* Seconds of processor time for one check, mean over about milliseconds, on the calling thread. */
 double bench_signature_seconds(const struct bench_signatures *signatures, unsigned milliseconds);
 
-/* One Ed25519 check (libsodium) over `length` bytes, seconds on one thread. */
+/* One Ed25519 check (libsodium) over `length` bytes, the same. */
 double bench_ed25519_seconds(size_t length, unsigned milliseconds);
 
 #endif

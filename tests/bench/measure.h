@@ -19,6 +19,7 @@ void bench_say(const char *format, ...) CL_PRINTF(1, 2); /* progress, standard e
 void bench_need(enum cl_status status, const char *what); /* bench_fail unless CL_OK */
 
 uint64_t bench_now_ns(void);
+uint64_t bench_thread_ns(void); /* processor time of this thread: what pure computation costs, whoever else is busy */
 unsigned bench_cores(void);
 
 struct bench_series { double values[BENCH_ROUNDS_MAX]; size_t count; };
