@@ -19,10 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct cl_policy *policy = NULL;
     size_t bad_line = SIZE_MAX;
     if (note.length == 0) {
-        struct world *world = world_new(4);
-        world_checkpoint(&note, world, 4, WORLD_TIME_MS / 1000);
+        struct proof_world *world = proof_world_new(4);
+        proof_world_checkpoint(&note, world, 4, WORLD_TIME_MS / 1000);
         require(cl_checkpoint_decode(&checkpoint, note.data, note.length) == CL_OK);
-        world_free(world);
+        proof_world_free(world);
     }
     enum cl_status status = cl_policy_new(&policy, &bad_line, data, size);
     require((status == CL_OK) == (policy != NULL) && bad_line <= size + 1);

@@ -12,14 +12,14 @@ static void require(bool condition)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct world *world;
+    static struct proof_world *world;
     static struct cl_policy *policy;
     static struct cl_receipt_report report;
     struct cl_acceptance acceptance;
     uint64_t index, log_size;
     if (world == NULL) {
-        world = world_new(4);
-        policy = world_policy(world);
+        world = proof_world_new(4);
+        policy = proof_world_policy(world);
     }
     const struct cl_buffer *leaf = &world->leaves[0];
     const uint8_t *key = world->value.members[0].log;

@@ -17,9 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct cl_verify_report report, again;
     struct cl_verify_options options = {.now_ms = WORLD_TIME_MS + 2000000, .max_age_ms = 86400000};
     if (policy == NULL) {
-        struct world *world = world_new(4);
-        policy = world_policy(world);
-        world_free(world);
+        struct proof_world *world = proof_world_new(4);
+        policy = proof_world_policy(world);
+        proof_world_free(world);
     }
     enum cl_status status = cl_proof_verify(&report, data, size, policy, &options);
     require(status == cl_proof_verify(&again, data, size, policy, &options) && report.verdict == again.verdict);

@@ -19,10 +19,10 @@ static void seed_of(uint8_t out32[32], const char *what, size_t number)
     cl_sha256_once(out32, text, (size_t)length);
 }
 
-void world_log_seed(uint8_t seed32[32], size_t member) { seed_of(seed32, "log", member); }
-void world_witness_seed(uint8_t seed32[32], size_t member) { seed_of(seed32, "witness", member); }
+void proof_world_log_seed(uint8_t seed32[32], size_t member) { seed_of(seed32, "log", member); }
+void proof_world_witness_seed(uint8_t seed32[32], size_t member) { seed_of(seed32, "witness", member); }
 
-void world_key(struct world_key *out, const char *name)
+void proof_world_key(struct proof_world_key *out, const char *name)
 {
     cl_sha256_once(out->secret, name, strlen(name));
     NEED(cl_public_key_of(out->public33, out->secret));
@@ -35,9 +35,9 @@ static void make_member(struct cl_member *out, size_t number)
     snprintf(out->name, sizeof out->name, "member-%zu", number);
     seed_of(seed, "vote", number);
     cl_ed25519_public(out->vote, seed);
-    world_log_seed(seed, number);
+    proof_world_log_seed(seed, number);
     cl_ed25519_public(out->log, seed);
-    world_witness_seed(seed, number);
+    proof_world_witness_seed(seed, number);
     cl_ed25519_public(out->witness, seed);
     seed_of(seed, "party", number);
     NEED(cl_public_key_of(out->party, seed));
@@ -45,7 +45,7 @@ static void make_member(struct cl_member *out, size_t number)
 
 /* ---- state */
 
-struct cl_buffer *world_value(struct world *world, const uint8_t key32[32])
+struct cl_buffer *proof_world_value(struct proof_world *world, const uint8_t key32[32])
 {
     for (size_t i = 0; i < world->state_count; i++)
         if (memcmp(world->states[i].key, key32, 32) == 0)
@@ -55,7 +55,7 @@ struct cl_buffer *world_value(struct world *world, const uint8_t key32[32])
 
 static enum cl_status state_get(void *context, const uint8_t key32[32], struct cl_view *value)
 {
-    const struct cl_buffer *found = world_value(context, key32);
+    const struct cl_buffer *found = proof_world_value(context, key32);
     if (found == NULL)
         return CL_E_NOT_FOUND;
     *value = (struct cl_view){found->data, found->length};
@@ -64,11 +64,11 @@ static enum cl_status state_get(void *context, const uint8_t key32[32], struct c
 
 static enum cl_status state_put(void *context, const uint8_t key32[32], const uint8_t *value, size_t length)
 {
-    struct world *world = context;
-    struct cl_buffer *found = world_value(world, key32);
+    struct proof_world *world = context;
+    struct cl_buffer *found = proof_world_value(world, key32);
     if (found == NULL) {
         assert(world->state_count < WORLD_STATES_MAX);
-        struct world_state *state = &world->states[world->state_count++];
+        struct proof_world_state *state = &world->states[world->state_count++];
         memcpy(state->key, key32, 32);
         found = &state->value;
     }
@@ -81,7 +81,7 @@ static int by_key_hash(const void *a, const void *b)
     return memcmp(((const struct cl_smt_leaf *)a)->key_hash, ((const struct cl_smt_leaf *)b)->key_hash, 32);
 }
 
-static struct cl_smt *build_tree(struct cl_smt_buckets *buckets, const struct world *world)
+static struct cl_smt *build_tree(struct cl_smt_buckets *buckets, const struct proof_world *world)
 {
     struct cl_smt_leaf leaves[WORLD_STATES_MAX];
     struct cl_smt *tree = NULL;
@@ -103,7 +103,7 @@ static struct cl_smt *build_tree(struct cl_smt_buckets *buckets, const struct wo
 
 static enum cl_status log_read(void *context, struct cl_hash *out, unsigned tile_level, uint64_t first, unsigned count)
 {
-    const struct world *world = context;
+    const struct proof_world *world = context;
     if (tile_level != 0)
         return CL_E_NOT_FOUND;
     for (unsigned i = 0; i < count; i++)
@@ -111,20 +111,20 @@ static enum cl_status log_read(void *context, struct cl_hash *out, unsigned tile
     return CL_OK;
 }
 
-void world_path(struct cl_hash path[CL_LOG_PATH_MAX], size_t *count, const struct world *world, uint64_t index)
+void proof_world_path(struct cl_hash path[CL_LOG_PATH_MAX], size_t *count, const struct proof_world *world, uint64_t index)
 {
     struct cl_log_source source = {(void *)(uintptr_t)world, log_read};
     NEED(cl_log_inclusion(path, count, &source, index, world->leaf_count));
 }
 
-static void add_leaf(struct world *world, struct cl_buffer *bytes)
+static void add_leaf(struct proof_world *world, struct cl_buffer *bytes)
 {
     assert(world->leaf_count < WORLD_LEAVES_MAX);
     world->leaves[world->leaf_count] = *bytes;
     cl_log_leaf_hash(&world->hashes[world->leaf_count++], bytes->data, bytes->length);
 }
 
-void world_end_block(struct world *world)
+void proof_world_end_block(struct proof_world *world)
 {
     struct cl_smt_buckets buckets;
     struct cl_buffer bytes = {0};
@@ -142,27 +142,33 @@ void world_end_block(struct world *world)
     cl_buckets_free(&buckets);
 }
 
-struct world *world_new(size_t members)
+void proof_world_set_members(struct proof_world *world, size_t first, size_t count)
 {
-    struct world *world = calloc(1, sizeof *world);
+    world->first_member = first;
+    world->value.member_count = count;
+    for (size_t i = 0; i < count; i++)
+        make_member(&world->value.members[i], first + i);
+}
+
+struct proof_world *proof_world_new(size_t members)
+{
+    struct proof_world *world = calloc(1, sizeof *world);
     struct cl_buffer value = {0};
     struct cl_hash key;
     assert(world != NULL && members <= CL_MEMBERS_MAX);
     memset(world->network.bytes, 0x4e, 32);
     world->time_ms = WORLD_TIME_MS;
     world->value.parameters = (struct cl_parameters){1000, 1000, 1000000, 100, 1, 0};
-    world->value.member_count = members;
-    for (size_t i = 0; i < members; i++)
-        make_member(&world->value.members[i], i);
+    proof_world_set_members(world, 0, members);
     NEED(cl_network_encode(&value, &world->value));
     cl_network_key(&key);
     NEED(state_put(world, key.bytes, value.data, value.length));
     cl_buffer_deinit(&value);
-    world_end_block(world);
+    proof_world_end_block(world);
     return world;
 }
 
-void world_free(struct world *world)
+void proof_world_free(struct proof_world *world)
 {
     for (size_t i = 0; i < world->leaf_count; i++)
         cl_buffer_deinit(&world->leaves[i]);
@@ -175,10 +181,10 @@ void world_free(struct world *world)
 
 static enum cl_status sign_digest(void *context, uint8_t signature64[64], const uint8_t digest32[32])
 {
-    return cl_ecdsa_sign(signature64, ((const struct world_key *)context)->secret, digest32);
+    return cl_ecdsa_sign(signature64, ((const struct proof_world_key *)context)->secret, digest32);
 }
 
-static void make_record(struct cl_buffer *out, struct cl_record_id *id, struct world *world, const struct world_key *key, enum cl_record_type type, const struct cl_entry *entry)
+static void make_record(struct cl_buffer *out, struct cl_record_id *id, struct proof_world *world, const struct proof_world_key *key, enum cl_record_type type, const struct cl_entry *entry)
 {
     struct cl_entry copy = *entry;
     struct cl_draft draft = {.type = type, .issued_at_ms = world->time_ms, .entries = &copy, .entry_count = 1};
@@ -189,7 +195,7 @@ static void make_record(struct cl_buffer *out, struct cl_record_id *id, struct w
     NEED(cl_record_sign(out, id, &refused, &draft, &signer, &world->network));
 }
 
-static enum cl_status act(struct world *world, struct cl_record_id *id, const struct world_key *key, enum cl_record_type type, const struct cl_entry *entry, bool forced)
+static enum cl_status act(struct proof_world *world, struct cl_record_id *id, const struct proof_world_key *key, enum cl_record_type type, const struct cl_entry *entry, bool forced)
 {
     struct cl_buffer bytes = {0};
     struct cl_record record;
@@ -206,29 +212,29 @@ static enum cl_status act(struct world *world, struct cl_record_id *id, const st
         return status;
     }
     add_leaf(world, &bytes);
-    world_end_block(world);
+    proof_world_end_block(world);
     return CL_OK;
 }
 
-enum cl_status world_act(struct world *world, struct cl_record_id *id, const struct world_key *key, enum cl_record_type type, const struct cl_entry *entry)
+enum cl_status proof_world_act(struct proof_world *world, struct cl_record_id *id, const struct proof_world_key *key, enum cl_record_type type, const struct cl_entry *entry)
 {
     return act(world, id, key, type, entry, false);
 }
 
-void world_force(struct world *world, struct cl_record_id *id, const struct world_key *key, enum cl_record_type type, const struct cl_entry *entry)
+void proof_world_force(struct proof_world *world, struct cl_record_id *id, const struct proof_world_key *key, enum cl_record_type type, const struct cl_entry *entry)
 {
     NEED(act(world, id, key, type, entry, true));
 }
 
-void world_force_state(struct world *world, const uint8_t key32[32], const struct cl_buffer *value)
+void proof_world_force_state(struct proof_world *world, const uint8_t key32[32], const struct cl_buffer *value)
 {
     NEED(state_put(world, key32, value->data, value->length));
-    world_end_block(world);
+    proof_world_end_block(world);
 }
 
 /* ---- what leaves the ledger */
 
-void world_checkpoint(struct cl_buffer *note, const struct world *world, size_t signers, uint64_t time_s)
+void proof_world_checkpoint(struct cl_buffer *note, const struct proof_world *world, size_t signers, uint64_t time_s)
 {
     struct cl_buffer body = {0};
     uint8_t seed[32];
@@ -236,16 +242,16 @@ void world_checkpoint(struct cl_buffer *note, const struct world *world, size_t 
     struct cl_view view = {body.data, body.length};
     NEED(cl_buffer_append(note, body.data, body.length));
     NEED(cl_buffer_append(note, "\n", 1));
-    world_log_seed(seed, 0);
+    proof_world_log_seed(seed, world->first_member);
     NEED(cl_checkpoint_sign_log(note, &view, WORLD_ORIGIN, seed));
     for (size_t i = 0; i < signers; i++) {
-        world_witness_seed(seed, i);
+        proof_world_witness_seed(seed, world->first_member + i);
         NEED(cl_checkpoint_cosign(note, &view, WORLD_ORIGIN, world->value.members[i].name, time_s, seed));
     }
     cl_buffer_deinit(&body);
 }
 
-static void absence(struct cl_buffer *out, const struct world *world, struct cl_smt *tree, const uint8_t key_hash[32])
+static void absence(struct cl_buffer *out, const struct proof_world *world, struct cl_smt *tree, const uint8_t key_hash[32])
 {
     struct cl_smt_leaf leaf[2], proven;
     struct cl_smt_path path[2];
@@ -268,11 +274,11 @@ static void absence(struct cl_buffer *out, const struct world *world, struct cl_
     NEED(cl_state_proof_encode_absence(out, has[0] ? &neighbours[0] : NULL, has[1] ? &neighbours[1] : NULL));
 }
 
-void world_state_proof(struct cl_buffer *out, const struct world *world, const uint8_t object32[32])
+void proof_world_state_proof(struct cl_buffer *out, const struct proof_world *world, const uint8_t object32[32])
 {
     struct cl_smt_buckets buckets;
     struct cl_smt *tree = build_tree(&buckets, world);
-    const struct cl_buffer *value = world_value((struct world *)(uintptr_t)world, object32);
+    const struct cl_buffer *value = proof_world_value((struct proof_world *)(uintptr_t)world, object32);
     uint8_t key_hash[32];
     cl_sha256_once(key_hash, object32, 32);
     if (value != NULL) {
@@ -288,7 +294,7 @@ void world_state_proof(struct cl_buffer *out, const struct world *world, const u
 }
 
 /* The records that a proof of an agreement shows, in the order of the log. */
-static size_t choose_records(struct cl_proof_record *records, struct cl_hash (*paths)[CL_LOG_PATH_MAX], const struct world *world,
+static size_t choose_records(struct cl_proof_record *records, struct cl_hash (*paths)[CL_LOG_PATH_MAX], const struct proof_world *world,
                              const struct cl_object_id *object, const struct cl_agreement *agreement, uint64_t skip)
 {
     size_t chosen = 0, wanted = 0;
@@ -300,7 +306,7 @@ static size_t choose_records(struct cl_proof_record *records, struct cl_hash (*p
         if (cl_proof_shows(&record, object, agreement) && (skip >> wanted++ & 1) == 0) {
             assert(chosen < CL_PROOF_RECORDS_MAX);
             size_t count;
-            world_path(paths[chosen], &count, world, i);
+            proof_world_path(paths[chosen], &count, world, i);
             records[chosen] = (struct cl_proof_record){{world->leaves[i].data, world->leaves[i].length}, i, {paths[chosen], count}};
             chosen++;
         }
@@ -309,20 +315,20 @@ static size_t choose_records(struct cl_proof_record *records, struct cl_hash (*p
     return chosen;
 }
 
-void world_proof(struct cl_buffer *out, const struct world *world, const struct cl_object_id *object, uint64_t time_s, uint64_t skip)
+void proof_world_proof(struct cl_buffer *out, const struct proof_world *world, const struct cl_object_id *object, uint64_t time_s, uint64_t skip)
 {
     struct cl_buffer note = {0}, state = {0};
     struct cl_proof_record records[CL_PROOF_RECORDS_MAX];
     static struct cl_hash paths[CL_PROOF_RECORDS_MAX][CL_LOG_PATH_MAX];
     struct cl_hash leaf_path[CL_LOG_PATH_MAX];
     struct cl_agreement agreement;
-    const struct cl_buffer *value = world_value((struct world *)(uintptr_t)world, object->bytes);
+    const struct cl_buffer *value = proof_world_value((struct proof_world *)(uintptr_t)world, object->bytes);
     const struct cl_buffer *leaf = &world->leaves[world->leaf_count - 1];
-    world_checkpoint(&note, world, world->value.member_count, time_s);
-    world_state_proof(&state, world, object->bytes);
+    proof_world_checkpoint(&note, world, world->value.member_count, time_s);
+    proof_world_state_proof(&state, world, object->bytes);
     struct cl_proof_parts parts = {.checkpoint = {note.data, note.length}, .state_leaf = {leaf->data, leaf->length},
                                    .object = *object, .state_proof = {state.data, state.length}, .records = records};
-    world_path(leaf_path, &parts.state_leaf_path.count, world, world->leaf_count - 1);
+    proof_world_path(leaf_path, &parts.state_leaf_path.count, world, world->leaf_count - 1);
     parts.state_leaf_path.hashes = leaf_path;
     if (value != NULL && cl_agreement_decode(&agreement, value->data, value->length) == CL_OK)
         parts.record_count = choose_records(records, paths, world, object, &agreement, skip);
@@ -331,7 +337,7 @@ void world_proof(struct cl_buffer *out, const struct world *world, const struct 
     cl_buffer_deinit(&state);
 }
 
-struct cl_policy *world_policy(const struct world *world)
+struct cl_policy *proof_world_policy(const struct proof_world *world)
 {
     struct cl_buffer text = {0};
     struct cl_policy *policy = NULL;

@@ -169,13 +169,13 @@ static void a_verifier_key_reads_as_it_was_written(void **unused)
 
 /* ---- merging */
 
-struct merge { struct world *world; struct cl_buffer body, lines[16]; struct cl_view views[16]; size_t count; };
+struct merge { struct proof_world *world; struct cl_buffer body, lines[16]; struct cl_view views[16]; size_t count; };
 
 static void add_cosignature(struct merge *merge, size_t member, uint64_t time_s)
 {
     uint8_t seed[32];
     struct cl_view body = {merge->body.data, merge->body.length};
-    world_witness_seed(seed, member);
+    proof_world_witness_seed(seed, member);
     struct cl_buffer *line = &merge->lines[merge->count];
     assert_int_equal(cl_checkpoint_cosign(line, &body, WORLD_ORIGIN, merge->world->value.members[member].name, time_s, seed), CL_OK);
     merge->views[merge->count++] = (struct cl_view){line->data, line->length};
@@ -185,7 +185,7 @@ static void add_log_line(struct merge *merge, size_t member)
 {
     uint8_t seed[32];
     struct cl_view body = {merge->body.data, merge->body.length};
-    world_log_seed(seed, member);
+    proof_world_log_seed(seed, member);
     struct cl_buffer *line = &merge->lines[merge->count];
     assert_int_equal(cl_checkpoint_sign_log(line, &body, WORLD_ORIGIN, seed), CL_OK);
     merge->views[merge->count++] = (struct cl_view){line->data, line->length};
@@ -200,7 +200,7 @@ static enum cl_status run_merge(struct merge *merge, struct cl_buffer *out)
 static void merge_init(struct merge *merge)
 {
     memset(merge, 0, sizeof *merge);
-    merge->world = world_new(4);
+    merge->world = proof_world_new(4);
     assert_int_equal(cl_checkpoint_body(&merge->body, WORLD_ORIGIN, merge->world->leaf_count, &merge->world->root), CL_OK);
 }
 
@@ -209,7 +209,7 @@ static void merge_deinit(struct merge *merge)
     for (size_t i = 0; i < 16; i++)
         cl_buffer_deinit(&merge->lines[i]);
     cl_buffer_deinit(&merge->body);
-    world_free(merge->world);
+    proof_world_free(merge->world);
 }
 
 static void merging_keeps_own_log_line_and_the_newest_quorum(void **unused)
@@ -220,7 +220,7 @@ static void merging_keeps_own_log_line_and_the_newest_quorum(void **unused)
     struct cl_quorum_report report;
     (void)unused;
     merge_init(&merge);
-    struct cl_policy *policy = world_policy(merge.world);
+    struct cl_policy *policy = proof_world_policy(merge.world);
     add_cosignature(&merge, 0, 100);
     add_cosignature(&merge, 0, 300);
     add_cosignature(&merge, 0, 200);

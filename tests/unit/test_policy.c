@@ -36,14 +36,14 @@ static int make_keys(void **unused)
 {
     uint8_t seed[32];
     (void)unused;
-    world_log_seed(seed, 0);
+    proof_world_log_seed(seed, 0);
     vkey(keys.log, WORLD_ORIGIN, CL_NOTE_ED25519, seed);
-    world_log_seed(seed, 1);
+    proof_world_log_seed(seed, 1);
     vkey(keys.other_log, "other.example", CL_NOTE_ED25519, seed);
     for (size_t i = 0; i < WITNESSES; i++) {
         char name[64];
         snprintf(name, sizeof name, WORLD_ORIGIN "/w%zu", i);
-        world_witness_seed(seed, i);
+        proof_world_witness_seed(seed, i);
         vkey(keys.witness[i], name, CL_NOTE_COSIGNATURE, seed);
     }
     return 0;
@@ -154,13 +154,13 @@ static void make_note(struct cl_buffer *note, const char *origin, bool logged, c
     struct cl_buffer body = {0};
     assert_int_equal(cl_buffer_append(&body, note->data, body_length), CL_OK);
     struct cl_view view = {body.data, body.length};
-    world_log_seed(seed, 0);
+    proof_world_log_seed(seed, 0);
     if (logged)
         assert_int_equal(cl_checkpoint_sign_log(note, &view, origin, seed), CL_OK);
     for (size_t i = 0; i < WITNESSES; i++) {
         char name[8];
         snprintf(name, sizeof name, "w%zu", i);
-        world_witness_seed(seed, i);
+        proof_world_witness_seed(seed, i);
         if (times[i] != 0)
             assert_int_equal(cl_checkpoint_cosign(note, &view, WORLD_ORIGIN, name, times[i], seed), CL_OK);
     }
@@ -250,7 +250,7 @@ static void of_one_witness_the_newest_that_holds_counts(void **unused)
     struct cl_buffer body = {0}, more = {0};
     assert_int_equal(cl_buffer_append(&body, note.data, body_length), CL_OK);
     struct cl_view view = {body.data, body.length};
-    world_witness_seed(seed, 0);
+    proof_world_witness_seed(seed, 0);
     static const uint64_t times[3] = {30, 90, 70};
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(cl_checkpoint_cosign(&more, &view, WORLD_ORIGIN, "w0", times[i], seed), CL_OK);
@@ -278,11 +278,11 @@ static void the_members_policy_takes_their_quorum(void **unused)
 {
     (void)unused;
     for (size_t members = 1; members <= 22; members++) {
-        struct world *world = world_new(members);
-        struct cl_policy *policy = world_policy(world);
+        struct proof_world *world = proof_world_new(members);
+        struct cl_policy *policy = proof_world_policy(world);
         struct cl_buffer note = {0};
         size_t quorum = members - (members - 1) / 3;
-        world_checkpoint(&note, world, quorum, 77);
+        proof_world_checkpoint(&note, world, quorum, 77);
         assert_int_equal(cl_checkpoint_decode(&checkpoint, note.data, note.length), CL_OK);
         assert_int_equal(cl_policy_check(&report, policy, &checkpoint), CL_OK);
         assert_int_equal(report.witnesses, members);
@@ -291,12 +291,12 @@ static void the_members_policy_takes_their_quorum(void **unused)
         assert_int_equal(report.as_of_s, 77);
         assert_string_equal(report.signers[0], "member-0");
         note.length = 0;
-        world_checkpoint(&note, world, quorum - 1, 77);
+        proof_world_checkpoint(&note, world, quorum - 1, 77);
         assert_int_equal(cl_checkpoint_decode(&checkpoint, note.data, note.length), CL_OK);
         assert_int_equal(cl_policy_check(&report, policy, &checkpoint), CL_E_QUORUM);
         cl_buffer_deinit(&note);
         cl_policy_free(policy);
-        world_free(world);
+        proof_world_free(world);
     }
 }
 

@@ -16,9 +16,9 @@
 
 /* A world with a customer, an organisation, and what tests open in it. */
 struct scene {
-    struct world *world;
+    struct proof_world *world;
     struct cl_policy *policy;
-    struct world_key customer, organisation, other, delegate;
+    struct proof_world_key customer, organisation, other, delegate;
     struct cl_object_id object, terms;
     struct cl_record_id head;
     struct cl_buffer proof;
@@ -32,12 +32,12 @@ static int scene_init(void **state)
     struct scene *scene = calloc(1, sizeof *scene);
     for (size_t i = 0; i < 4; i++)
         memset(filled[i], (int)i, 32);
-    scene->world = world_new(4);
-    scene->policy = world_policy(scene->world);
-    world_key(&scene->customer, "customer");
-    world_key(&scene->organisation, "organisation");
-    world_key(&scene->other, "other");
-    world_key(&scene->delegate, "delegate");
+    scene->world = proof_world_new(4);
+    scene->policy = proof_world_policy(scene->world);
+    proof_world_key(&scene->customer, "customer");
+    proof_world_key(&scene->organisation, "organisation");
+    proof_world_key(&scene->other, "other");
+    proof_world_key(&scene->delegate, "delegate");
     *state = scene;
     return 0;
 }
@@ -47,7 +47,7 @@ static int scene_deinit(void **state)
     struct scene *scene = *state;
     cl_buffer_deinit(&scene->proof);
     cl_policy_free(scene->policy);
-    world_free(scene->world);
+    proof_world_free(scene->world);
     free(scene);
     return 0;
 }
@@ -75,10 +75,10 @@ static struct cl_entry answer(const struct scene *scene, size_t commitment, uint
     return entry;
 }
 
-static void act(struct scene *scene, const struct world_key *key, enum cl_record_type type, struct cl_entry entry)
+static void act(struct scene *scene, const struct proof_world_key *key, enum cl_record_type type, struct cl_entry entry)
 {
     struct cl_record_id id;
-    enum cl_status status = world_act(scene->world, &id, key, type, &entry);
+    enum cl_status status = proof_world_act(scene->world, &id, key, type, &entry);
     if (status != CL_OK)
         fail_msg("%s: %s", cl_record_type_name(type), cl_status_code(status));
     if (entry.object_length == 16)
@@ -87,7 +87,7 @@ static void act(struct scene *scene, const struct world_key *key, enum cl_record
 }
 
 /* REQUEST and GRANT cannot go without an audience: a token key of somebody. */
-static struct cl_entry with_token(struct cl_entry entry, const struct world_key *key)
+static struct cl_entry with_token(struct cl_entry entry, const struct proof_world_key *key)
 {
     entry.present |= CL_HAS(6);
     entry.audience_kind = CL_AUDIENCE_TOKEN;
@@ -96,7 +96,7 @@ static struct cl_entry with_token(struct cl_entry entry, const struct world_key 
 }
 
 /* The opening that answers it. */
-static struct cl_entry with_opening(const struct scene *scene, struct cl_entry entry, const struct world_key *token, const struct world_key *answerer)
+static struct cl_entry with_opening(const struct scene *scene, struct cl_entry entry, const struct proof_world_key *token, const struct proof_world_key *answerer)
 {
     static uint8_t signature[64];
     struct cl_hash digest;
@@ -130,7 +130,7 @@ static void subscribe_to_terms(struct scene *scene, uint64_t mode)
 static void make_proof(struct scene *scene, uint64_t skip)
 {
     scene->proof.length = 0;
-    world_proof(&scene->proof, scene->world, &scene->object, NOW_S, skip);
+    proof_world_proof(&scene->proof, scene->world, &scene->object, NOW_S, skip);
 }
 
 static enum cl_status verify(struct scene *scene)
@@ -221,7 +221,7 @@ static void a_refused_offer_is_proven_refused(void **state)
 }
 
 /* Proposes by one, accepts by the other; the proposal moves no head. */
-static void amend(struct scene *scene, const struct world_key *proposer, const struct world_key *other, size_t commitment, uint64_t slots)
+static void amend(struct scene *scene, const struct proof_world_key *proposer, const struct proof_world_key *other, size_t commitment, uint64_t slots)
 {
     struct cl_record_id head = scene->head, proposal;
     act(scene, proposer, CL_AMEND, answer(scene, commitment, slots));
@@ -422,7 +422,7 @@ static void a_proof_cut_short_or_made_longer_is_refused(void **state)
 static void a_quorum_is_needed(void **state)
 {
     struct scene *scene = *state;
-    struct world *world = scene->world;
+    struct proof_world *world = scene->world;
     request_and_grant(scene);
     world->value.member_count = 2; /* whose checkpoint two members sign; the policy asks for three of four */
     make_proof(scene, 0);
@@ -453,7 +453,7 @@ static void even_a_lying_quorum_needs_the_parties_signatures(void **state)
     struct cl_buffer value = {0};
     struct cl_entry grant;
     act(scene, &scene->organisation, CL_REQUEST, with_token(opening(1, 1, 7), &scene->other));
-    const struct cl_buffer *found = world_value(scene->world, scene->object.bytes);
+    const struct cl_buffer *found = proof_world_value(scene->world, scene->object.bytes);
     assert_int_equal(cl_agreement_decode(&agreement, found->data, found->length), CL_OK);
     agreement.status = CL_ACTIVE;
     agreement.turn = 0;
@@ -462,11 +462,11 @@ static void even_a_lying_quorum_needs_the_parties_signatures(void **state)
     agreement.audience.kind = 0;
     agreement.live = 3;
 #define FORCE() do { value.length = 0; assert_int_equal(cl_agreement_encode(&value, &agreement), CL_OK); \
-        world_force_state(scene->world, scene->object.bytes, &value); make_proof(scene, 0); } while (0)
+        proof_world_force_state(scene->world, scene->object.bytes, &value); make_proof(scene, 0); } while (0)
     FORCE(); /* active with the REQUEST alone */
     assert_int_equal(verify(scene), CL_E_PROOF);
     grant = answer(scene, 1, 3);
-    world_force(scene->world, &scene->head, &scene->other, CL_GRANT, &grant); /* signed by a stranger */
+    proof_world_force(scene->world, &scene->head, &scene->other, CL_GRANT, &grant); /* signed by a stranger */
     memcpy(agreement.head, scene->head.bytes, 32);
     agreement.last_index = scene->world->leaf_count - 2;
     FORCE();
@@ -490,7 +490,7 @@ static void a_hidden_revocation_shows(void **state)
     struct scene *scene = *state;
     struct cl_buffer value = {0};
     request_and_grant(scene);
-    const struct cl_buffer *active = world_value(scene->world, scene->object.bytes);
+    const struct cl_buffer *active = proof_world_value(scene->world, scene->object.bytes);
     assert_int_equal(cl_buffer_append(&value, active->data, active->length), CL_OK);
     act(scene, &scene->customer, CL_REVOKE, on_object(scene));
     make_proof(scene, 0); /* the REVOKE is shown, the state says active: a contradiction */
@@ -500,10 +500,129 @@ static void a_hidden_revocation_shows(void **state)
     agreement.last_index = scene->world->leaf_count - 2;
     value.length = 0;
     assert_int_equal(cl_agreement_encode(&value, &agreement), CL_OK);
-    world_force_state(scene->world, scene->object.bytes, &value);
+    proof_world_force_state(scene->world, scene->object.bytes, &value);
     make_proof(scene, 0);
     assert_int_equal(verify(scene), CL_E_PROOF);
     cl_buffer_deinit(&value);
+}
+
+/* ---- members that change */
+
+/* Ends the epoch with a block whose state leaf names the next set, and keeps what the boundary shows of it. */
+struct handover { struct cl_buffer checkpoint, members; size_t leaf; struct cl_hash path[CL_LOG_PATH_MAX]; size_t count; };
+
+static void hand_over(struct handover *out, struct proof_world *world, size_t first, size_t count)
+{
+    struct cl_cbor_writer writer;
+    size_t old_first = world->first_member, old_count = world->value.member_count;
+    memset(out, 0, sizeof *out);
+    proof_world_set_members(world, first, count);
+    proof_world_end_block(world);
+    out->leaf = world->leaf_count - 1;
+    proof_world_path(out->path, &out->count, world, out->leaf);
+    cl_cbor_writer_init(&writer, &out->members);
+    cl_cbor_put_array(&writer, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct cl_member *member = &world->value.members[i];
+        cl_cbor_put_array(&writer, 5);
+        cl_cbor_put_text(&writer, member->name, strlen(member->name));
+        cl_cbor_put_bytes(&writer, member->vote, 32);
+        cl_cbor_put_bytes(&writer, member->log, 32);
+        cl_cbor_put_bytes(&writer, member->witness, 32);
+        cl_cbor_put_bytes(&writer, member->party, 33);
+    }
+    assert_int_equal(writer.status, CL_OK);
+    proof_world_set_members(world, old_first, old_count); /* the old members sign the boundary block */
+    proof_world_checkpoint(&out->checkpoint, world, old_count, NOW_S - 500);
+    proof_world_set_members(world, first, count);
+    world->epoch++;
+}
+
+static void put_boundaries(struct scene *scene, const struct handover *handovers, const size_t *order, size_t count)
+{
+    struct cl_cbor_writer writer;
+    assert_int_equal(scene->proof.data[--scene->proof.length], 0x80); /* the empty list at the end */
+    cl_cbor_writer_init(&writer, &scene->proof);
+    cl_cbor_put_array(&writer, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct handover *handover = &handovers[order[i]];
+        const struct cl_buffer *leaf = &scene->world->leaves[handover->leaf];
+        cl_cbor_put_array(&writer, 4);
+        cl_cbor_put_bytes(&writer, handover->checkpoint.data, handover->checkpoint.length);
+        cl_cbor_put_bytes(&writer, leaf->data, leaf->length);
+        cl_cbor_put_array(&writer, handover->count);
+        for (size_t k = 0; k < handover->count; k++)
+            cl_cbor_put_bytes(&writer, handover->path[k].bytes, 32);
+        cl_cbor_put_raw(&writer, handover->members.data, handover->members.length);
+    }
+    assert_int_equal(writer.status, CL_OK);
+}
+
+static enum cl_status verify_across(struct scene *scene, const struct handover *handovers, const size_t *order, size_t count)
+{
+    make_proof(scene, 0);
+    if (count > 0)
+        put_boundaries(scene, handovers, order, count);
+    return verify(scene);
+}
+
+static void boundaries_carry_trust_from_set_to_set(void **state)
+{
+    struct scene *scene = *state;
+    struct handover handovers[2];
+    request_and_grant(scene);
+    hand_over(&handovers[0], scene->world, 10, 3);
+    proof_world_end_block(scene->world);
+    hand_over(&handovers[1], scene->world, 20, 1);
+    proof_world_end_block(scene->world);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){0, 1}, 2), CL_OK);
+    assert_int_equal(scene->report.epoch, 2);
+    assert_int_equal(scene->report.quorum.witnesses, 1);
+    assert_int_equal(scene->report.as_of_s, NOW_S);
+    assert_int_equal(scene->report.signature_checks, 5 + 4 + 2 + 2);
+    for (size_t i = 0; i < scene->proof.length; i++) {
+        scene->proof.data[i] ^= (uint8_t)(1u << i % 8);
+        if (verify(scene) == CL_OK) /* of four and three members one line each is to spare; here only of four */
+            assert_true(i > scene->proof.length / 3);
+        scene->proof.data[i] ^= (uint8_t)(1u << i % 8);
+    }
+    assert_int_equal(verify_across(scene, handovers, NULL, 0), CL_E_QUORUM);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){0}, 1), CL_E_QUORUM);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){1}, 1), CL_E_QUORUM);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){1, 0}, 2), CL_E_QUORUM);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){0, 0, 1}, 3), CL_E_QUORUM);
+    struct cl_buffer members = handovers[0].members; /* a set that the state leaf does not name */
+    handovers[0].members = handovers[1].members;
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){0, 1}, 2), CL_E_PROOF);
+    handovers[0].members = members;
+    scene->world->epoch++; /* an epoch without its boundary */
+    proof_world_end_block(scene->world);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){0, 1}, 2), CL_E_PROOF);
+    for (size_t i = 0; i < 2; i++) {
+        cl_buffer_deinit(&handovers[i].checkpoint);
+        cl_buffer_deinit(&handovers[i].members);
+    }
+}
+
+/* The set stays the same across the boundary: nothing but the order of sizes and epochs tells the blocks apart. */
+static void boundaries_of_one_set_still_come_in_order(void **state)
+{
+    struct scene *scene = *state;
+    struct handover handovers[2];
+    request_and_grant(scene);
+    hand_over(&handovers[0], scene->world, 0, 4);
+    hand_over(&handovers[1], scene->world, 0, 4);
+    proof_world_end_block(scene->world);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){0, 1}, 2), CL_OK);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){1}, 1), CL_OK); /* the policy's set signs them all */
+    assert_int_equal(verify_across(scene, handovers, NULL, 0), CL_OK);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){0}, 1), CL_E_PROOF);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){1, 0}, 2), CL_E_PROOF);
+    assert_int_equal(verify_across(scene, handovers, (const size_t[]){0, 0, 1}, 3), CL_E_PROOF);
+    for (size_t i = 0; i < 2; i++) {
+        cl_buffer_deinit(&handovers[i].checkpoint);
+        cl_buffer_deinit(&handovers[i].members);
+    }
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, scene_init, scene_deinit)
@@ -517,6 +636,7 @@ int main(void)
         T(no_byte_can_be_changed_unseen), T(no_byte_of_a_proof_of_absence_can_be_changed_unseen),
         T(a_line_beyond_the_quorum_can_only_be_lost), T(a_proof_cut_short_or_made_longer_is_refused), T(a_quorum_is_needed), T(records_may_not_be_left_out),
         T(even_a_lying_quorum_needs_the_parties_signatures), T(a_hidden_revocation_shows),
+        T(boundaries_carry_trust_from_set_to_set), T(boundaries_of_one_set_still_come_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,16 +12,16 @@
 #include "proof_world.h"
 
 /* A log of several sizes: states are ended without records. */
-static void grow(struct world *world, size_t leaves)
+static void grow(struct proof_world *world, size_t leaves)
 {
     while (world->leaf_count < leaves)
-        world_end_block(world);
+        proof_world_end_block(world);
 }
 
 static void a_tlog_proof_holds_for_its_leaf_and_no_other(void **unused)
 {
-    struct world *world = world_new(4);
-    struct cl_policy *policy = world_policy(world);
+    struct proof_world *world = proof_world_new(4);
+    struct cl_policy *policy = proof_world_policy(world);
     static struct cl_receipt_report report;
     (void)unused;
     for (size_t size = 1; size <= 40; size += 3) {
@@ -29,11 +29,11 @@ static void a_tlog_proof_holds_for_its_leaf_and_no_other(void **unused)
         struct cl_hash path[CL_LOG_PATH_MAX];
         size_t count;
         grow(world, size);
-        world_checkpoint(&note, world, 3, 500);
+        proof_world_checkpoint(&note, world, 3, 500);
         for (size_t index = 0; index < size; index++) {
             const struct cl_buffer *leaf = &world->leaves[index];
             proof.length = 0;
-            world_path(path, &count, world, index);
+            proof_world_path(path, &count, world, index);
             assert_int_equal(cl_tlog_proof_encode(&proof, index, path, count, note.data, note.length), CL_OK);
             assert_int_equal(cl_tlog_proof_verify(&report, proof.data, proof.length, leaf->data, leaf->length, policy), CL_OK);
             assert_int_equal(report.index, index);
@@ -47,21 +47,21 @@ static void a_tlog_proof_holds_for_its_leaf_and_no_other(void **unused)
         cl_buffer_deinit(&proof);
     }
     cl_policy_free(policy);
-    world_free(world);
+    proof_world_free(world);
 }
 
 static void no_byte_of_a_tlog_proof_can_be_changed_unseen(void **unused)
 {
-    struct world *world = world_new(4);
-    struct cl_policy *policy = world_policy(world);
+    struct proof_world *world = proof_world_new(4);
+    struct cl_policy *policy = proof_world_policy(world);
     static struct cl_receipt_report report;
     struct cl_buffer note = {0}, proof = {0};
     struct cl_hash path[CL_LOG_PATH_MAX];
     size_t count;
     (void)unused;
     grow(world, 21);
-    world_checkpoint(&note, world, 3, 500);
-    world_path(path, &count, world, 9);
+    proof_world_checkpoint(&note, world, 3, 500);
+    proof_world_path(path, &count, world, 9);
     assert_int_equal(cl_tlog_proof_encode(&proof, 9, path, count, note.data, note.length), CL_OK);
     const struct cl_buffer *leaf = &world->leaves[9];
     for (size_t i = 0; i < proof.length; i++) {
@@ -74,13 +74,13 @@ static void no_byte_of_a_tlog_proof_can_be_changed_unseen(void **unused)
     cl_buffer_deinit(&note);
     cl_buffer_deinit(&proof);
     cl_policy_free(policy);
-    world_free(world);
+    proof_world_free(world);
 }
 
 static void the_extra_line_is_allowed_and_other_forms_are_not(void **unused)
 {
-    struct world *world = world_new(1);
-    struct cl_policy *policy = world_policy(world);
+    struct proof_world *world = proof_world_new(1);
+    struct cl_policy *policy = proof_world_policy(world);
     static struct cl_receipt_report report;
     struct cl_buffer note = {0};
     char text[2048];
@@ -93,7 +93,7 @@ static void the_extra_line_is_allowed_and_other_forms_are_not(void **unused)
         {"c2sp.org/tlog-proof@v1\nindex 0\nindex 0\n\n", CL_E_FORMAT}, {"c2sp.org/tlog-proof@v1\nindex 0\nAAAA\n\n", CL_E_FORMAT},
     };
     (void)unused;
-    world_checkpoint(&note, world, 1, 500);
+    proof_world_checkpoint(&note, world, 1, 500);
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
         size_t length = strlen(heads[i].head);
         memcpy(text, heads[i].head, length);
@@ -104,24 +104,24 @@ static void the_extra_line_is_allowed_and_other_forms_are_not(void **unused)
     }
     cl_buffer_deinit(&note);
     cl_policy_free(policy);
-    world_free(world);
+    proof_world_free(world);
 }
 
 /* ---- COSE */
 
-static void make_cose(struct cl_buffer *out, const struct world *world, uint64_t index)
+static void make_cose(struct cl_buffer *out, const struct proof_world *world, uint64_t index)
 {
     uint8_t seed[32];
     struct cl_hash path[CL_LOG_PATH_MAX];
     size_t count;
-    world_log_seed(seed, 0);
-    world_path(path, &count, world, index);
+    proof_world_log_seed(seed, 0);
+    proof_world_path(path, &count, world, index);
     assert_int_equal(cl_cose_receipt_encode(out, world->leaf_count, index, path, count, &world->root, seed, (const uint8_t *)"key", 3), CL_OK);
 }
 
 static void a_cose_receipt_holds_for_its_leaf_and_key(void **unused)
 {
-    struct world *world = world_new(1);
+    struct proof_world *world = proof_world_new(1);
     uint64_t index, size;
     (void)unused;
     for (size_t leaves = 1; leaves <= 40; leaves += 3) {
@@ -140,12 +140,12 @@ static void a_cose_receipt_holds_for_its_leaf_and_key(void **unused)
             cl_buffer_deinit(&receipt);
         }
     }
-    world_free(world);
+    proof_world_free(world);
 }
 
 static void no_byte_of_a_cose_receipt_can_be_changed_unseen(void **unused)
 {
-    struct world *world = world_new(1);
+    struct proof_world *world = proof_world_new(1);
     struct cl_buffer receipt = {0};
     uint64_t index, size;
     size_t claims = 0;
@@ -169,18 +169,18 @@ static void no_byte_of_a_cose_receipt_can_be_changed_unseen(void **unused)
        at every size from 17 to 32. One bit makes 20, 23 and 17 of 21; nothing else can be changed. */
     assert_int_equal(claims, 3);
     cl_buffer_deinit(&receipt);
-    world_free(world);
+    proof_world_free(world);
 }
 
 static void cose_receipts_of_another_form_are_refused(void **unused)
 {
-    struct world *world = world_new(1);
+    struct proof_world *world = proof_world_new(1);
     struct cl_buffer receipt = {0};
     uint64_t index, size;
     uint8_t seed[32];
     struct cl_hash path[1] = {{{0}}};
     (void)unused;
-    world_log_seed(seed, 0);
+    proof_world_log_seed(seed, 0);
     assert_int_equal(cl_cose_receipt_encode(&receipt, 1, 1, path, 0, &world->root, seed, NULL, 0), CL_E_ARGUMENT);
     assert_int_equal(cl_cose_receipt_encode(&receipt, 1, 0, path, 65, &world->root, seed, NULL, 0), CL_E_ARGUMENT);
     assert_int_equal(receipt.length, 0);
@@ -190,7 +190,7 @@ static void cose_receipts_of_another_form_are_refused(void **unused)
     assert_int_equal(cl_buffer_append(&receipt, "", 1), CL_OK);
     assert_int_equal(cl_cose_receipt_verify(&index, &size, receipt.data, receipt.length, world->leaves[0].data, world->leaves[0].length, world->value.members[0].log), CL_E_CBOR_TRAILING);
     cl_buffer_deinit(&receipt);
-    world_free(world);
+    proof_world_free(world);
 }
 
 /* ---- acceptance */
