@@ -11,6 +11,9 @@
 #include <stdlib.h>
 
 #define ARENA_BLOCK_BYTES (64u * 1024u)
+/* Beyond so many changes a result keeps no whole buckets: they would take more memory than the tree itself. They are read
+   once more when they are needed. */
+#define WHOLE_BUCKETS_MAX 16384u
 #define SPARE_MAX 96u /* blocks: 6 MB, a block of some 4,000 leaves */
 
 struct arena_block { struct arena_block *next; size_t used; _Alignas(16) uint8_t bytes[ARENA_BLOCK_BYTES]; };
@@ -26,9 +29,12 @@ struct result_node {
     union {
         struct { struct view_reference left, right; } inner;
         const struct cl_smt_leaf *leaves;
+        /* of a large overlay: only what changes in the old bucket */
+        struct { const struct cl_smt_leaf *const *changes; size_t change_count; } thin;
     } is;
     uint32_t placed;                    /* where fold put it in the tree */
     uint8_t bucket_count;               /* 0: an inner node */
+    bool is_thin;
 };
 
 struct cl_smt_overlay {
@@ -39,6 +45,8 @@ struct cl_smt_overlay {
     bool folded, has_result;
     struct view_reference root;
     struct result_node *nodes, **nodes_end;
+    const struct cl_smt_leaf **sorted;  /* the changes, for thin buckets */
+    size_t sorted_count;
     struct arena_block *arena;
     size_t inner_count, bucket_count;   /* that the tree will need beyond those that are replaced */
     uint64_t added;
@@ -89,6 +97,8 @@ static void result_drop(struct cl_smt_overlay *overlay)
         overlay->arena = block->next;
         arena_give(overlay->tree, block);
     }
+    free(overlay->sorted);
+    overlay->sorted = NULL;
     overlay->nodes = NULL;
     overlay->nodes_end = &overlay->nodes;
     overlay->has_result = false;
@@ -187,6 +197,7 @@ static struct result_node *node_new(struct cl_smt_overlay *overlay, struct view_
     node->old = old;
     node->placed = SMT_EMPTY;
     node->bucket_count = 0;
+    node->is_thin = false;
     return node;
 }
 
@@ -216,12 +227,45 @@ static const struct cl_hash *view_hash(const struct cl_smt *tree, struct view_re
     return at.node != NULL ? &at.node->hash : smt_hash_of(tree, at.base);
 }
 
+static enum cl_status view_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, struct view_reference at);
+
+/* Existing leaves and changes, both sorted, into one; a change replaces the leaf with its key. */
+static size_t merge(const struct cl_smt_leaf **out, const struct cl_smt_leaf *existing, unsigned existing_count,
+                    const struct cl_smt_leaf *const *changes, size_t change_count)
+{
+    size_t used = 0, at = 0;
+    for (unsigned i = 0; i < existing_count; i++) {
+        int order = -1;
+        while (at < change_count && (order = memcmp(changes[at]->key_hash, existing[i].key_hash, 32)) < 0) out[used++] = changes[at++];
+        if (at < change_count && order == 0) out[used++] = changes[at++];
+        else out[used++] = &existing[i];
+    }
+    while (at < change_count) out[used++] = changes[at++];
+    return used;
+}
+
+/* The leaves of a thin bucket: those of the one it replaces, with its changes. */
+static enum cl_status thin_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], const struct cl_smt *tree, const struct result_node *node)
+{
+    struct cl_smt_leaf existing[CL_SMT_BUCKET_MAX];
+    const struct cl_smt_leaf *merged[CL_SMT_BUCKET_MAX];
+    unsigned existing_count;
+    size_t count;
+    enum cl_status status = view_leaves(existing, &existing_count, tree, node->old);
+    if (status != CL_OK) return status;
+    count = merge(merged, existing, existing_count, node->is.thin.changes, node->is.thin.change_count);
+    assert(count == node->bucket_count);
+    for (size_t i = 0; i < count; i++) leaves[i] = *merged[i];
+    return CL_OK;
+}
+
 static enum cl_status view_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, struct view_reference at)
 {
     *count = 0;
     if (at.node == NULL && at.base == SMT_EMPTY) return CL_OK;
     if (at.node == NULL) return smt_bucket_load(leaves, count, tree, at.base);
     *count = at.node->bucket_count;
+    if (at.node->is_thin) return thin_leaves(leaves, tree, at.node);
     memcpy(leaves, at.node->is.leaves, *count * sizeof *leaves);
     return CL_OK;
 }
@@ -237,6 +281,24 @@ static enum cl_status add_bucket(struct view_reference *out, struct cl_smt_overl
     node->is.leaves = copy;
     node->bucket_count = (uint8_t)count;
     smt_leaves_hash(&node->hash, copy, (unsigned)count, depth);
+    *out = node_add(overlay, node);
+    return CL_OK;
+}
+
+static enum cl_status add_thin_bucket(struct view_reference *out, struct cl_smt_overlay *overlay, struct view_reference old, unsigned depth,
+                                      const struct cl_smt_leaf *const *merged, size_t count,
+                                      const struct cl_smt_leaf *const *changes, size_t change_count)
+{
+    struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
+    struct result_node *node = node_new(overlay, old);
+    assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
+    if (node == NULL) return CL_E_MEMORY;
+    for (size_t i = 0; i < count; i++) leaves[i] = *merged[i];
+    smt_leaves_hash(&node->hash, leaves, (unsigned)count, depth);
+    node->is.thin.changes = changes;
+    node->is.thin.change_count = change_count;
+    node->bucket_count = (uint8_t)count;
+    node->is_thin = true;
     *out = node_add(overlay, node);
     return CL_OK;
 }
@@ -283,21 +345,6 @@ static enum cl_status build_subtree(struct view_reference *out, struct cl_smt_ov
     return status;
 }
 
-/* Existing leaves and changes, both sorted, into one; a change replaces the leaf with its key. */
-static size_t merge(const struct cl_smt_leaf **out, const struct cl_smt_leaf *existing, unsigned existing_count,
-                    const struct cl_smt_leaf *const *changes, size_t change_count)
-{
-    size_t used = 0, at = 0;
-    for (unsigned i = 0; i < existing_count; i++) {
-        int order = -1;
-        while (at < change_count && (order = memcmp(changes[at]->key_hash, existing[i].key_hash, 32)) < 0) out[used++] = changes[at++];
-        if (at < change_count && order == 0) out[used++] = changes[at++];
-        else out[used++] = &existing[i];
-    }
-    while (at < change_count) out[used++] = changes[at++];
-    return used;
-}
-
 static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference *out, struct view_reference old, unsigned depth,
                                       const struct cl_smt_leaf *const *changes, size_t count)
 {
@@ -312,7 +359,11 @@ static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference
     }
     total = merge(merged, apply->existing, existing, changes, count);
     apply->overlay->added += total - existing;
-    status = build_subtree(out, apply->overlay, old, depth, merged, total);
+    if (total <= CL_SMT_BUCKET_MAX && apply->overlay->sorted_count > WHOLE_BUCKETS_MAX) {
+        status = add_thin_bucket(out, apply->overlay, old, depth, merged, total, changes, count);
+    } else {
+        status = build_subtree(out, apply->overlay, old, depth, merged, total);
+    }
     if (merged != few) free(merged);
     return status;
 }
@@ -426,29 +477,18 @@ static enum cl_status sort_changes(const struct cl_smt_leaf ***out, size_t *out_
 /* The parent, if there is one, has its result already. */
 static enum cl_status result_make(struct cl_smt_overlay *overlay)
 {
-    const struct cl_smt_leaf **sorted = NULL;
-    struct apply *apply = NULL;
     struct view_reference start = { .base = overlay->tree->root };
-    size_t count = 0;
-    enum cl_status status = sort_changes(&sorted, &count, overlay);
-    if (status != CL_OK) return status;
-    if (overlay->parent != NULL) start = overlay->parent->root;
-    apply = malloc(sizeof *apply);
-    if (apply == NULL) {
-        status = CL_E_MEMORY;
-        goto out;
-    }
+    struct apply *apply = malloc(sizeof *apply);
+    enum cl_status status;
+    if (apply == NULL) return CL_E_MEMORY;
     apply->overlay = overlay;
     apply->warm = false;
-    status = apply_changes(apply, &overlay->root, start, 0, sorted, count);
-    if (status != CL_OK) {
-        result_drop(overlay);
-        goto out;
-    }
-    overlay->has_result = true;
-out:
+    status = sort_changes(&overlay->sorted, &overlay->sorted_count, overlay);
+    if (overlay->parent != NULL) start = overlay->parent->root;
+    if (status == CL_OK) status = apply_changes(apply, &overlay->root, start, 0, overlay->sorted, overlay->sorted_count);
+    overlay->has_result = status == CL_OK;
+    if (status != CL_OK) result_drop(overlay);
     free(apply);
-    free(sorted);
     return status;
 }
 
@@ -485,12 +525,18 @@ static enum cl_status place_node(struct cl_smt *tree, struct result_node *node)
 {
     assert(node->old.node == NULL); /* all ancestors are folded */
     if (node->bucket_count > 0) {
+        struct cl_smt_leaf thin[CL_SMT_BUCKET_MAX];
+        const struct cl_smt_leaf *leaves = node->is_thin ? thin : node->is.leaves;
         struct smt_bucket *bucket;
+        if (node->is_thin) {
+            enum cl_status status = thin_leaves(thin, tree, node);
+            if (status != CL_OK) return status;
+        }
         node->placed = smt_is_bucket(node->old.base) ? node->old.base : smt_bucket_take(tree);
         bucket = smt_bucket_at(tree, node->placed);
         bucket->hash = node->hash;
         bucket->count = node->bucket_count;
-        return tree->buckets.save(tree->buckets.context, node->placed & ~SMT_BUCKET, node->is.leaves, node->bucket_count);
+        return tree->buckets.save(tree->buckets.context, node->placed & ~SMT_BUCKET, leaves, node->bucket_count);
     }
     struct smt_inner *inner;
     if (smt_is_bucket(node->old.base)) smt_bucket_give(tree, node->old.base);

@@ -388,6 +388,47 @@ static void branches_answer_for_the_tree_they_stand_on(void **state)
     }
 }
 
+static int entry_compare(const void *a, const void *b) { return memcmp(a, b, 32); }
+
+/* Overlays of very many changes keep less, and read buckets again; small ones stand between them. */
+static void overlays_of_very_many_changes_agree_with_the_reference(void **state)
+{
+    static const unsigned sizes[] = { 3000, 40000, 20, 20000, 17000 };
+    struct model model = { malloc(90000 * sizeof(struct entry)), 0, 90000 };
+    struct cl_smt_overlay *chain[5];
+    struct cl_smt_buckets buckets;
+    struct cl_smt *tree = tree_new(&buckets);
+    struct cl_hash root, expected[5];
+    (void)state;
+    seed = 2024;
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(cl_smt_overlay_new(&chain[i], tree, i == 0 ? NULL : chain[i - 1]), CL_OK);
+        size_t before = model.count;
+        for (unsigned j = 0; j < sizes[i]; j++) {
+            struct entry *entry = before > 0 && j < before && draw(3) == 0 ? &model.entries[j] : &model.entries[model.count++];
+            if (entry == &model.entries[model.count - 1]) draw_key(entry->key, &(struct model){ 0 }, 0);
+            for (unsigned byte = 0; byte < 32; byte++) entry->value_hash[byte] = (uint8_t)draw(256);
+            struct cl_smt_leaf leaf = leaf_of(entry->key, entry->value_hash);
+            assert_int_equal(cl_smt_overlay_put(chain[i], &leaf), CL_OK);
+        }
+        qsort(model.entries, model.count, sizeof *model.entries, entry_compare);
+        expected[i] = model_root(&model);
+    }
+    check_overlay(chain[4], &model);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(cl_smt_overlay_fold(chain[i]), CL_OK);
+        cl_smt_overlay_free(chain[i]);
+        cl_smt_root(&root, tree);
+        assert_memory_equal(&root, &expected[i], sizeof root);
+        if (i < 4) check_overlay(chain[4], &model);
+    }
+    check_root(tree, &model);
+    for (size_t i = 0; i < model.count; i += 97) check_leaf(tree, &expected[4], &model.entries[i]);
+    cl_smt_free(tree);
+    cl_buckets_free(&buckets);
+    free(model.entries);
+}
+
 /* A put below others takes their roots back as well. */
 static void a_put_under_other_overlays_changes_their_roots(void **state)
 {
@@ -609,6 +650,7 @@ int main(void)
         cmocka_unit_test(leaves_out_of_order_are_refused),
         cmocka_unit_test(a_chain_of_overlays_folds_to_the_reference_root),
         cmocka_unit_test(branches_answer_for_the_tree_they_stand_on),
+        cmocka_unit_test(overlays_of_very_many_changes_agree_with_the_reference),
         cmocka_unit_test(a_put_under_other_overlays_changes_their_roots),
         cmocka_unit_test(the_order_of_arrival_leaves_no_trace),
         cmocka_unit_test(every_byte_of_a_proof_counts),
