@@ -63,7 +63,7 @@ static enum cl_status apply_entry(struct rules_frame *frame, uint32_t index)
     note->value_offset = note->value_length = 0;
     note->opened = rules_opens(frame);
     note->moves_head = false;
-    note->customer.length = note->organisation.length = 0;
+    note->customer = note->organisation = (struct cl_party){0, {0}};
     if (note->opened) {
         RULES_TRY(rules_open_id(frame));
         memset(note->previous_head, 0, 32);

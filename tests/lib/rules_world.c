@@ -411,6 +411,13 @@ const struct cl_profile *story_profile(const uint8_t *id32)
 
 bool story_has(const uint8_t *key32) { return find(key32) != NULL; }
 
+void story_damage(const uint8_t *key32, size_t offset)
+{
+    struct item *item = find(key32);
+    must(item != NULL && offset < item->length);
+    item->value[offset] ^= 0x40;
+}
+
 /* ---- stories */
 
 const uint8_t *story_offer(unsigned customer, uint8_t nonce, uint64_t slots)

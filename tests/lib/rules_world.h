@@ -71,6 +71,7 @@ const struct cl_agreement *story_agreement(const uint8_t *id32);
 const struct cl_terms *story_terms(const uint8_t *id32);
 const struct cl_profile *story_profile(const uint8_t *id32);
 bool story_has(const uint8_t *key32);
+void story_damage(const uint8_t *key32, size_t offset); /* flips a bit of the stored value, or flips it back */
 
 /* ---- stories that many tests start from */
 const uint8_t *story_offer(unsigned customer, uint8_t nonce, uint64_t slots);        /* GRANT opens; commitment 1 */

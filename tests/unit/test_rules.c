@@ -171,6 +171,43 @@ static void a_failing_store_stops_even_a_lenient_record(void **state)
     allow(1, CL_REVOKE, on(id));
 }
 
+static void a_damaged_value_stops_and_is_no_refusal(void **state)
+{
+    (void)state;
+    const uint8_t *profile = story_make_profile(2, 9), *terms = story_make_terms(1, 9, 1, 5);
+    allow(2, CL_SUBSCRIBE, with_party(subscribe_to(terms, 1), profile));
+    const uint8_t *id = story_id(2, 1);
+    story_skip_refused = true; /* not even leniently */
+    const uint8_t *damaged[3] = {id, terms, profile};
+    for (unsigned i = 0; i < 3; i++) {
+        story_damage(damaged[i], 0);
+        assert_int_equal(story_act(2, CL_REVOKE, on(id)), CL_E_STORE_CORRUPT);
+        story_damage(damaged[i], 0);
+    }
+    allow(2, CL_REVOKE, on(id));
+}
+
+static void neither_the_network_nor_an_answer_is_an_object(void **state)
+{
+    (void)state;
+    const uint8_t *terms = story_make_terms(1, 1, 1, 5);
+    allow(2, CL_SUBSCRIBE, subscribe_to(terms, 1));
+    struct cl_hash keys[2];
+    cl_network_key(&keys[0]);
+    cl_answer_key(&keys[1], terms, &story_agreement(story_id(2, 1))->organisation);
+    for (unsigned i = 0; i < 2; i++) {
+        const uint8_t *id = keys[i].bytes;
+        assert_true(story_has(id));
+        refuse(CL_E_OBJECT_KIND, 1, CL_REVOKE, on(id));
+        refuse(CL_E_OBJECT_KIND, 1, CL_SUSPEND, on(id));
+        refuse(CL_E_OBJECT_KIND, 1, CL_ROTATE, with_key(on(id), story_key(3), 33));
+        refuse(CL_E_OBJECT_KIND, 1, CL_UNDELEGATE, with_key(on(id), story_key(3), 33));
+        refuse(CL_E_OBJECT_KIND, 90, CL_VOUCH, with_reason(with_after(on(id), STORY_START_S + 100), 1));
+        refuse(CL_E_OBJECT_KIND, 3, CL_SUBSCRIBE, with_party(subscribe_to(terms, 2), id));
+        refuse(CL_E_OBJECT_KIND, 3, CL_SUBSCRIBE, subscribe_to(id, 2));
+    }
+}
+
 static void withdrawals_are_revoke_and_suspend(void **state)
 {
     (void)state;
@@ -192,6 +229,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_id_that_exists_as_any_kind_cannot_be_opened_again, story_setup, story_teardown),
         cmocka_unit_test_setup_teardown(the_index_hears_what_it_needs, story_setup, story_teardown),
         cmocka_unit_test_setup_teardown(a_failing_store_stops_even_a_lenient_record, story_setup, story_teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_value_stops_and_is_no_refusal, story_setup, story_teardown),
+        cmocka_unit_test_setup_teardown(neither_the_network_nor_an_answer_is_an_object, story_setup, story_teardown),
         cmocka_unit_test_setup_teardown(withdrawals_are_revoke_and_suspend, story_setup, story_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
