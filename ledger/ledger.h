@@ -105,7 +105,11 @@ CL_MUST_USE enum cl_status cl_ledger_proof(struct cl_ledger *ledger, struct cl_b
 
 /* Offline tools: everything again from the records. CL_E_STORE_CORRUPT with a sentence in detail. */
 CL_MUST_USE enum cl_status cl_ledger_check(struct cl_store *store, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
-/* Rebuilds every index and the state leaves from the blocks. */
+/* Rebuilds every index and the state leaves from the blocks; detail tells what was put right, or what could not be. */
 CL_MUST_USE enum cl_status cl_ledger_reindex(struct cl_store *store, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
+/* As the two above, which rebuild in memory: here in an empty scratch store and buckets of the caller's, for ledgers
+   whose state is larger than that. */
+CL_MUST_USE enum cl_status cl_ledger_check_in(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
+CL_MUST_USE enum cl_status cl_ledger_reindex_in(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
 
 #endif
