@@ -85,7 +85,7 @@ enum cl_status cl_ledger_state_proof(struct cl_ledger *ledger, struct cl_buffer 
 /* ---- the records that made an agreement */
 
 struct shown_record { uint64_t index; struct cl_buffer bytes; struct cl_hash path[CL_LOG_PATH_MAX]; size_t path_count; };
-struct shown { size_t count; struct shown_record records[CL_PROOF_RECORDS_MAX]; };
+struct shown { size_t count; struct shown_record records[CL_PROOF_RECORDS_MAX]; struct cl_proof_selection selection; };
 
 static enum cl_status add_shown(struct shown *shown, uint64_t index, struct cl_view bytes)
 {
@@ -106,7 +106,7 @@ static enum cl_status add_if_needed(struct shown *shown, struct cl_ledger_view *
     status = cl_record_decode(&record, NULL, bytes.data, bytes.length, &view->network);
     if (status != CL_OK)
         return status == CL_E_MEMORY ? status : CL_E_STORE_CORRUPT;
-    if (cl_proof_shows(&record, object, agreement))
+    if (cl_proof_select(&shown->selection, &record, object, agreement))
         status = add_shown(shown, index, bytes);
     cl_record_deinit(&record);
     return status;

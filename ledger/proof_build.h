@@ -22,9 +22,17 @@ CL_MUST_USE enum cl_status cl_state_proof_encode_existence(struct cl_buffer *out
 struct cl_proof_neighbour { const uint8_t *key_hash32, *value_hash32; const struct cl_hash *siblings; size_t count; };
 CL_MUST_USE enum cl_status cl_state_proof_encode_absence(struct cl_buffer *out, const struct cl_proof_neighbour *left, const struct cl_proof_neighbour *right);
 
-/* Does a proof of this agreement (its value as of the checkpoint) need this record of its history? Show exactly those
-   for which it is true, ascending by index, among them the record that opened its TERMS, if it is under TERMS. The
-   history must hold only records whose entry on the object applied. Why: the head of proof_records.c. */
-bool cl_proof_shows(const struct cl_record *record, const struct cl_object_id *object, const struct cl_agreement *agreement);
+/* Which records of its history does a proof of this agreement (its value as of the checkpoint) need? Ask for each record
+   whose entry on the object applied, from the newest to the oldest, then for the one that opened its TERMS; show exactly
+   those for which it is true, ascending by index. Why these: the head of proof_records.c. The selection starts as all
+   zero. */
+struct cl_proof_selection {
+    bool accepted;
+    uint8_t proposal[32];
+    size_t signer_count, delegation_count;
+    uint8_t signers[CL_PROOF_RECORDS_MAX][33];
+    struct { uint8_t key[33], signer[33]; } delegations[CL_PROOF_RECORDS_MAX];
+};
+bool cl_proof_select(struct cl_proof_selection *selection, const struct cl_record *record, const struct cl_object_id *object, const struct cl_agreement *agreement);
 
 #endif

@@ -3,17 +3,20 @@
    What the state value says is vouched for by the quorum that signed the state root. The records are there for what a
    quorum can never do: sign for a party. So even if every member lied, an agreement shown as active carries a signature
    by each side over the very commitment and slots that are in force. For that the records shown, in the order of the
-   log, must be a life of the agreement with nothing left out up to its activation:
+   log, must be a life of the agreement with nothing left out up to its activation. (An agreement that was refused,
+   withdrawn or terminated shows the record that opened it and its head, no more: neither party can make that proof grow
+   beyond its bounds. That of an active one grows with each ROTATE of a side that is a key; beyond 64 records it cannot be
+   written, and such a party had better be a PROFILE.)
 
    - The first on the object opens it: its id is derived from signer and nonce, so nobody else can have opened it.
    - Then what is allowed at that point only: COUNTER once, the answer of the side whose turn it is, REFUSE, each naming
      as prev the last shown record that moved the head; ROTATE and DELEGATE anywhere.
    - An agreement under TERMS shows the record that opened the TERMS, before its own opening. It counts as C's signature
      only where these terms are standing consent (mode bit 0); else C's GRANT must follow.
-   - After activation records may be left out. Commitments change by AMEND accepted: the acceptance and, where it made
-     the commitment now in force, the proposal that it names, by opposite sides.
+   - After activation records may be left out. Commitments change by AMEND accepted: the newest acceptance and the
+     proposal that it names, by opposite sides; older ones need not be shown.
    - The record that is the value's head is shown and no later one that moves the head; none is later than last_index;
-     no full REVOKE and no REFUSE unless the status says so. What a shown prev names is never older than the last head
+     no full REVOKE and no REFUSE. What a shown prev names is never older than the last head
      shown.
    - Each signer that counts is the party's key in the value, or a key that a shown ROTATE turned into it, or a delegate
      in the value or in a shown DELEGATE. A recovery ROTATE does not name the key that it replaces: where one is shown,
@@ -314,6 +317,29 @@ static bool live_through(struct life *life, const struct cl_act *act)
     return true;
 }
 
+static bool has_ended(const struct cl_agreement *agreement)
+{
+    return agreement->status == CL_REFUSED || agreement->status == CL_WITHDRAWN || agreement->status == CL_TERMINATED;
+}
+
+/* A "no" needs no party's word: the record that opened the object, and its head. */
+static enum cl_status check_ended(const struct cl_act *acts, size_t count, const struct cl_agreement *agreement)
+{
+    bool opened = false, head_shown = false;
+    for (size_t i = 0; i < count; i++) {
+        if ((i > 0 && acts[i].index <= acts[i - 1].index) || (!acts[i].on_terms && acts[i].index > agreement->last_index))
+            return CL_E_PROOF;
+        if (acts[i].on_terms)
+            continue;
+        bool opens = acts[i].opens && (acts[i].type == CL_REQUEST || acts[i].type == CL_GRANT || acts[i].type == CL_SUBSCRIBE);
+        if (opens == opened || acts[i].opens != opens || (head_shown && moves_head(&acts[i])))
+            return CL_E_PROOF; /* opened once, first of all; nothing after the head */
+        opened = true;
+        head_shown = head_shown || (moves_head(&acts[i]) && memcmp(acts[i].id.bytes, agreement->head, 32) == 0);
+    }
+    return opened && head_shown ? CL_OK : CL_E_PROOF;
+}
+
 /* Did that side sign what is in force, for every slot that is live? */
 static bool covers(const struct signed_terms *terms, const struct cl_agreement *agreement)
 {
@@ -335,10 +361,8 @@ static bool fits_status(const struct life *life)
         return life->phase == OPEN && life->countered;
     case CL_ACTIVE:
         return life->phase == ACTIVE && covers(&life->by_customer, life->agreement) && covers(&life->by_organisation, life->agreement);
-    case CL_REFUSED:
-        return life->phase == REFUSED;
-    case CL_WITHDRAWN: case CL_TERMINATED: /* a partial REVOKE that left no slot ends it too */
-        return life->phase == OPEN || life->phase == ACTIVE || life->phase == ENDED;
+    case CL_REFUSED: case CL_WITHDRAWN: case CL_TERMINATED:
+        return false; /* check_ended */
     }
     return false;
 }
@@ -347,6 +371,8 @@ enum cl_status cl_acts_check_agreement(const struct cl_act *acts, size_t count, 
 {
     struct life life;
     assert(count <= CL_PROOF_RECORDS_MAX);
+    if (has_ended(agreement))
+        return check_ended(acts, count, agreement);
     life.agreement = agreement;
     life.acts = acts;
     life.count = count;
@@ -369,27 +395,69 @@ enum cl_status cl_acts_check_agreement(const struct cl_act *acts, size_t count, 
 
 /* ---- which records to show */
 
-bool cl_proof_shows(const struct cl_record *record, const struct cl_object_id *object, const struct cl_agreement *agreement)
+static bool selected_before(const struct cl_proof_selection *selection, const struct cl_act *delegation)
 {
-    struct cl_act act;
-    if (cl_act_find(&act, record, 0, object, agreement->terms.present ? agreement->terms.bytes : NULL) != CL_OK)
+    for (size_t i = 0; i < selection->delegation_count; i++)
+        if (memcmp(selection->delegations[i].key, delegation->key, 33) == 0 &&
+            memcmp(selection->delegations[i].signer, delegation->signer33, 33) == 0)
+            return true;
+    return false;
+}
+
+/* A delegation explains a signer that is shown already; once for each key that gave it. */
+static bool select_delegation(struct cl_proof_selection *selection, const struct cl_act *act)
+{
+    bool wanted = false;
+    for (size_t i = 0; i < selection->signer_count; i++)
+        wanted = wanted || memcmp(selection->signers[i], act->key, 33) == 0;
+    if (!wanted || selection->delegation_count == CL_PROOF_RECORDS_MAX || selected_before(selection, act))
         return false;
-    if (act.on_terms)
-        return act.opens;
-    if (memcmp(act.id.bytes, agreement->head, 32) == 0)
+    memcpy(selection->delegations[selection->delegation_count].key, act->key, 33);
+    memcpy(selection->delegations[selection->delegation_count++].signer, act->signer33, 33);
+    return true;
+}
+
+/* The newest acceptance made the commitment in force; it and its proposal stand for all before them. */
+static bool select_amendment(struct cl_proof_selection *selection, const struct cl_act *act)
+{
+    if (act->ref != NULL) {
+        if (selection->accepted)
+            return false;
+        selection->accepted = true;
+        memcpy(selection->proposal, act->ref, 32);
         return true;
-    switch (act.type) {
+    }
+    return act->commitment != NULL && selection->accepted && memcmp(act->id.bytes, selection->proposal, 32) == 0;
+}
+
+static bool select_act(struct cl_proof_selection *selection, const struct cl_act *act, const struct cl_agreement *agreement)
+{
+    if (act->on_terms)
+        return act->opens && !has_ended(agreement);
+    bool head = memcmp(act->id.bytes, agreement->head, 32) == 0;
+    if (has_ended(agreement))
+        return act->opens || head;
+    switch (act->type) {
     case CL_REQUEST: case CL_GRANT: case CL_SUBSCRIBE: case CL_COUNTER: case CL_REFUSE: case CL_ROTATE:
         return true;
-    case CL_AMEND: /* acceptances, and the proposals that can have made what is in force */
-        return act.ref != NULL || (act.commitment != NULL && memcmp(act.commitment, agreement->commitment, 32) == 0);
+    case CL_AMEND:
+        return select_amendment(selection, act) || head;
     case CL_DELEGATE:
-        return (act.mode & (CL_POWER_GRANT | CL_POWER_AMEND)) != 0;
-    case CL_REVOKE:
-        return (act.present & CL_HAS(9)) == 0;
-    case CL_PROFILE: case CL_TERMS: case CL_SUSPEND: case CL_RESUME: case CL_RENEW: case CL_ACK: case CL_STATEMENT:
-    case CL_UNDELEGATE: case CL_ERASE: case CL_DISPUTE: case CL_VOUCH:
-        return false;
+        return select_delegation(selection, act);
+    case CL_PROFILE: case CL_TERMS: case CL_SUSPEND: case CL_RESUME: case CL_REVOKE: case CL_RENEW: case CL_ACK:
+    case CL_STATEMENT: case CL_UNDELEGATE: case CL_ERASE: case CL_DISPUTE: case CL_VOUCH:
+        return head;
     }
     return false;
+}
+
+bool cl_proof_select(struct cl_proof_selection *selection, const struct cl_record *record, const struct cl_object_id *object, const struct cl_agreement *agreement)
+{
+    struct cl_act act;
+    if (cl_act_find(&act, record, 0, object, agreement->terms.present ? agreement->terms.bytes : NULL) != CL_OK ||
+        !select_act(selection, &act, agreement))
+        return false;
+    if (selection->signer_count < CL_PROOF_RECORDS_MAX)
+        memcpy(selection->signers[selection->signer_count++], act.signer33, 33);
+    return true;
 }

@@ -293,26 +293,31 @@ void proof_world_state_proof(struct cl_buffer *out, const struct proof_world *wo
     cl_buckets_free(&buckets);
 }
 
-/* The records that a proof of an agreement shows, in the order of the log. */
+/* The records that a proof of an agreement shows, in the order of the log; they are chosen from the newest back. */
 static size_t choose_records(struct cl_proof_record *records, struct cl_hash (*paths)[CL_LOG_PATH_MAX], const struct proof_world *world,
                              const struct cl_object_id *object, const struct cl_agreement *agreement, uint64_t skip)
 {
-    size_t chosen = 0, wanted = 0;
-    for (size_t i = 0; i < world->leaf_count; i++) {
+    struct cl_proof_selection selection = {0};
+    bool chosen[WORLD_LEAVES_MAX] = {false};
+    size_t count = 0, wanted = 0;
+    for (size_t i = world->leaf_count; i-- > 0;) {
         struct cl_record record;
         if (world->leaves[i].data[0] != 0xd2)
             continue;
         NEED(cl_record_decode(&record, NULL, world->leaves[i].data, world->leaves[i].length, &world->network));
-        if (cl_proof_shows(&record, object, agreement) && (skip >> wanted++ & 1) == 0) {
-            assert(chosen < CL_PROOF_RECORDS_MAX);
-            size_t count;
-            proof_world_path(paths[chosen], &count, world, i);
-            records[chosen] = (struct cl_proof_record){{world->leaves[i].data, world->leaves[i].length}, i, {paths[chosen], count}};
-            chosen++;
-        }
+        chosen[i] = cl_proof_select(&selection, &record, object, agreement);
         cl_record_deinit(&record);
     }
-    return chosen;
+    for (size_t i = 0; i < world->leaf_count; i++) {
+        if (!chosen[i] || (skip >> wanted++ & 1) != 0)
+            continue;
+        assert(count < CL_PROOF_RECORDS_MAX);
+        size_t path_count;
+        proof_world_path(paths[count], &path_count, world, i);
+        records[count] = (struct cl_proof_record){{world->leaves[i].data, world->leaves[i].length}, i, {paths[count], path_count}};
+        count++;
+    }
+    return count;
 }
 
 void proof_world_proof(struct cl_buffer *out, const struct proof_world *world, const struct cl_object_id *object, uint64_t time_s, uint64_t skip)

@@ -52,7 +52,7 @@ void proof_world_end_block(struct proof_world *world);
 void proof_world_checkpoint(struct cl_buffer *note, const struct proof_world *world, size_t signers, uint64_t time_s);
 void proof_world_path(struct cl_hash path[CL_LOG_PATH_MAX], size_t *count, const struct proof_world *world, uint64_t index);
 void proof_world_state_proof(struct cl_buffer *out, const struct proof_world *world, const uint8_t object32[32]);
-/* A proof of the object at the newest tree, signed by all. Records: those that cl_proof_shows asks for; skip: bit i
+/* A proof of the object at the newest tree, signed by all. Records: those that cl_proof_select asks for; skip: bit i
    leaves out the i-th of them. */
 void proof_world_proof(struct cl_buffer *out, const struct proof_world *world, const struct cl_object_id *object, uint64_t time_s, uint64_t skip);
 struct cl_policy *proof_world_policy(const struct proof_world *world);

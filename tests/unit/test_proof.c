@@ -205,7 +205,11 @@ static void each_status_can_be_proven(void **state)
     act(scene, &scene->organisation, CL_RESUME, resume);
     proves(scene, CL_OK, 4);
     act(scene, &scene->customer, CL_REVOKE, on_object(scene));
-    proves(scene, CL_E_WITHDRAWN, 4);
+    proves(scene, CL_E_WITHDRAWN, 2); /* the opening and the head */
+    make_proof(scene, 1);
+    assert_int_equal(verify(scene), CL_E_PROOF);
+    make_proof(scene, 2);
+    assert_int_equal(verify(scene), CL_E_PROOF);
 }
 
 static void a_refused_offer_is_proven_refused(void **state)
@@ -241,8 +245,8 @@ static void an_accepted_amendment_carries_both_signatures(void **state)
     proves(scene, CL_OK, 4);
     assert_int_equal(scene->report.agreement.live, 12);
     amend(scene, &scene->customer, &scene->organisation, 3, 8);
-    proves(scene, CL_OK, 5); /* the first proposal's commitment is past: only its acceptance is shown */
-    make_proof(scene, 1 << 3); /* without the proposal in force */
+    proves(scene, CL_OK, 4); /* the newest amendment stands for those before it */
+    make_proof(scene, 1 << 2); /* without the proposal in force */
     assert_int_equal(verify(scene), CL_E_PROOF);
 }
 
@@ -275,6 +279,32 @@ static void rotated_and_delegated_keys_are_followed(void **state)
     assert_int_equal(verify(scene), CL_E_PROOF);
     make_proof(scene, 1 << 3); /* without the DELEGATE, so is the acceptance */
     assert_int_equal(verify(scene), CL_E_PROOF);
+}
+
+static void neither_side_can_swell_the_proof_of_a_withdrawal(void **state)
+{
+    struct scene *scene = *state;
+    request_and_grant(scene);
+    for (size_t i = 0; i < 70; i++) { /* delegations, proposals and rotations without end */
+        struct cl_record_id head = scene->head;
+        struct cl_entry delegate = on_object(scene), rotate = on_object(scene);
+        delegate.present |= CL_HAS(5) | CL_HAS(12) | CL_HAS(14);
+        delegate.key = scene->delegate.public33;
+        delegate.key_length = 33;
+        delegate.not_after = NOW_S + 100000 + i;
+        delegate.mode = CL_POWER_AMEND;
+        rotate.present |= CL_HAS(12);
+        rotate.key = i % 2 == 0 ? scene->other.public33 : scene->organisation.public33;
+        rotate.key_length = 33;
+        act(scene, i % 2 == 0 ? &scene->organisation : &scene->other, i < 35 ? CL_DELEGATE : CL_ROTATE, i < 35 ? delegate : rotate);
+        if (i < 35) {
+            scene->head = head;
+            proves(scene, CL_OK, 2);
+            i++; /* the organisation still holds its first key */
+        }
+    }
+    act(scene, &scene->customer, CL_REVOKE, on_object(scene));
+    proves(scene, CL_E_WITHDRAWN, 2);
 }
 
 static void terms_profiles_and_the_network_can_be_proven(void **state)
@@ -631,7 +661,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(an_answered_request_is_active), T(standing_terms_are_the_customers_signature), T(terms_that_ask_need_a_grant),
         T(each_status_can_be_proven), T(a_refused_offer_is_proven_refused), T(an_accepted_amendment_carries_both_signatures),
-        T(rotated_and_delegated_keys_are_followed), T(terms_profiles_and_the_network_can_be_proven), T(absence_can_be_proven),
+        T(rotated_and_delegated_keys_are_followed), T(neither_side_can_swell_the_proof_of_a_withdrawal),
+        T(terms_profiles_and_the_network_can_be_proven), T(absence_can_be_proven),
         T(the_period_is_judged_at_the_time_asked_for), T(an_old_proof_and_one_from_the_future_are_refused),
         T(no_byte_can_be_changed_unseen), T(no_byte_of_a_proof_of_absence_can_be_changed_unseen),
         T(a_line_beyond_the_quorum_can_only_be_lost), T(a_proof_cut_short_or_made_longer_is_refused), T(a_quorum_is_needed), T(records_may_not_be_left_out),
