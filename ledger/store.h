@@ -45,7 +45,8 @@ CL_MUST_USE enum cl_status cl_store_leveldb_open(struct cl_store *out, const cha
 
 /* In memory, sorted. For tests: every n-th call may be made to fail. */
 CL_MUST_USE enum cl_status cl_store_mem_open(struct cl_store *out);
-/* The n-th get/write/iterator call from now fails with status (n from 1; 0: none). */
+/* The n-th get/write/iterator step from now fails with status (n from 1; 0: none). Calling it also forgets a failed write,
+   as closing the store and opening it again would. */
 void cl_store_mem_fail_at(struct cl_store *store, uint64_t n, enum cl_status status);
 
 #endif

@@ -14,6 +14,11 @@
 #include "consent/record.h"
 #include "store.h"
 
+/* LevelDB maps its tables into memory, and every mapped page that a scan touches counts as the process's own: a start over
+   ten million entries would pass any bound on memory. Only its own test hook turns that off, in favour of plain reads; it
+   is in the static library, not in the shared one, so it is asked for weakly, by its C++ name. */
+extern void leveldb_mmap_limit(int files) __asm__("_ZN7leveldb18EnvPosixTestHelper20SetReadOnlyMMapLimitEi") __attribute__((weak));
+
 /* The engine's words are kept until close, so that a reader's pointer stays good; so many different ones at most. */
 #define ERRORS_MAX 64u
 
@@ -319,6 +324,12 @@ static bool sync_with_parent(const char *directory)
     good = sync_directory(parent);
     free(parent);
     return good;
+}
+
+/* Before main, because LevelDB refuses it by an assertion once anything in the process has used it. */
+__attribute__((constructor)) static void prefer_plain_reads(void)
+{
+    if (leveldb_mmap_limit != NULL) leveldb_mmap_limit(0);
 }
 
 static const struct cl_store level_functions = {
