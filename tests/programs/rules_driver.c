@@ -1,10 +1,10 @@
-/* The rules behind a pipe, one command a line, over a map in memory; `apply` and `get` answer with a line, the others are
-   silent. The random-history test speaks to it and compares every value with its own model.
-     network HEX32
-     put KEYHEX VALUEHEX
+/* The rules behind a pipe: one command a line, one answer a line, over a map in memory. The random-history test speaks
+   to it and compares every value with its own model.
+     network HEX32                                 -> ok
+     put KEYHEX VALUEHEX                           -> ok
      apply SIGNERHEX LOGINDEX BLOCKTIME_MS PAYLOAD -> ok APPLIED RECORDID KEY=VALUE,... | refused CL_E_... ENTRY
      get KEYHEX                                    -> VALUEHEX | none
-     reset
+     reset                                         -> ok
    A line that is none of these ends the program with 1: the test is wrong then, not the ledger. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -204,12 +204,14 @@ static bool run(char **words, size_t count)
         return apply(words);
     if (count == 1 && strcmp(words[0], "reset") == 0) {
         map_reset();
+        puts("ok");
         return true;
     }
     if (count < 2 || unhex(words[1], &key) != 32)
         return false;
     if (count == 2 && strcmp(words[0], "network") == 0) {
         memcpy(network.bytes, key, 32);
+        puts("ok");
         return true;
     }
     if (count == 2 && strcmp(words[0], "get") == 0) {
@@ -226,6 +228,7 @@ static bool run(char **words, size_t count)
         if (length < 0)
             return false;
         map_put(key, value, (size_t)length);
+        puts("ok");
         return true;
     }
     return false;
