@@ -1,0 +1,39 @@
+/* What an operator may set: an ini file in which an unknown key is an error with its line. */
+#ifndef NODE_CONFIG_H
+#define NODE_CONFIG_H
+
+#include "consent/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NODE_PATH_MAX 1024u
+#define NODE_CONFIG_BYTES_MAX 65536u
+
+struct node_config {
+    char data[NODE_PATH_MAX];             /* the data directory; from the command line */
+    char genesis[NODE_PATH_MAX];          /* [node] genesis; empty: DATA/genesis.json */
+    uint64_t workers;                     /* [node] workers: threads that check signatures; 0: one for each processor */
+    uint64_t cosign_interval_s;           /* [node] cosign_interval_s: an idle node signs its newest tree again */
+    char listen[64];                      /* [http] listen ADDRESS:PORT; port 0: any free one; "none": no HTTP */
+    uint64_t http_connections_max, http_threads, http_idle_s, http_request_s, http_body_bytes_max, feed_streams_max;
+    char tls_certificate[NODE_PATH_MAX], tls_key[NODE_PATH_MAX];
+    uint64_t pool_records_max, pool_bytes_max;
+    uint64_t store_cache_mb, store_write_buffer_mb; /* 0: the store's defaults */
+    uint64_t votelog_truncate_mb;
+    char readers[NODE_PATH_MAX];          /* [access] readers: lines of NAME SHA256-OF-TOKEN */
+    char submitters[NODE_PATH_MAX];       /* [access] submitters: keys that may submit, one a line; empty: everybody */
+    uint64_t log_level;                   /* [log] level: 0 error … 3 debug */
+};
+
+struct config_error { size_t line; char sentence[256]; };
+
+void node_config_default(struct node_config *out);
+/* Reads the text over what out holds already. On CL_E_FORMAT error says which line and why. */
+CL_MUST_USE enum cl_status node_config_parse(struct node_config *out, struct config_error *error, const char *text, size_t length);
+/* The same from a file; CL_E_IO with a sentence. */
+CL_MUST_USE enum cl_status node_config_load(struct node_config *out, struct config_error *error, const char *path);
+/* "ADDRESS:PORT", "[ADDRESS6]:PORT". CL_E_FORMAT. */
+CL_MUST_USE enum cl_status node_config_listen(char *address, size_t address_size, uint16_t *port, const char *listen);
+
+#endif
