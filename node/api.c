@@ -1,0 +1,292 @@
+/* Routes and what every answer shares. The table of routes is also what /openapi.json is made from. */
+#include "api_private.h"
+
+#include "files.h"
+#include "logging.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define JSON "application/json"
+const struct api_route api_routes[] = {
+    { "POST", "/v1/records", api_records_post, 0, "submitRecord", "Submit a signed record", "wait:'final' answers once the record is final|timeout:seconds to wait, 1 to 60, default 30",
+      JSON "|text/plain|application/scitt-receipt+cose", "200|201|202|406|409|413|415|429" },
+    { "GET", "/v1/records/{id}", api_record_get, 0, "getRecord", "Status, bytes or receipt of a record", "", JSON "|application/cose|text/plain|application/scitt-receipt+cose", "200|404|406|409" },
+    { "GET", "/v1/agreements/{id}", api_object_get, 0, "getObject", "State and history of an agreement, terms or profile, or a proof of it", "history:0 leaves the history out",
+      JSON "|application/consent-proof", "200|404|406" },
+    { "GET", "/v1/check", api_check, 0, "check", "May this agreement, or slots of it, be used now?", "agreement:object id, 64 hex digits (required)|slot:0 to 63, may be repeated", JSON, "200" },
+    { "GET", "/v1/terms", api_terms, API_READER, "listTerms", "All standing terms", "cursor:from the page before|limit:1 to 1000", JSON, "200|401" },
+    { "GET", "/v1/challenge", api_challenge, 0, "getChallenge", "A nonce to sign for reads by key", "key:compressed public key, 66 hex digits (required)", JSON, "200" },
+    { "GET", "/v1/parties/{party}/agreements", api_party_agreements, 0, "listPartyAgreements", "Objects in which a key, profile or terms is a party; needs Consent-Challenge and Consent-Signature",
+      "cursor:from the page before|limit:1 to 1000", JSON, "200|401|404" },
+    { "GET", "/v1/feed", api_feed, API_READER | API_NO_HEAD, "feed", "Events as they become final", "after:log index, or 'now'|follow:0 ends at the present tip", "text/event-stream|application/x-ndjson", "200|401|406|429" },
+    { "GET", "/v1/consistency", api_consistency, 0, "consistency", "Consistency proof between two sizes of the log (RFC 6962)", "from:size (required)|to:size, default the newest checkpoint's", JSON, "200" },
+    { "GET", "/v1/network", api_network, 0, "network", "The network: genesis, policy, members", "", JSON, "200" },
+    { "GET", "/v1/genesis", api_genesis, 0, "genesis", "The genesis document's exact bytes", "", JSON, "200" },
+    { "GET", "/v1/policy", api_policy, 0, "policy", "The network's trust file (C2SP tlog-policy)", "", "text/plain", "200" },
+    { "GET", "/v1/status", api_status, 0, "status", "Height, pool, quorum, disk", "", JSON, "200" },
+    { "GET", "/checkpoint", api_checkpoint, 0, "checkpoint", "The newest checkpoint (C2SP tlog-checkpoint)", "", "text/plain", "200|404" },
+    { "GET", "/tile/entries/{number+}", api_tile_entries, API_READER, "tileEntries", "Entries of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
+    { "GET", "/tile/{level}/{number+}", api_tile, API_READER, "tile", "Hashes of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
+    { "GET", "/livez", api_livez, 0, "livez", "The process answers", "", "text/plain", "200" },
+    { "GET", "/readyz", api_readyz, 0, "readyz", "The node takes and orders records", "", "text/plain", "200" },
+    { "GET", "/metrics", api_metrics, 0, "metrics", "Counters as Prometheus text", "", "text/plain", "200" },
+    { "GET", "/openapi.json", api_openapi, 0, "openapi", "This description", "", JSON, "200" },
+};
+const size_t api_route_count = sizeof api_routes / sizeof api_routes[0];
+
+enum cl_status api_new(struct api **out, struct node *node)
+{
+    char sentence[256] = "";
+    struct api *api = calloc(1, sizeof *api);
+    if (api == NULL) return CL_E_MEMORY;
+    api->node = node;
+    enum cl_status status = access_new(&api->access, &node->options.config, sentence, sizeof sentence);
+    if (status == CL_OK) status = challenges_new(&api->challenges);
+    if (status != CL_OK) {
+        if (sentence[0] != '\0') node_fail(node, status, "%s", sentence);
+        api_free(api);
+        return status;
+    }
+    *out = api;
+    return CL_OK;
+}
+
+void api_free(struct api *api)
+{
+    if (api == NULL) return;
+    access_free(api->access);
+    challenges_free(api->challenges);
+    free(api);
+}
+
+/* ---- answers */
+void api_answer_json(struct http_request *request, unsigned status, json_t *value)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    json_decref(value);
+    if (text == NULL) {
+        api_fail(request, CL_E_MEMORY);
+        return;
+    }
+    http_answer(request, status, status >= 400 ? "application/problem+json" : "application/json", text, strlen(text));
+    free(text);
+}
+
+void api_problem(struct http_request *request, unsigned http_status, enum cl_status code, int64_t entry, const char *detail)
+{
+    char body[1024];
+    char *quoted = NULL;
+    json_t *text = detail != NULL ? json_string(detail) : NULL;
+    if (text != NULL) quoted = json_dumps(text, JSON_ENCODE_ANY);
+    json_decref(text);
+    /* Sentences of ours hold no character that JSON escapes. Made without the heap, so that it works when memory is short. */
+    char entry_text[48] = "";
+    if (entry >= 0) snprintf(entry_text, sizeof entry_text, ",\"entry\":%lld", (long long)entry);
+    snprintf(body, sizeof body, "{\"type\":\"urn:consent:problem:%s\",\"title\":\"%s\",\"status\":%u,\"code\":\"%s\"%s%s%.400s}", cl_status_code(code),
+             cl_status_sentence(code), http_status, cl_status_code(code), entry_text, quoted != NULL && strlen(quoted) <= 400 ? ",\"detail\":" : "",
+             quoted != NULL && strlen(quoted) <= 400 ? quoted : "");
+    free(quoted);
+    if (http_status == 429 || http_status == 503) http_set_header(request, "Retry-After", "1");
+    http_answer(request, http_status, "application/problem+json", body, strlen(body));
+}
+
+unsigned api_status_of(enum cl_status status)
+{
+    if (status >= CL_E_REPLAY && status <= CL_E_NOTHING_APPLIES) return 409;
+    if (status == CL_E_NOT_FOUND) return 404;
+    if (status == CL_E_PENDING) return 409;
+    if (status == CL_E_RECORD_SIZE) return 413;
+    if (status == CL_E_LOCKED) return 401;
+    if (status == CL_E_BOUND || status == CL_E_CANCELLED) return 503;
+    if (status_is_fatal(status) || status == CL_E_PROOF || status == CL_E_QUORUM || status == CL_E_FORK) return 500;
+    return 400;
+}
+
+void api_fail(struct http_request *request, enum cl_status status)
+{
+    api_problem(request, api_status_of(status), status, -1, NULL);
+}
+
+/* ---- Accept */
+/* Quality in thousandths that a header gives to a media type; more exact ranges win over wildcards. */
+static int quality_of(const char *accept, const char *type)
+{
+    int best = -1, best_exactness = -1;
+    size_t slash = strcspn(type, "/");
+    while (*accept != '\0') {
+        size_t length = strcspn(accept, ",");
+        const char *start = accept;
+        size_t width = length;
+        accept += length + (accept[length] == ',');
+        while (width > 0 && isspace((unsigned char)*start)) start++, width--;
+        size_t name = 0;
+        while (name < width && start[name] != ';' && !isspace((unsigned char)start[name])) name++;
+        int exactness = -1;
+        if (name == strlen(type) && strncasecmp(start, type, name) == 0) exactness = 2;
+        else if (name == slash + 2 && strncasecmp(start, type, slash + 1) == 0 && start[slash + 1] == '*') exactness = 1;
+        else if (name == 3 && strncmp(start, "*/*", 3) == 0) exactness = 0;
+        if (exactness <= best_exactness) continue;
+        int quality = 1000;
+        for (size_t i = name; i + 2 < width; i++)
+            if (start[i] == ';' || isspace((unsigned char)start[i])) {
+                if ((start[i + 1] == 'q' || start[i + 1] == 'Q') && start[i + 2] == '=') {
+                    quality = (int)(strtod(start + i + 3, NULL) * 1000.0);
+                    if (quality < 0 || quality > 1000) quality = 1000;
+                }
+            }
+        best_exactness = exactness;
+        best = quality;
+    }
+    return best;
+}
+
+int api_choose(const struct http_request *request, const char *const *types)
+{
+    const char *accept = http_header(request, "Accept");
+    int chosen = -1, best = 0;
+    if (accept == NULL || accept[0] == '\0') return 0;
+    for (int i = 0; types[i] != NULL; i++) {
+        int quality = quality_of(accept, types[i]);
+        if (quality > best) {
+            best = quality;
+            chosen = i;
+        }
+    }
+    return chosen;
+}
+
+/* ---- parameters */
+bool api_hex_argument(uint8_t *out, size_t length, const char *text)
+{
+    return text != NULL && hex_decode(out, length, text, strlen(text));
+}
+
+bool api_query_number(const struct http_request *request, const char *name, uint64_t *out, bool *present)
+{
+    const char *text = http_query(request, name);
+    char *end = NULL;
+    *present = text != NULL;
+    if (text == NULL) return true;
+    if (text[0] < '0' || text[0] > '9' || strlen(text) > 19) return false;
+    *out = strtoull(text, &end, 10);
+    return *end == '\0';
+}
+
+enum cl_status api_ask_owner(struct http_request *request, void (*run)(void *owner, void *context), http_handler_fn then, void *context)
+{
+    struct api *api = ((struct api_call *)context)->api;
+    http_wait(request, then, context);
+    return inbox_put(&api->node->inbox, INBOX_HTTP, run, context);
+}
+
+/* ---- the router */
+/* Does path fit the pattern? Arguments are copied out. */
+static bool match(const char *pattern, const char *path, struct api_call *call)
+{
+    size_t argument = 0;
+    while (*pattern != '\0') {
+        if (*pattern != '{') {
+            if (*pattern++ != *path++) return false;
+            continue;
+        }
+        const char *close = strchr(pattern, '}');
+        bool rest = close[-1] == '+';
+        size_t length = rest ? strlen(path) : strcspn(path, "/");
+        if (length == 0 || length >= sizeof call->arguments[0]) return false;
+        memcpy(call->arguments[argument], path, length);
+        call->arguments[argument++][length] = '\0';
+        path += length;
+        pattern = close + 1;
+    }
+    return *path == '\0';
+}
+
+static void answer_method(struct http_request *request, const char *allow)
+{
+    http_set_header(request, "Allow", allow);
+    api_problem(request, 405, CL_E_UNSUPPORTED, -1, "This path does not take that method.");
+}
+
+static bool may_read(const struct api *api, const struct http_request *request)
+{
+    return api->node->genesis.core.value.parameters.open_reads == 1 || access_reader(api->access, request);
+}
+
+void api_handle(void *context, struct http_request *request)
+{
+    struct api *api = context;
+    struct api_call call = { .api = api, .request = request };
+    const char *method = http_method(request), *path = http_path(request);
+    char allow[64] = "";
+    if (atomic_load(&api->node->stopping)) {
+        api_fail(request, CL_E_CANCELLED);
+        return;
+    }
+    for (size_t i = 0; i < api_route_count; i++) {
+        const struct api_route *route = &api_routes[i];
+        if (!match(route->path, path, &call)) continue;
+        bool head = strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0 && (route->flags & API_NO_HEAD) == 0;
+        if (strcmp(method, route->method) != 0 && !head) {
+            snprintf(allow, sizeof allow, "%s%s", route->method, strcmp(route->method, "GET") == 0 && (route->flags & API_NO_HEAD) == 0 ? ", HEAD" : "");
+            continue;
+        }
+        if (http_body_too_large(request)) {
+            api_problem(request, 413, CL_E_RECORD_SIZE, -1, NULL);
+        } else if ((route->flags & API_READER) != 0 && !may_read(api, request)) {
+            http_set_header(request, "WWW-Authenticate", "Bearer realm=\"consent\"");
+            api_problem(request, 401, CL_E_LOCKED, -1, "Reading everything needs a reader's token.");
+        } else {
+            route->handle(&call);
+        }
+        return;
+    }
+    if (allow[0] != '\0') answer_method(request, allow);
+    else api_problem(request, 404, CL_E_NOT_FOUND, -1, "There is no such path; see /openapi.json.");
+}
+
+/* ---- JSON */
+int json_set_hex(json_t *object, const char *key, const uint8_t *bytes, size_t length)
+{
+    char text[2 * 64 + 1];
+    if (length > 64) return -1;
+    hex_encode(text, bytes, length);
+    return json_object_set_new(object, key, json_string(text));
+}
+
+int json_set_base64(json_t *object, const char *key, const uint8_t *bytes, size_t length)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = malloc((length + 2) / 3 * 4 + 1), *at = text;
+    if (text == NULL) return -1;
+    for (size_t i = 0; i < length; i += 3) {
+        uint32_t group = (uint32_t)bytes[i] << 16 | (i + 1 < length ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < length ? bytes[i + 2] : 0u);
+        *at++ = digits[group >> 18];
+        *at++ = digits[group >> 12 & 63];
+        *at++ = i + 1 < length ? digits[group >> 6 & 63] : '=';
+        *at++ = i + 2 < length ? digits[group & 63] : '=';
+    }
+    json_t *value = json_stringn(text, (size_t)(at - text));
+    free(text);
+    return json_object_set_new(object, key, value);
+}
+
+json_t *json_slots(uint64_t slots)
+{
+    json_t *array = json_array();
+    for (unsigned i = 0; array != NULL && i < 64; i++)
+        if ((slots >> i & 1) != 0) json_array_append_new(array, json_integer(i));
+    return array;
+}
+
+json_t *json_tip(struct cl_ledger_view *view)
+{
+    struct cl_tip tip;
+    if (cl_view_tip(view, &tip) != CL_OK) return NULL;
+    json_t *object = json_pack("{s:I,s:I,s:I}", "height", (json_int_t)tip.height, "log_size", (json_int_t)tip.log_size, "time_ms", (json_int_t)tip.time_ms);
+    if (object != NULL) json_set_hex(object, "block_id", tip.block.bytes, 32);
+    return object;
+}

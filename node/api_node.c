@@ -1,0 +1,166 @@
+/* The network, the node's own condition, metrics. */
+#include "api_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+static json_t *member_json(const struct cl_member *member, const struct member_info *info)
+{
+    json_t *out = json_pack("{s:s,s:s,s:s,s:s}", "name", member->name, "role", info->role, "jurisdiction", info->jurisdiction, "address", info->address);
+    if (out == NULL) return NULL;
+    json_set_hex(out, "vote_key", member->vote, 32);
+    json_set_hex(out, "log_key", member->log, 32);
+    json_set_hex(out, "witness_key", member->witness, 32);
+    json_set_hex(out, "party_key", member->party, 33);
+    return out;
+}
+
+void api_network(struct api_call *call)
+{
+    const struct node *node = call->api->node;
+    const struct cl_genesis *genesis = &node->genesis.core;
+    const struct cl_parameters *parameters = &genesis->value.parameters;
+    struct cl_buffer policy = { 0 };
+    enum cl_status status = cl_policy_of_members(&policy, genesis->origin, genesis->value.members, genesis->value.member_count);
+    if (status != CL_OK) {
+        api_fail(call->request, status);
+        cl_buffer_deinit(&policy);
+        return;
+    }
+    json_t *members = json_array();
+    for (size_t i = 0; i < genesis->value.member_count; i++) json_array_append_new(members, member_json(&genesis->value.members[i], &node->genesis.info[i]));
+    json_t *object = json_pack("{s:i,s:s,s:s,s:s%,s:{s:I,s:I,s:I,s:I,s:I,s:I},s:o}", "version", 1, "origin", genesis->origin, "member",
+        genesis->value.members[node->own].name, "policy", (const char *)policy.data, policy.length, "parameters", "epoch_length", (json_int_t)parameters->epoch_length,
+        "block_records_max", (json_int_t)parameters->block_records_max, "block_bytes_max", (json_int_t)parameters->block_bytes_max, "d0_ms",
+        (json_int_t)parameters->d0_ms, "fairness", (json_int_t)parameters->fairness, "open_reads", (json_int_t)parameters->open_reads, "members", members);
+    if (object != NULL) {
+        json_set_hex(object, "network_id", genesis->network.bytes, 32);
+        json_set_base64(object, "genesis", node->genesis.bytes.data, node->genesis.bytes.length);
+    }
+    api_answer_json(call->request, 200, object);
+    cl_buffer_deinit(&policy);
+}
+
+void api_genesis(struct api_call *call)
+{
+    const struct cl_buffer *bytes = &call->api->node->genesis.bytes;
+    http_answer(call->request, 200, "application/json", bytes->data, bytes->length);
+}
+
+void api_policy(struct api_call *call)
+{
+    const struct cl_genesis *genesis = &call->api->node->genesis.core;
+    struct cl_buffer policy = { 0 };
+    enum cl_status status = cl_policy_of_members(&policy, genesis->origin, genesis->value.members, genesis->value.member_count);
+    if (status == CL_OK) http_answer(call->request, 200, "text/plain; charset=utf-8", policy.data, policy.length);
+    else api_fail(call->request, status);
+    cl_buffer_deinit(&policy);
+}
+
+static uint64_t disk_free(const struct node *node)
+{
+    struct statvfs information;
+    return statvfs(node->options.config.data, &information) == 0 ? (uint64_t)information.f_bavail * information.f_frsize : 0;
+}
+
+static uint64_t kept_checkpoint_size(struct cl_ledger_view *view)
+{
+    struct cl_buffer note = { 0 };
+    uint64_t size = 0;
+    struct cl_checkpoint *checkpoint = malloc(sizeof *checkpoint);
+    if (checkpoint != NULL && cl_view_checkpoint(view, &note) == CL_OK && cl_checkpoint_decode(checkpoint, note.data, note.length) == CL_OK) size = checkpoint->size;
+    cl_buffer_deinit(&note);
+    free(checkpoint);
+    return size;
+}
+
+void api_status(struct api_call *call)
+{
+    struct node *node = call->api->node;
+    const struct cl_genesis *genesis = &node->genesis.core;
+    struct cl_ledger_view *view = NULL;
+    struct node_counters counters;
+    struct cl_tip tip;
+    enum cl_status status = cl_ledger_view_new(&view, node->ledger);
+    if (status == CL_OK) status = cl_view_tip(view, &tip);
+    if (status != CL_OK) {
+        cl_ledger_view_free(view);
+        api_fail(call->request, status);
+        return;
+    }
+    node_counters(node, &counters);
+    uint64_t now = node_now_ms();
+    json_t *object = json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "version", 1, "member", genesis->value.members[node->own].name,
+        "height", (json_int_t)tip.height, "log_size", (json_int_t)tip.log_size, "block_time_ms", (json_int_t)tip.time_ms, "epoch", (json_int_t)tip.epoch,
+        "view", (json_int_t)tip.view, "members", (json_int_t)genesis->value.member_count, "quorum", (json_int_t)cl_quorum(genesis->value.member_count),
+        "checkpoint_size", (json_int_t)kept_checkpoint_size(view), "pool_records", (json_int_t)counters.pool_records, "pool_bytes",
+        (json_int_t)counters.pool_bytes, "uptime_s", (json_int_t)((now - node->started_ms) / 1000), "clock_ms", (json_int_t)now, "disk_free_bytes",
+        (json_int_t)disk_free(node), "software", "consentd " CL_VERSION);
+    cl_ledger_view_free(view);
+    if (object != NULL) {
+        json_set_hex(object, "block_id", tip.block.bytes, 32);
+        json_set_hex(object, "log_root", tip.log_root.bytes, 32);
+        json_set_hex(object, "state_root", tip.state_root.bytes, 32);
+    }
+    api_answer_json(call->request, 200, object);
+}
+
+void api_livez(struct api_call *call)
+{
+    http_answer(call->request, 200, "text/plain; charset=utf-8", "ok\n", 3);
+}
+
+void api_readyz(struct api_call *call)
+{
+    if (atomic_load(&call->api->node->failed)) api_problem(call->request, 503, CL_E_STORE_IO, -1, NULL);
+    else http_answer(call->request, 200, "text/plain; charset=utf-8", "ok\n", 3);
+}
+
+struct metric { const char *name, *type, *help; uint64_t value; };
+
+void api_metrics(struct api_call *call)
+{
+    struct node *node = call->api->node;
+    struct node_counters n;
+    struct http_counters h = { 0 };
+    struct cl_buffer text = { 0 };
+    node_counters(node, &n);
+    if (node->http != NULL) http_counters(node->http, &h);
+    const struct metric metrics[] = {
+        { "consent_ledger_height", "gauge", "Height of the newest final block.", n.height },
+        { "consent_ledger_log_leaves", "gauge", "Leaves of the log.", n.log_size },
+        { "consent_ordering_view", "gauge", "View in which the newest block became final.", n.view },
+        { "consent_blocks_final_total", "counter", "Blocks made final since the start.", n.blocks },
+        { "consent_records_final_total", "counter", "Records made final since the start.", n.final_records },
+        { "consent_records_submitted_total", "counter", "Records let in for checking.", n.submitted },
+        { "consent_records_refused_total", "counter", "Records that the rules refused.", n.refused },
+        { "consent_records_malformed_total", "counter", "Records that could not be read.", n.malformed },
+        { "consent_records_bad_signature_total", "counter", "Records whose signature did not hold.", n.bad_signature },
+        { "consent_records_duplicate_total", "counter", "Records that were known.", n.duplicates },
+        { "consent_submissions_bounded_total", "counter", "Records turned away because the node was full.", n.bounded },
+        { "consent_withdrawals_accepted_total", "counter", "Withdrawals accepted before they were final.", n.withdrawals_accepted },
+        { "consent_checkpoints_signed_total", "counter", "Checkpoints signed.", n.checkpoints },
+        { "consent_pool_records", "gauge", "Records that wait for a block.", n.pool_records },
+        { "consent_pool_bytes", "gauge", "Bytes of records that wait for a block.", n.pool_bytes },
+        { "consent_commit_microseconds_total", "counter", "Time spent in storing final blocks and signing their checkpoints.", atomic_load(&node->counters.commit_us) },
+        { "consent_http_requests_total", "counter", "HTTP requests.", h.requests },
+        { "consent_http_answers_4xx_total", "counter", "HTTP answers that refuse.", h.answers_4xx },
+        { "consent_http_answers_5xx_total", "counter", "HTTP answers that fail.", h.answers_5xx },
+        { "consent_http_connections", "gauge", "Open HTTP connections.", h.connections },
+        { "consent_http_connections_cut_total", "counter", "Connections cut because they took too long.", h.cut },
+        { "consent_feed_streams", "gauge", "Open feeds.", h.streams },
+        { "consent_disk_free_bytes", "gauge", "Free space where the data directory is.", disk_free(node) },
+    };
+    enum cl_status status = CL_OK;
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0] && status == CL_OK; i++) {
+        char line[512];
+        int length = snprintf(line, sizeof line, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", metrics[i].name, metrics[i].help, metrics[i].name, metrics[i].type,
+                              metrics[i].name, (unsigned long long)metrics[i].value);
+        status = cl_buffer_append(&text, line, (size_t)length);
+    }
+    if (status == CL_OK) http_answer(call->request, 200, "text/plain; version=0.0.4; charset=utf-8", text.data, text.length);
+    else api_fail(call->request, status);
+    cl_buffer_deinit(&text);
+}

@@ -1,0 +1,91 @@
+/* Vectors that are swapped, not copied: a lock for each message put and one for each round of the owner. */
+#include "inbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void inbox_init(struct inbox *inbox)
+{
+    pthread_condattr_t monotonic;
+    memset(inbox, 0, sizeof *inbox);
+    pthread_mutex_init(&inbox->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&inbox->filled, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    inbox->maximum[INBOX_LINKS] = 65536;
+    inbox->maximum[INBOX_TIMERS] = 1024;
+    inbox->maximum[INBOX_SIGNATURES] = SIZE_MAX; /* bounded by the records that the node lets in (node_room) */
+    inbox->maximum[INBOX_HTTP] = 4096;
+}
+
+void inbox_deinit(struct inbox *inbox)
+{
+    for (size_t i = 0; i < INBOX_LANES; i++) free(inbox->lanes[i].items);
+    pthread_cond_destroy(&inbox->filled);
+    pthread_mutex_destroy(&inbox->lock);
+}
+
+static enum cl_status push(struct inbox_list *list, size_t maximum, struct inbox_message message)
+{
+    if (list->count >= maximum) return CL_E_BOUND;
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+        struct inbox_message *grown = realloc(list->items, capacity * sizeof *grown);
+        if (grown == NULL) return CL_E_MEMORY;
+        list->items = grown;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = message;
+    return CL_OK;
+}
+
+enum cl_status inbox_put(struct inbox *inbox, enum inbox_lane lane, void (*run)(void *owner, void *context), void *context)
+{
+    pthread_mutex_lock(&inbox->lock);
+    enum cl_status status = push(&inbox->lanes[lane], inbox->maximum[lane], (struct inbox_message){ run, context });
+    if (status == CL_OK && inbox->sleeping) pthread_cond_signal(&inbox->filled);
+    pthread_mutex_unlock(&inbox->lock);
+    return status;
+}
+
+void inbox_nudge(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    inbox->nudged = true;
+    if (inbox->sleeping) pthread_cond_signal(&inbox->filled);
+    pthread_mutex_unlock(&inbox->lock);
+}
+
+static bool is_empty(const struct inbox *inbox)
+{
+    for (size_t i = 0; i < INBOX_LANES; i++)
+        if (inbox->lanes[i].count > 0) return false;
+    return !inbox->nudged;
+}
+
+void inbox_take(struct inbox *inbox, struct inbox_list lists[INBOX_LANES], uint64_t wait_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(wait_ms / 1000);
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&inbox->lock);
+    inbox->sleeping = true;
+    while (wait_ms > 0 && is_empty(inbox))
+        if (pthread_cond_timedwait(&inbox->filled, &inbox->lock, &until) != 0) break;
+    inbox->sleeping = false;
+    inbox->nudged = false;
+    for (size_t i = 0; i < INBOX_LANES; i++) {
+        struct inbox_list filled = inbox->lanes[i];
+        inbox->lanes[i] = lists[i];
+        inbox->lanes[i].count = 0;
+        lists[i] = filled;
+    }
+    pthread_mutex_unlock(&inbox->lock);
+}

@@ -1,0 +1,324 @@
+/* Start, the owner thread's loop, and stop. */
+#include "node.h"
+
+#include "buckets.h"
+#include "files.h"
+#include "logging.h"
+#include "node_private.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+uint64_t node_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+bool status_is_fatal(enum cl_status status)
+{
+    return status == CL_E_MEMORY || status == CL_E_IO || status == CL_E_STORE_IO || status == CL_E_STORE_CORRUPT;
+}
+
+enum cl_status node_fail(struct node *node, enum cl_status status, const char *format, ...)
+{
+    if (atomic_load(&node->failed)) return status;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(node->failure, sizeof node->failure, format, arguments);
+    va_end(arguments);
+    node->failure_status = status;
+    atomic_store(&node->failed, true);
+    log_line(LOG_LEVEL_ERROR, "node_stopped", "code=%s sentence=\"%s\"", cl_status_code(status), node->failure);
+    pthread_mutex_lock(&node->room_lock);
+    pthread_cond_broadcast(&node->room_changed);
+    pthread_mutex_unlock(&node->room_lock);
+    return status;
+}
+
+/* ---- the owner's loop */
+static void tick(struct node *node, uint64_t now_ms)
+{
+    node->last_tick_ms = now_ms;
+    node_expire_waiters(node, now_ms);
+    if (node->http != NULL) {
+        http_tick(node->http);
+        http_streams_wake(node->http); /* heartbeats */
+    }
+    /* The same tree is signed again only when idle, so that freshness needs no empty blocks. */
+    bool due = now_ms - node->last_cosign_ms >= node->options.config.cosign_interval_s * 1000;
+    if (due && pool_count(node->pool) == 0) node_checkpoint(node);
+}
+
+static void publish_pool(struct node *node)
+{
+    atomic_store(&node->counters.pool_records, pool_count(node->pool));
+    atomic_store(&node->counters.pool_bytes, pool_bytes(node->pool));
+}
+
+static void *own(void *context)
+{
+    struct node *node = context;
+    struct inbox_list lists[INBOX_LANES] = { 0 };
+    while (!atomic_load(&node->stopping) && !atomic_load(&node->failed)) {
+        uint64_t now = node_now_ms();
+        uint64_t since = now >= node->last_tick_ms ? now - node->last_tick_ms : NODE_TICK_MS; /* the clock may be set back */
+        uint64_t wait = since >= NODE_TICK_MS ? 0 : NODE_TICK_MS - since;
+        if (pool_count(node->pool) > 0 && node->progress) wait = 0;
+        inbox_take(&node->inbox, lists, wait);
+        node->progress = false;
+        for (size_t lane = 0; lane < INBOX_LANES; lane++)
+            for (size_t i = 0; i < lists[lane].count; i++) lists[lane].items[i].run(node, lists[lane].items[i].context);
+        for (size_t lane = 0; lane < INBOX_LANES; lane++) lists[lane].count = 0;
+        if (pool_count(node->pool) > 0 && !atomic_load(&node->failed))
+            node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_WAKE, .now_ms = node_now_ms() });
+        publish_pool(node);
+        now = node_now_ms();
+        if (now < node->last_tick_ms || now - node->last_tick_ms >= NODE_TICK_MS) tick(node, now);
+    }
+    for (size_t lane = 0; lane < INBOX_LANES; lane++) free(lists[lane].items);
+    if (atomic_load(&node->failed) && node->options.on_stop != NULL) node->options.on_stop(node->options.on_stop_context);
+    return NULL;
+}
+
+/* ---- start */
+static void on_progress(void *context, const char *what, uint64_t done, uint64_t total)
+{
+    uint64_t *logged = context, now = node_now_ms();
+    if (now - *logged < 5000) return;
+    *logged = now;
+    log_line(LOG_LEVEL_INFO, "opening", "what=\"%s\" done=%llu total=%llu", what, (unsigned long long)done, (unsigned long long)total);
+}
+
+static enum cl_status load_identity(struct node *node, char *sentence, size_t sentence_size)
+{
+    const char *data = node->options.config.data;
+    char path[1200];
+    struct genesis_error error;
+    enum cl_status status = node_keys_load(&node->keys, data);
+    if (status != CL_OK) {
+        snprintf(sentence, sentence_size, status == CL_E_NOT_FOUND ? "There is no node.seed in %s; run 'consentd init' first." :
+                 "%s/node.seed is not usable: it must be a seed file that only its owner may read (mode 0600).", data);
+        return status;
+    }
+    if (node->options.config.genesis[0] != '\0') snprintf(path, sizeof path, "%s", node->options.config.genesis);
+    else if (file_path(path, sizeof path, data, "genesis.json") != CL_OK) return CL_E_BOUND;
+    status = node_genesis_load(&node->genesis, &error, path);
+    if (status != CL_OK) {
+        snprintf(sentence, sentence_size, "%.150s: %s", path, error.sentence[0] != '\0' ? error.sentence : cl_status_sentence(status));
+        return status;
+    }
+    node->own = node_genesis_member(&node->genesis, &node->keys);
+    if (node->own == SIZE_MAX) {
+        snprintf(sentence, sentence_size, "This node's vote key is not among the members of %.150s.", path);
+        return CL_E_MEMBER;
+    }
+    if (node->genesis.core.value.member_count != 1) {
+        snprintf(sentence, sentence_size, "The genesis names %zu members; this version runs networks of one member only.", node->genesis.core.value.member_count);
+        return CL_E_UNSUPPORTED;
+    }
+    return CL_OK;
+}
+
+static void store_options(struct cl_store_options *out, const struct node_config *config)
+{
+    cl_store_options_default(out);
+    out->create = true;
+    if (config->store_cache_mb > 0) out->cache_bytes = (size_t)config->store_cache_mb << 20;
+    if (config->store_write_buffer_mb > 0) out->write_buffer_bytes = (size_t)config->store_write_buffer_mb << 20;
+}
+
+static enum cl_status open_ledger(struct node *node, char *sentence, size_t sentence_size)
+{
+    char path[1200];
+    struct cl_store_options options;
+    uint64_t logged = node_now_ms();
+    enum cl_status status = file_path(path, sizeof path, node->options.config.data, "store");
+    if (status != CL_OK) return status;
+    store_options(&options, &node->options.config);
+    status = cl_store_leveldb_open(&node->store, path, &options, sentence, sentence_size);
+    if (status != CL_OK) return status;
+    node->store_open = true;
+    errno = 0;
+    status = cl_buckets_file_new(&node->buckets, node->options.config.data);
+    if (status != CL_OK) {
+        snprintf(sentence, sentence_size, "A scratch file cannot be made in %.150s: %s.", node->options.config.data, strerror(errno));
+        return status;
+    }
+    node->buckets_open = true;
+    status = cl_ledger_open(&node->ledger, &node->store, &node->buckets, &node->genesis.core, on_progress, &logged);
+    if (status == CL_E_NOT_FOUND) {
+        status = cl_ledger_create(&node->store, &node->genesis.core);
+        if (status == CL_OK) status = cl_ledger_open(&node->ledger, &node->store, &node->buckets, &node->genesis.core, on_progress, &logged);
+    }
+    if (status != CL_OK) snprintf(sentence, sentence_size, "%s", cl_status_sentence(status));
+    return status;
+}
+
+static enum cl_status start_threads(struct node *node, char *sentence, size_t sentence_size)
+{
+    enum cl_status status = verify_pool_new(&node->verify_pool, (unsigned)node->options.config.workers, &node->genesis.core.network, node_on_verified, node);
+    if (status == CL_OK) status = api_new(&node->api, node);
+    if (status == CL_OK && strcmp(node->options.config.listen, "none") != 0)
+        status = http_start(&node->http, &node->options.config, api_handle, node->api, sentence, sentence_size);
+    if (status != CL_OK) return status;
+    node->last_tick_ms = node_now_ms();
+    if (pthread_create(&node->owner, NULL, own, node) != 0) return CL_E_MEMORY;
+    node->owner_running = true;
+    return CL_OK;
+}
+
+enum cl_status node_start(struct node **out, const struct node_options *options, char *sentence, size_t sentence_size)
+{
+    sentence[0] = '\0';
+    struct node *node = calloc(1, sizeof *node);
+    if (node == NULL) return CL_E_MEMORY;
+    node->options = *options;
+    node->started_ms = node_now_ms();
+    inbox_init(&node->inbox);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&node->room_lock, NULL);
+    pthread_cond_init(&node->room_changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_rwlock_init(&node->accepted_lock, NULL);
+    struct pool_limits limits = { (size_t)options->config.pool_records_max, (size_t)options->config.pool_bytes_max };
+    enum cl_status status = load_identity(node, sentence, sentence_size);
+    if (status == CL_OK) status = open_ledger(node, sentence, sentence_size);
+    if (status == CL_OK) status = pool_new(&node->pool, &limits);
+    if (status == CL_OK) status = node_recover(node, sentence, sentence_size);
+    if (status == CL_OK) status = node_checkpoint_ensure(node);
+    if (status == CL_OK) status = node_restore_withdrawals(node);
+    node->progress = true; /* what was restored goes into a block at once */
+    if (status == CL_OK) {
+        struct cl_tip tip;
+        cl_ledger_tip(node->ledger, &tip);
+        atomic_store(&node->counters.height, tip.height);
+        atomic_store(&node->counters.log_size, tip.log_size);
+        atomic_store(&node->counters.view, tip.view);
+        status = start_threads(node, sentence, sentence_size);
+    }
+    if (status != CL_OK) {
+        if (sentence[0] == '\0') snprintf(sentence, sentence_size, "%s", node->failure[0] != '\0' ? node->failure : cl_status_sentence(status));
+        (void)node_stop(node);
+        return status;
+    }
+    *out = node;
+    return CL_OK;
+}
+
+/* ---- stop */
+static void run_left_over(struct node *node)
+{
+    struct inbox_list lists[INBOX_LANES] = { 0 };
+    for (bool any = true; any;) {
+        any = false;
+        inbox_take(&node->inbox, lists, 0);
+        for (size_t lane = 0; lane < INBOX_LANES; lane++)
+            for (size_t i = 0; i < lists[lane].count; i++, any = true) lists[lane].items[i].run(node, lists[lane].items[i].context);
+    }
+    for (size_t lane = 0; lane < INBOX_LANES; lane++) free(lists[lane].items);
+}
+
+/* This thread is the owner now: everybody who waits gets an answer. */
+static void cancel_all(struct node *node)
+{
+    const struct timespec pause = { 0, 1000000 };
+    while (node->finished != NULL) { /* final, but its checkpoint could not be kept */
+        struct submission *submission = node->finished;
+        node->finished = submission->next;
+        node_finish_submission(submission, OUTCOME_STOPPED);
+    }
+    if (node->pool == NULL) return;
+    for (;;) {
+        run_left_over(node);
+        node_cancel_waiters(node);
+        if (node->http == NULL || http_active(node->http) == 0) return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+enum cl_status node_stop(struct node *node)
+{
+    if (node == NULL) return CL_OK;
+    atomic_store(&node->stopping, true);
+    pthread_mutex_lock(&node->room_lock);
+    pthread_cond_broadcast(&node->room_changed);
+    pthread_mutex_unlock(&node->room_lock);
+    if (node->http != NULL) http_drain(node->http);
+    inbox_nudge(&node->inbox);
+    if (node->owner_running) pthread_join(node->owner, NULL);
+    cancel_all(node);
+    verify_pool_free(node->verify_pool);
+    http_stop(node->http);
+    run_left_over(node);
+    api_free(node->api);
+    node_pending_free(node);
+    pool_free(node->pool);
+    consensus_free(node->consensus);
+    votelog_close(node->votelog);
+    if (node->ledger != NULL) cl_ledger_close(node->ledger);
+    if (node->buckets_open) cl_buckets_free(&node->buckets);
+    if (node->store_open) node->store.close(node->store.context);
+    node_genesis_deinit(&node->genesis);
+    node_keys_wipe(&node->keys);
+    free(node->accepted);
+    inbox_deinit(&node->inbox);
+    pthread_rwlock_destroy(&node->accepted_lock);
+    pthread_cond_destroy(&node->room_changed);
+    pthread_mutex_destroy(&node->room_lock);
+    enum cl_status status = node->failure_status;
+    free(node);
+    return status;
+}
+
+/* ---- what others ask */
+const char *node_url(const struct node *node)
+{
+    return node->http != NULL ? http_url(node->http) : "";
+}
+
+void node_counters(struct node *node, struct node_counters *out)
+{
+    struct counters *in = &node->counters;
+    *out = (struct node_counters){ .submitted = atomic_load(&in->submitted), .malformed = atomic_load(&in->malformed),
+        .bad_signature = atomic_load(&in->bad_signature), .duplicates = atomic_load(&in->duplicates), .refused = atomic_load(&in->refused),
+        .final_records = atomic_load(&in->final_records), .blocks = atomic_load(&in->blocks), .checkpoints = atomic_load(&in->checkpoints),
+        .bounded = atomic_load(&in->bounded), .withdrawals_accepted = atomic_load(&in->withdrawals_accepted),
+        .pool_records = atomic_load(&in->pool_records), .pool_bytes = atomic_load(&in->pool_bytes), .height = atomic_load(&in->height),
+        .log_size = atomic_load(&in->log_size), .view = atomic_load(&in->view) };
+}
+
+static uint64_t settled(struct node *node)
+{
+    struct node_counters now;
+    node_counters(node, &now);
+    return now.final_records + now.refused + now.malformed + now.bad_signature + now.duplicates;
+}
+
+enum cl_status node_wait_settled(struct node *node, uint64_t count, uint64_t timeout_ms)
+{
+    struct timespec until;
+    enum cl_status status = CL_OK;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(timeout_ms / 1000);
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&node->room_lock);
+    while (settled(node) < count && status == CL_OK) {
+        if (atomic_load(&node->stopping) || atomic_load(&node->failed)) status = CL_E_CANCELLED;
+        else if (pthread_cond_timedwait(&node->room_changed, &node->room_lock, &until) != 0) status = CL_E_CANCELLED;
+    }
+    pthread_mutex_unlock(&node->room_lock);
+    return status;
+}

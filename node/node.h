@@ -1,0 +1,41 @@
+/* A node: one owner thread that holds consensus, pool and ledger, fed by one bounded inbox, with signature workers and an
+   HTTP server around it. What the programs, tests and benches call. */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include "config.h"
+#include "genesis.h"
+#include "ledger.h"
+
+struct node;
+struct node_options {
+    struct node_config config;
+    bool new_vote_log;            /* start a new vote log where there is none, or a damaged one: the operator vouches */
+    void (*on_stop)(void *context); /* the node stopped by itself (an error); any thread; may be NULL */
+    void *on_stop_context;
+};
+
+/* Opens the data directory, goes on where it was, serves. sentence (at least 512 bytes): why it did not. */
+CL_MUST_USE enum cl_status node_start(struct node **out, const struct node_options *options, char *sentence, size_t sentence_size);
+/* Clean stop: answers those who wait with 503, closes everything. Returns CL_OK, or why it had stopped by itself. */
+enum cl_status node_stop(struct node *node);
+/* "" without HTTP. */
+const char *node_url(const struct node *node);
+
+/* Records enter as a peer's frame would: decoded and checked by the workers, evaluated once, in the block. source: the
+   member they come from. Blocks while the node is full. CL_OK, CL_E_CANCELLED (stopping or failed), CL_E_MEMORY. */
+CL_MUST_USE enum cl_status node_submit_batch(struct node *node, const struct cl_view *records, size_t count, uint32_t source);
+
+struct node_counters {
+    uint64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded, withdrawals_accepted;
+    uint64_t pool_records, pool_bytes, height, log_size, view;
+};
+void node_counters(struct node *node, struct node_counters *out);
+/* Waits until final + refused + malformed + bad + duplicate records since the start reach count. CL_OK, CL_E_CANCELLED (timeout or stop). */
+CL_MUST_USE enum cl_status node_wait_settled(struct node *node, uint64_t count, uint64_t timeout_ms);
+
+/* May these slots (0: the agreement as a whole) be used at now_ms? Any thread. As cl_agreement_check, and CL_E_NO_OBJECT,
+   CL_E_OBJECT_KIND; accepted withdrawals count (*accepted, may be NULL: it was one of these). Other statuses: the store. */
+enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint64_t slots, uint64_t now_ms, bool *accepted);
+
+#endif

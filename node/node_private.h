@@ -1,0 +1,126 @@
+/* What the parts of the node share: node.c (start, owner loop, stop), node_order.c (carries out what ordering asks),
+   node_submit.c (records on their way in), node_final.c (what follows finality), and the HTTP routes. */
+#ifndef NODE_NODE_PRIVATE_H
+#define NODE_NODE_PRIVATE_H
+
+#include "consensus.h"
+#include "http.h"
+#include "inbox.h"
+#include "node.h"
+#include "pool.h"
+#include "verify_pool.h"
+#include "votelog.h"
+
+#include <stdatomic.h>
+
+#define NODE_REFUSALS_KEPT 4096u
+#define NODE_EVENTS_MAX 16u
+#define NODE_TICK_MS 1000u
+
+/* One record that somebody waits for. Whoever makes it gets done called once, by the owner thread, and frees it. */
+enum outcome { OUTCOME_NONE, OUTCOME_ACCEPTED, OUTCOME_KNOWN_PENDING, OUTCOME_FINAL, OUTCOME_REFUSED, OUTCOME_STOPPED };
+struct submission {
+    struct cl_ledger_record *record;  /* a reference */
+    bool wait_final;
+    bool known;                       /* the node had it already */
+    uint64_t deadline_ms;             /* for wait_final: then OUTCOME_ACCEPTED */
+    enum outcome outcome;
+    enum cl_status status;            /* OUTCOME_REFUSED: why */
+    uint32_t entry;
+    struct cl_buffer acceptance;      /* of a withdrawal */
+    uint64_t accepted_ms;
+    void (*done)(struct submission *submission);
+    void *context;
+    struct submission *next;          /* in its pool entry's list */
+};
+
+struct refusal { struct cl_record_id id; enum cl_status status; uint32_t entry; };
+struct accepted_withdrawal { struct cl_leaf_hash leaf; uint8_t object[32]; uint64_t slots; enum cl_status answer; };
+struct pending_block { struct order_block block; struct cl_candidate *candidate; struct cl_candidate_summary summary; struct cl_buffer proposal; };
+
+struct counters {
+    atomic_uint_fast64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded,
+        withdrawals_accepted, pool_records, pool_bytes, height, log_size, view, commit_us;
+};
+
+struct node {
+    struct node_options options;
+    struct node_genesis genesis;
+    struct node_keys keys;
+    size_t own;                       /* index among the members */
+    uint64_t started_ms;
+    /* the owner thread's */
+    struct cl_store store;
+    struct cl_smt_buckets buckets;
+    bool store_open, buckets_open;
+    struct cl_ledger *ledger;         /* views are any thread's */
+    struct consensus *consensus;
+    struct votelog *votelog;
+    struct pool *pool;
+    struct consensus_effects effects;
+    struct consensus_event events[NODE_EVENTS_MAX];
+    size_t event_count;
+    struct pending_block pending[CL_BLOCKS_NOT_FINAL_MAX];
+    size_t pending_count;
+    uint64_t synced;                  /* vote log sequence that is durable */
+    bool progress;                    /* the last round committed or refused something */
+    struct refusal refusals[NODE_REFUSALS_KEPT];
+    size_t refusal_next;
+    uint64_t last_tick_ms, last_cosign_ms;
+    struct submission *finished;      /* final in this commit; answered once its checkpoint is kept */
+    /* shared */
+    struct inbox inbox;
+    struct verify_pool *verify_pool;
+    struct http_server *http;
+    struct api *api;
+    pthread_t owner;
+    bool owner_running;
+    atomic_bool stopping, failed;
+    char failure[512];
+    enum cl_status failure_status;
+    struct counters counters;
+    pthread_mutex_t room_lock;        /* the two below, and waiting for them */
+    pthread_cond_t room_changed;
+    size_t room_records, room_bytes;  /* let in and not settled */
+    pthread_rwlock_t accepted_lock;
+    struct accepted_withdrawal *accepted;
+    size_t accepted_count, accepted_capacity;
+    atomic_size_t accepted_published;
+};
+
+uint64_t node_now_ms(void);
+/* The node cannot go on: the sentence is logged, everything stops. Returns status. */
+enum cl_status node_fail(struct node *node, enum cl_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* True for what is no refusal but trouble of this machine. */
+bool status_is_fatal(enum cl_status status);
+
+/* node_order.c, owner thread. A failure has also stopped the node (node_fail). */
+enum cl_status node_drive(struct node *node, const struct consensus_event *event);
+CL_MUST_USE enum cl_status node_recover(struct node *node, char *sentence, size_t sentence_size); /* vote log and consensus at start */
+void node_pending_free(struct node *node);
+
+/* node_submit.c */
+bool node_room_take(struct node *node, size_t bytes, bool withdrawal); /* any thread; false: full */
+void node_room_give(struct node *node, size_t records, size_t bytes);
+/* Any thread. Checks the signature, then goes to the owner; CL_E_BOUND, CL_E_MEMORY: it was not taken and done is not called. */
+CL_MUST_USE enum cl_status node_submit(struct node *node, struct submission *submission);
+void node_on_verified(void *context, struct verify_batch *batch);     /* worker threads */
+void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_status status, uint32_t refused_entry);
+void node_settle_final(struct node *node, struct cl_ledger_record *record);
+void node_finish_submission(struct submission *submission, enum outcome outcome);
+void node_expire_waiters(struct node *node, uint64_t now_ms);
+void node_cancel_waiters(struct node *node);
+const struct refusal *node_find_refusal(const struct node *node, const struct cl_record_id *id);
+CL_MUST_USE enum cl_status node_restore_withdrawals(struct node *node);
+void node_accepted_drop(struct node *node, const struct cl_leaf_hash *leaf);
+
+/* node_final.c, owner thread */
+CL_MUST_USE enum cl_status node_commit(struct node *node, struct pending_block *pending, const struct cl_certificate *certificate);
+enum cl_status node_checkpoint(struct node *node); /* signs and keeps the tip's */
+CL_MUST_USE enum cl_status node_checkpoint_ensure(struct node *node); /* at start: where the kept one is older than the tip */
+
+/* api.c */
+CL_MUST_USE enum cl_status api_new(struct api **out, struct node *node);
+void api_free(struct api *api);
+void api_handle(void *context, struct http_request *request);
+#endif

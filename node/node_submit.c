@@ -1,0 +1,421 @@
+/* Records on their way in: room for them, signature workers, admission, the pool, and those who wait for an outcome. */
+#include "node_private.h"
+
+#include "logging.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- room: what was let in and is not settled is bounded by the pool's limits, so every queue behind it is */
+static bool room_left(const struct node *node, size_t records, size_t bytes, bool withdrawal)
+{
+    size_t records_max = (size_t)node->options.config.pool_records_max, bytes_max = (size_t)node->options.config.pool_bytes_max;
+    if (!withdrawal) {
+        records_max -= records_max / 16;
+        bytes_max -= bytes_max / 16;
+    }
+    return node->room_records + records <= records_max && node->room_bytes + bytes <= bytes_max;
+}
+
+bool node_room_take(struct node *node, size_t bytes, bool withdrawal)
+{
+    pthread_mutex_lock(&node->room_lock);
+    bool left = room_left(node, 1, bytes, withdrawal);
+    if (left) {
+        node->room_records++;
+        node->room_bytes += bytes;
+    }
+    pthread_mutex_unlock(&node->room_lock);
+    if (!left) atomic_fetch_add(&node->counters.bounded, 1);
+    return left;
+}
+
+void node_room_give(struct node *node, size_t records, size_t bytes)
+{
+    pthread_mutex_lock(&node->room_lock);
+    assert(node->room_records >= records && node->room_bytes >= bytes);
+    node->room_records -= records;
+    node->room_bytes -= bytes;
+    pthread_cond_broadcast(&node->room_changed);
+    pthread_mutex_unlock(&node->room_lock);
+}
+
+static bool is_stopping(struct node *node)
+{
+    return atomic_load(&node->stopping) || atomic_load(&node->failed);
+}
+
+static enum cl_status submit_part(struct node *node, const struct cl_view *records, size_t count, uint32_t source)
+{
+    size_t bytes = 0, at = 0;
+    for (size_t i = 0; i < count; i++) bytes += records[i].length;
+    struct verify_batch *batch = verify_batch_new(bytes);
+    if (batch == NULL) return CL_E_MEMORY;
+    batch->source = source;
+    batch->count = count;
+    batch->byte_count = bytes;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(batch->arena + at, records[i].data, records[i].length);
+        batch->items[i].bytes = (struct cl_view){ batch->arena + at, records[i].length };
+        at += records[i].length;
+    }
+    pthread_mutex_lock(&node->room_lock);
+    while (!room_left(node, count, bytes, false) && !is_stopping(node)) pthread_cond_wait(&node->room_changed, &node->room_lock);
+    bool stopping = is_stopping(node);
+    if (!stopping) {
+        node->room_records += count;
+        node->room_bytes += bytes;
+    }
+    pthread_mutex_unlock(&node->room_lock);
+    if (stopping) {
+        verify_batch_free(batch);
+        return CL_E_CANCELLED;
+    }
+    atomic_fetch_add(&node->counters.submitted, count);
+    verify_pool_put(node->verify_pool, batch);
+    return CL_OK;
+}
+
+enum cl_status node_submit_batch(struct node *node, const struct cl_view *records, size_t count, uint32_t source)
+{
+    /* A sixteenth of the pool at most, so that a small pool still takes every batch some time. */
+    size_t part_max = (size_t)node->options.config.pool_records_max / 2;
+    if (part_max > VERIFY_BATCH_MAX) part_max = VERIFY_BATCH_MAX;
+    for (size_t i = 0; i < count; i++)
+        if (records[i].length > CL_RECORD_BYTES_MAX) return CL_E_RECORD_SIZE;
+    for (size_t at = 0; at < count;) {
+        size_t part = 0, bytes = 0;
+        while (part < part_max && at + part < count && (part == 0 || bytes + records[at + part].length <= 524288)) bytes += records[at + part++].length;
+        enum cl_status status = submit_part(node, records + at, part, source);
+        if (status != CL_OK) return status;
+        at += part;
+    }
+    return CL_OK;
+}
+
+enum cl_status node_submit(struct node *node, struct submission *submission)
+{
+    const struct cl_record *record = &submission->record->record;
+    struct verify_batch *batch = verify_batch_new(0);
+    if (batch == NULL) return CL_E_MEMORY;
+    if (!node_room_take(node, record->bytes.length, cl_rules_is_withdrawal(record->type))) {
+        verify_batch_free(batch);
+        return CL_E_BOUND;
+    }
+    cl_ledger_record_ref(submission->record);
+    batch->source = (uint32_t)node->own;
+    batch->count = 1;
+    batch->byte_count = record->bytes.length;
+    batch->items[0].record = submission->record;
+    batch->items[0].submission = submission;
+    atomic_fetch_add(&node->counters.submitted, 1);
+    verify_pool_put(node->verify_pool, batch);
+    return CL_OK;
+}
+
+/* ---- outcomes */
+void node_finish_submission(struct submission *submission, enum outcome outcome)
+{
+    submission->outcome = outcome;
+    submission->next = NULL;
+    submission->done(submission);
+}
+
+static void finish_refused(struct submission *submission, enum cl_status status, uint32_t entry)
+{
+    submission->status = status;
+    submission->entry = entry;
+    node_finish_submission(submission, OUTCOME_REFUSED);
+}
+
+static void remember_refusal(struct node *node, const struct cl_record_id *id, enum cl_status status, uint32_t entry)
+{
+    node->refusals[node->refusal_next] = (struct refusal){ *id, status, entry };
+    node->refusal_next = (node->refusal_next + 1) % NODE_REFUSALS_KEPT;
+}
+
+const struct refusal *node_find_refusal(const struct node *node, const struct cl_record_id *id)
+{
+    for (size_t i = 1; i <= NODE_REFUSALS_KEPT; i++) { /* newest first */
+        const struct refusal *refusal = &node->refusals[(node->refusal_next + NODE_REFUSALS_KEPT - i) % NODE_REFUSALS_KEPT];
+        if (refusal->status == CL_OK) return NULL;
+        if (memcmp(refusal->id.bytes, id->bytes, 32) == 0) return refusal;
+    }
+    return NULL;
+}
+
+static void pool_take_out(struct node *node, struct pool_entry *entry)
+{
+    size_t bytes = entry->record->record.bytes.length;
+    bool counted = entry->counted;
+    pool_remove(node->pool, entry);
+    if (counted) node_room_give(node, 1, bytes);
+}
+
+void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_status status, uint32_t refused_entry)
+{
+    struct submission *submission = entry->waiters;
+    entry->waiters = NULL;
+    if (status == CL_E_REPLAY && submission == NULL) atomic_fetch_add(&node->counters.duplicates, 1);
+    else atomic_fetch_add(&node->counters.refused, 1);
+    if (status != CL_E_REPLAY) remember_refusal(node, &entry->record->record.id, status, refused_entry);
+    if (entry->withdrawal) {
+        enum cl_status dropped = cl_ledger_withdrawal_drop(node->ledger, &entry->record->record.leaf_hash);
+        if (dropped != CL_OK && dropped != CL_E_NOT_FOUND) (void)node_fail(node, dropped, "A withdrawal could not be dropped: %s", cl_status_sentence(dropped));
+        node_accepted_drop(node, &entry->record->record.leaf_hash);
+    }
+    while (submission != NULL) {
+        struct submission *next = submission->next;
+        if (status == CL_E_REPLAY) {
+            submission->known = true;
+            node_finish_submission(submission, OUTCOME_FINAL);
+        } else {
+            finish_refused(submission, status, refused_entry);
+        }
+        submission = next;
+    }
+    pool_take_out(node, entry);
+}
+
+void node_settle_final(struct node *node, struct cl_ledger_record *record)
+{
+    struct pool_entry *entry = pool_find_leaf(node->pool, &record->record.leaf_hash);
+    if (entry == NULL) return; /* it came from the vote log at start */
+    struct submission *submission = entry->waiters;
+    entry->waiters = NULL;
+    if (entry->withdrawal) node_accepted_drop(node, &record->record.leaf_hash);
+    while (submission != NULL) {
+        struct submission *next = submission->next;
+        submission->next = node->finished;
+        node->finished = submission;
+        submission = next;
+    }
+    pool_take_out(node, entry);
+}
+
+static void walk_waiters(struct node *node, bool all, uint64_t now_ms)
+{
+    for (struct pool_entry *entry = pool_next(node->pool, NULL); entry != NULL; entry = pool_next(node->pool, entry)) {
+        struct submission *left = NULL, *submission = entry->waiters;
+        while (submission != NULL) {
+            struct submission *next = submission->next;
+            if (all) {
+                node_finish_submission(submission, OUTCOME_STOPPED);
+            } else if (submission->deadline_ms <= now_ms) {
+                node_finish_submission(submission, OUTCOME_ACCEPTED);
+            } else {
+                submission->next = left;
+                left = submission;
+            }
+            submission = next;
+        }
+        entry->waiters = left;
+    }
+}
+
+void node_expire_waiters(struct node *node, uint64_t now_ms) { walk_waiters(node, false, now_ms); }
+void node_cancel_waiters(struct node *node) { walk_waiters(node, true, 0); }
+
+/* ---- accepted withdrawals: what node_check says no to before it is final */
+static enum cl_status accepted_add(struct node *node, const struct cl_record *record)
+{
+    enum cl_status status = CL_OK;
+    pthread_rwlock_wrlock(&node->accepted_lock);
+    if (node->accepted_count + record->entry_count > node->accepted_capacity) {
+        size_t capacity = 2 * (node->accepted_count + record->entry_count);
+        struct accepted_withdrawal *grown = realloc(node->accepted, capacity * sizeof *grown);
+        if (grown == NULL) status = CL_E_MEMORY;
+        else node->accepted = grown;
+        if (grown != NULL) node->accepted_capacity = capacity;
+    }
+    for (size_t i = 0; i < record->entry_count && status == CL_OK; i++) {
+        const struct cl_entry *entry = &record->entries[i];
+        struct accepted_withdrawal *made = &node->accepted[node->accepted_count++];
+        made->leaf = record->leaf_hash;
+        memcpy(made->object, entry->object, 32);
+        made->slots = (entry->present & CL_HAS(9)) != 0 ? entry->slots : UINT64_MAX;
+        made->answer = record->type == CL_SUSPEND ? CL_E_SUSPENDED : (entry->present & CL_HAS(10)) != 0 ? CL_E_TERMINATED : CL_E_WITHDRAWN;
+    }
+    atomic_store(&node->accepted_published, node->accepted_count);
+    pthread_rwlock_unlock(&node->accepted_lock);
+    return status;
+}
+
+void node_accepted_drop(struct node *node, const struct cl_leaf_hash *leaf)
+{
+    pthread_rwlock_wrlock(&node->accepted_lock);
+    size_t kept = 0;
+    for (size_t i = 0; i < node->accepted_count; i++)
+        if (memcmp(node->accepted[i].leaf.bytes, leaf->bytes, 32) != 0) node->accepted[kept++] = node->accepted[i];
+    node->accepted_count = kept;
+    atomic_store(&node->accepted_published, kept);
+    pthread_rwlock_unlock(&node->accepted_lock);
+}
+
+static enum cl_status accepted_answer(struct node *node, const uint8_t object32[32], uint64_t slots)
+{
+    enum cl_status answer = CL_OK;
+    if (atomic_load(&node->accepted_published) == 0) return CL_OK;
+    pthread_rwlock_rdlock(&node->accepted_lock);
+    for (size_t i = 0; i < node->accepted_count && answer == CL_OK; i++) {
+        const struct accepted_withdrawal *accepted = &node->accepted[i];
+        if (memcmp(accepted->object, object32, 32) != 0) continue;
+        /* A partial withdrawal says no to its slots; the agreement as a whole stands. */
+        if (accepted->slots == UINT64_MAX || (accepted->slots & slots) != 0) answer = accepted->answer;
+    }
+    pthread_rwlock_unlock(&node->accepted_lock);
+    return answer;
+}
+
+enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint64_t slots, uint64_t now_ms, bool *accepted)
+{
+    struct cl_ledger_view *view = NULL;
+    struct cl_buffer value = { 0 };
+    struct cl_agreement agreement;
+    if (accepted != NULL) *accepted = false;
+    /* Before the snapshot: a withdrawal that became final in between is in it. */
+    enum cl_status pending = accepted_answer(node, agreement32, slots);
+    enum cl_status status = cl_ledger_view_new(&view, node->ledger);
+    if (status != CL_OK) return status;
+    status = cl_view_state(view, &value, agreement32);
+    cl_ledger_view_free(view);
+    if (status == CL_E_NOT_FOUND) status = CL_E_NO_OBJECT;
+    if (status == CL_OK) status = cl_agreement_decode(&agreement, value.data, value.length);
+    if (status == CL_OK) status = cl_agreement_check(&agreement, slots, now_ms);
+    cl_buffer_deinit(&value);
+    if (status != CL_OK || pending == CL_OK) return status;
+    if (accepted != NULL) *accepted = true;
+    return pending;
+}
+
+/* ---- admission, owner thread */
+static enum cl_status accept_withdrawal(struct node *node, struct submission *submission)
+{
+    const struct cl_record *record = &submission->record->record;
+    enum cl_status status = cl_ledger_withdrawal_keep(node->ledger, submission->record);
+    if (status != CL_OK) return node_fail(node, status, "A withdrawal could not be kept: %s", cl_status_sentence(status));
+    status = accepted_add(node, record);
+    if (status != CL_OK) return status;
+    struct cl_acceptance acceptance = { .network = node->genesis.core.network, .record = record->id, .leaf = record->leaf_hash, .time_ms = node_now_ms() };
+    const char *name = node->genesis.core.value.members[node->own].name;
+    memcpy(acceptance.member, name, strlen(name) + 1);
+    submission->accepted_ms = acceptance.time_ms;
+    atomic_fetch_add(&node->counters.withdrawals_accepted, 1);
+    return cl_acceptance_sign(&submission->acceptance, &acceptance, node->keys.log_seed);
+}
+
+static void wait_in(struct pool_entry *entry, struct submission *submission)
+{
+    submission->next = entry->waiters;
+    entry->waiters = submission;
+}
+
+/* It is in the pool already: under this leaf hash, or as the same message with another signature. */
+static void join_known(struct pool_entry *entry, struct submission *submission)
+{
+    submission->known = true;
+    if (submission->wait_final) wait_in(entry, submission);
+    else node_finish_submission(submission, OUTCOME_KNOWN_PENDING);
+}
+
+static enum cl_status try_admission(struct node *node, struct submission *submission, bool *undecided)
+{
+    uint64_t now = node_now_ms();
+    struct cl_tip tip;
+    cl_ledger_tip(node->ledger, &tip);
+    enum cl_status status = cl_ledger_try(node->ledger, &submission->record->record, now > tip.time_ms ? now : tip.time_ms + 1, &submission->entry);
+    /* What waits may be what this record builds on: then the next block decides, and the answer waits for it. */
+    *undecided = status != CL_OK && status != CL_E_REPLAY && !status_is_fatal(status) && pool_count(node->pool) > 0;
+    return *undecided ? CL_OK : status;
+}
+
+static void admit(struct node *node, struct verify_item *item, size_t *given_records, size_t *given_bytes)
+{
+    struct submission *submission = item->submission;
+    const struct cl_record *record = &item->record->record;
+    struct pool_entry *entry = pool_find_leaf(node->pool, &record->leaf_hash);
+    if (entry == NULL && submission != NULL) entry = pool_find_id(node->pool, &record->id);
+    bool undecided = false;
+    enum cl_status status = CL_E_EXISTS;
+    if (entry == NULL) {
+        status = submission != NULL ? try_admission(node, submission, &undecided) : CL_OK;
+        if (status == CL_OK) status = pool_add(node->pool, &entry, item->record);
+    }
+    if (status == CL_OK) {
+        entry->counted = true;
+        if (submission == NULL) return;
+        if (cl_rules_is_withdrawal(record->type) && !undecided) status = accept_withdrawal(node, submission);
+        if (status != CL_OK) finish_refused(submission, status, 0);
+        else if (submission->wait_final || undecided) wait_in(entry, submission);
+        else node_finish_submission(submission, OUTCOME_ACCEPTED);
+        return;
+    }
+    *given_records += 1;
+    *given_bytes += record->bytes.length;
+    if (status == CL_E_EXISTS || status == CL_E_REPLAY) atomic_fetch_add(&node->counters.duplicates, 1);
+    else atomic_fetch_add(&node->counters.refused, 1);
+    if (submission == NULL) return;
+    if (status == CL_E_EXISTS) {
+        join_known(entry, submission);
+    } else if (status == CL_E_REPLAY) {
+        submission->known = true;
+        node_finish_submission(submission, OUTCOME_FINAL);
+    } else {
+        finish_refused(submission, status, submission->entry);
+    }
+}
+
+static void on_batch(void *owner, void *context)
+{
+    struct node *node = owner;
+    struct verify_batch *batch = context;
+    size_t records = 0, bytes = 0; /* room to be given back, once for the batch */
+    for (size_t i = 0; i < batch->count; i++) {
+        struct verify_item *item = &batch->items[i];
+        if (item->status == CL_OK) {
+            admit(node, item, &records, &bytes);
+            continue;
+        }
+        atomic_fetch_add(item->record == NULL ? &node->counters.malformed : &node->counters.bad_signature, 1);
+        records++;
+        bytes += item->record != NULL ? item->record->record.bytes.length : item->bytes.length;
+        if (item->submission != NULL) finish_refused(item->submission, item->status, item->refused_entry);
+    }
+    if (records > 0) {
+        node_room_give(node, records, bytes);
+        node->progress = true;
+    }
+    verify_batch_free(batch);
+}
+
+void node_on_verified(void *context, struct verify_batch *batch)
+{
+    struct node *node = context;
+    while (inbox_put(&node->inbox, INBOX_SIGNATURES, on_batch, batch) != CL_OK) { /* no memory for a pointer: wait for some */
+        struct timespec pause = { 0, 10000000 };
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* ---- at start */
+static enum cl_status restore_withdrawal(void *context, const uint8_t *bytes, size_t length)
+{
+    struct node *node = context;
+    struct cl_ledger_record *record = NULL;
+    struct pool_entry *entry = NULL;
+    enum cl_status status = cl_ledger_record_new(&record, NULL, bytes, length, &node->genesis.core.network);
+    if (status != CL_OK) return status;
+    status = accepted_add(node, &record->record);
+    if (status == CL_OK) status = pool_add(node->pool, &entry, record);
+    if (status == CL_E_EXISTS) status = CL_OK;
+    if (status == CL_E_BOUND) status = CL_OK; /* it stays kept, and comes again at the next start */
+    cl_ledger_record_unref(record);
+    return status;
+}
+
+enum cl_status node_restore_withdrawals(struct node *node)
+{
+    return cl_ledger_withdrawals(node->ledger, restore_withdrawal, node);
+}

@@ -1,0 +1,119 @@
+/* A queue of batches behind one lock: taken once for up to 64 signatures. */
+#include "verify_pool.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct verify_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct verify_batch *first, *last;
+    bool stopping;
+    unsigned thread_count;
+    pthread_t *threads;
+    struct cl_network_id network;
+    verify_done_fn done;
+    void *context;
+};
+
+struct verify_batch *verify_batch_new(size_t arena_size)
+{
+    struct verify_batch *batch = malloc(sizeof *batch + arena_size);
+    if (batch != NULL) memset(batch, 0, sizeof *batch);
+    return batch;
+}
+
+void verify_batch_free(struct verify_batch *batch)
+{
+    if (batch == NULL) return;
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i].record != NULL) cl_ledger_record_unref(batch->items[i].record);
+    free(batch);
+}
+
+static void check_item(struct verify_item *item, uint32_t source, const struct cl_network_id *network)
+{
+    if (item->record == NULL) {
+        item->status = cl_ledger_record_new(&item->record, &item->refused_entry, item->bytes.data, item->bytes.length, network);
+        if (item->status != CL_OK) {
+            item->record = NULL;
+            return;
+        }
+    }
+    item->record->first_heard_from = source;
+    item->status = cl_record_check_signature(&item->record->record);
+}
+
+static void *work(void *context)
+{
+    struct verify_pool *pool = context;
+    for (;;) {
+        pthread_mutex_lock(&pool->lock);
+        while (pool->first == NULL && !pool->stopping) pthread_cond_wait(&pool->filled, &pool->lock);
+        struct verify_batch *batch = pool->first;
+        if (batch != NULL) {
+            pool->first = batch->next;
+            if (pool->first == NULL) pool->last = NULL;
+        }
+        pthread_mutex_unlock(&pool->lock);
+        if (batch == NULL) return NULL;
+        batch->next = NULL;
+        for (size_t i = 0; i < batch->count; i++) check_item(&batch->items[i], batch->source, &pool->network);
+        pool->done(pool->context, batch);
+    }
+}
+
+enum cl_status verify_pool_new(struct verify_pool **out, unsigned threads, const struct cl_network_id *network, verify_done_fn done, void *context)
+{
+    struct verify_pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL) return CL_E_MEMORY;
+    if (threads == 0) {
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+        threads = processors > 0 && processors < 64 ? (unsigned)processors : 2;
+    }
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->filled, NULL);
+    pool->network = *network;
+    pool->done = done;
+    pool->context = context;
+    pool->threads = calloc(threads, sizeof *pool->threads);
+    enum cl_status status = pool->threads != NULL ? CL_OK : CL_E_MEMORY;
+    for (; status == CL_OK && pool->thread_count < threads; pool->thread_count++)
+        if (pthread_create(&pool->threads[pool->thread_count], NULL, work, pool) != 0) {
+            status = CL_E_MEMORY;
+            break;
+        }
+    if (status != CL_OK) {
+        verify_pool_free(pool);
+        return status;
+    }
+    *out = pool;
+    return CL_OK;
+}
+
+void verify_pool_free(struct verify_pool *pool)
+{
+    if (pool == NULL) return;
+    pthread_mutex_lock(&pool->lock);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->filled);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->thread_count; i++) pthread_join(pool->threads[i], NULL);
+    free(pool->threads);
+    pthread_cond_destroy(&pool->filled);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+void verify_pool_put(struct verify_pool *pool, struct verify_batch *batch)
+{
+    batch->next = NULL;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->last != NULL) pool->last->next = batch;
+    else pool->first = batch;
+    pool->last = batch;
+    pthread_cond_signal(&pool->filled);
+    pthread_mutex_unlock(&pool->lock);
+}

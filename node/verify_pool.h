@@ -1,0 +1,36 @@
+/* Worker threads that decode records and check their signatures, the dearest thing that a node does, in batches. */
+#ifndef NODE_VERIFY_POOL_H
+#define NODE_VERIFY_POOL_H
+
+#include "ledger.h"
+
+#define VERIFY_BATCH_MAX 64u
+
+struct verify_item {
+    struct cl_view bytes;             /* within the batch; used where record is NULL */
+    struct cl_ledger_record *record;  /* in: decoded already, or NULL; out: a reference, also where the signature is bad */
+    enum cl_status status;
+    uint32_t refused_entry;
+    void *submission;                 /* the node's */
+};
+struct verify_batch {
+    struct verify_batch *next;
+    uint32_t source;
+    size_t count, byte_count;         /* byte_count: of all records, as the node counts them */
+    struct verify_item items[VERIFY_BATCH_MAX];
+    uint8_t arena[];
+};
+
+struct verify_pool;
+/* done runs on a worker thread and takes the batch. threads 0: one for each processor. */
+typedef void (*verify_done_fn)(void *context, struct verify_batch *batch);
+CL_MUST_USE enum cl_status verify_pool_new(struct verify_pool **out, unsigned threads, const struct cl_network_id *network,
+                                           verify_done_fn done, void *context);
+/* Finishes what was put, then ends the threads. */
+void verify_pool_free(struct verify_pool *pool);
+/* Takes the batch. The queue is bounded by whoever lets records in. */
+void verify_pool_put(struct verify_pool *pool, struct verify_batch *batch);
+struct verify_batch *verify_batch_new(size_t arena_size); /* NULL: out of memory */
+void verify_batch_free(struct verify_batch *batch);       /* and the references in it */
+
+#endif
