@@ -259,8 +259,11 @@ enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_store *store, co
     ledger->genesis = *genesis;
     ledger->trial = calloc(1, sizeof *ledger->trial);
     status = ledger->trial == NULL ? CL_E_MEMORY : cl_smt_new(&ledger->tree, buckets);
+    if (status == CL_OK)
+        status = cl_random(&ledger->seed, sizeof ledger->seed);
     if (status == CL_OK) {
         ledger->trial->ledger = ledger;
+        ledger->trial->map.seed = ledger->seed;
         ledger->trial->references = 1;
         status = cl_member_set_hash(&ledger->member_set, genesis->value.members, genesis->value.member_count);
     }

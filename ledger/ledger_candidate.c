@@ -155,9 +155,7 @@ static void on_touched(void *opaque, const struct cl_touched *touched)
 
 static uint32_t id_slot(const struct cl_candidate *candidate, const struct cl_record_id *id)
 {
-    uint32_t hash;
-    memcpy(&hash, id->bytes, sizeof hash);
-    return hash & (candidate->id_slot_count - 1);
+    return cl_slot_of(id->bytes, candidate->map.seed, candidate->id_slot_count);
 }
 
 static bool id_known(const struct cl_candidate *candidate, const struct cl_record_id *id)
@@ -295,6 +293,7 @@ enum cl_status cl_candidate_new(struct cl_candidate **out, struct cl_ledger *led
     if (candidate == NULL)
         return CL_E_MEMORY;
     candidate->ledger = ledger;
+    candidate->map.seed = ledger->seed;
     candidate->references = 1;
     candidate->parent = take(parent);
     candidate->first_index = parent != NULL ? parent->summary.log_size : ledger->tip.log_size;

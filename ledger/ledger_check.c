@@ -73,6 +73,7 @@ static enum cl_status run_in_memory(struct cl_audit *audit)
     if (status == CL_OK) {
         audit->scratch_store = &scratch;
         status = run(audit, &buckets);
+        audit->scratch_store = NULL; /* it ends here */
         cl_buckets_free(&buckets);
     }
     scratch.close(scratch.context);

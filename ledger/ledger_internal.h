@@ -45,7 +45,17 @@ struct cl_map {
     uint32_t *slots;              /* entry number + 1, 0: free; open addressing */
     uint32_t slot_count;          /* a power of two, or 0 */
     struct cl_map_block *block;   /* where values live: they never move */
+    uint64_t seed;                /* secret: places keys where nobody who chooses them can foresee; set before use */
 };
+/* A slot among slot_count (a power of two) for a SHA-256 value. Whoever makes objects or records can choose a few bits of
+   their ids by trying nonces; without the seed they could all be made to want one place, and each look-up a walk past
+   all of them. (Multiply-shift: the product's upper bits.) */
+static inline uint32_t cl_slot_of(const uint8_t hash32[32], uint64_t seed, uint32_t slot_count)
+{
+    uint64_t bits;
+    memcpy(&bits, hash32, sizeof bits);
+    return (uint32_t)((bits * (seed | 1)) >> 32) & (slot_count - 1);
+}
 /* The number of entries is all that undoing needs: values of what is undone stay unused until the map goes. */
 struct cl_map_entry *cl_map_find(const struct cl_map *map, const uint8_t key32[32]); /* or NULL */
 /* The key must be new. Pointers to other entries are void after it. NULL: out of memory. */
@@ -71,6 +81,7 @@ struct cl_ledger {
     struct cl_edge edge;
     struct cl_tip tip;
     struct cl_candidate *trial;   /* for cl_ledger_try; reused */
+    uint64_t seed;                /* of hash tables; drawn at opening, never stored */
     struct cl_policy *policy;     /* for cl_ledger_proof; made when first needed */
     struct cl_buffer value, scratch;
     enum cl_status failed;        /* once a commit has failed nothing more is done */

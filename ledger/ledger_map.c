@@ -11,12 +11,9 @@
 /* Values are cut from the newest block; a value that is too long for one gets its own. */
 struct cl_map_block { struct cl_map_block *older; size_t used, capacity; uint8_t bytes[]; };
 
-/* Tree keys are SHA-256 values: any of their bytes will do. */
 static uint32_t slot_of(const struct cl_map *map, const uint8_t key32[32])
 {
-    uint32_t hash;
-    memcpy(&hash, key32, sizeof hash);
-    return hash & (map->slot_count - 1);
+    return cl_slot_of(key32, map->seed, map->slot_count);
 }
 
 static uint32_t free_slot(const struct cl_map *map, const uint8_t key32[32])
@@ -154,5 +151,5 @@ void cl_map_deinit(struct cl_map *map)
     free(map->block);
     free(map->slots);
     free(map->entries);
-    memset(map, 0, sizeof *map);
+    *map = (struct cl_map){.seed = map->seed};
 }

@@ -81,7 +81,7 @@ enum cl_status cl_note_line_decode(struct cl_note_line *out, const uint8_t *line
         return CL_E_CHECKPOINT;
     const char *text = (const char *)space + 1;
     size_t text_length = length - (size_t)(space + 1 - line), decoded = 0;
-    uint8_t blob[CL_BASE64_LENGTH(4 + 72)];
+    uint8_t blob[CL_BASE64_LENGTH(4 + 72)] = {0};
     bool fits = text_length <= CL_BASE64_LENGTH(4 + 72);
     if (!cl_base64_decode(fits ? blob : NULL, sizeof blob, &decoded, text, text_length) || decoded < 5)
         return CL_E_CHECKPOINT;

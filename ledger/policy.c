@@ -301,6 +301,7 @@ static uint64_t group_time(const struct cl_policy *policy, const struct node *gr
 {
     uint64_t sorted[CL_POLICY_ENTRIES_MAX];
     *signed_count = 0;
+    assert(group->needed > 0 && group->needed <= group->members);
     for (size_t i = 0; i < group->members; i++) {
         sorted[i] = times[policy->members[group->first_member + i]];
         *signed_count += sorted[i] != NOT_SIGNED;

@@ -226,7 +226,7 @@ static bool follows(const struct tree *before, const struct tree *tree)
 static enum cl_status check_checkpoints(struct tree *tree, struct cl_verify_report *report, const struct proof_form *form, const struct cl_policy *policy)
 {
     struct cl_policy *owned = NULL;
-    struct tree before;
+    struct tree before = {0};
     enum cl_status status = CL_OK;
     for (size_t i = 0; i <= form->boundary_count && status == CL_OK; i++) {
         const struct boundary_form *boundary = i < form->boundary_count ? &form->boundaries[i] : NULL;

@@ -19,7 +19,7 @@
      no full REVOKE and no REFUSE. What a shown prev names is never older than the last head
      shown.
    - Each signer that counts is the party's key in the value, or a key that a shown ROTATE turned into it, or a delegate
-     in the value or in a shown DELEGATE. A recovery ROTATE does not name the key that it replaces: where one is shown,
+     (with the power to grant or amend) in the value or in a shown DELEGATE. A recovery ROTATE does not name the key that it replaces: where one is shown,
      C's earlier keys are not tied to the present one by this proof. Where the party is an object (PROFILE, TERMS), the
      record that made the party known names it; that the signer may act for that object rests on the quorum.
 
@@ -89,6 +89,9 @@ static void add_key(struct keys *keys, const uint8_t *key33)
         keys->list[keys->count++] = key33;
 }
 
+/* Only these delegates can give or take on anything in a side's name; others may end it or speak of it. */
+static bool may_bind(uint64_t powers) { return (powers & (CL_POWER_GRANT | CL_POWER_AMEND)) != 0; }
+
 static bool is_rotate(const struct cl_act *act) { return act->type == CL_ROTATE && !act->on_terms && act->key != NULL; }
 
 static void collect_keys(struct keys *keys, const struct cl_party *party, uint8_t side, const struct cl_act *acts, size_t count, const struct cl_agreement *agreement)
@@ -109,10 +112,10 @@ static void collect_keys(struct keys *keys, const struct cl_party *party, uint8_
     }
     size_t own = keys->count;
     for (size_t i = 0; i < agreement->delegation_count; i++)
-        if (agreement->delegations[i].side == side)
+        if (agreement->delegations[i].side == side && may_bind(agreement->delegations[i].powers))
             add_key(keys, agreement->delegations[i].key);
     for (size_t i = 0; i < count; i++) {
-        if (acts[i].type != CL_DELEGATE || acts[i].on_terms || acts[i].key == NULL)
+        if (acts[i].type != CL_DELEGATE || acts[i].on_terms || acts[i].key == NULL || !may_bind(acts[i].mode))
             continue;
         for (size_t k = 0; k < own; k++) /* delegates cannot delegate */
             if (memcmp(keys->list[k], acts[i].signer33, 33) == 0) {
@@ -408,7 +411,7 @@ static bool selected_before(const struct cl_proof_selection *selection, const st
 static bool select_delegation(struct cl_proof_selection *selection, const struct cl_act *act)
 {
     bool wanted = false;
-    for (size_t i = 0; i < selection->signer_count; i++)
+    for (size_t i = 0; i < selection->signer_count && may_bind(act->mode); i++)
         wanted = wanted || memcmp(selection->signers[i], act->key, 33) == 0;
     if (!wanted || selection->delegation_count == CL_PROOF_RECORDS_MAX || selected_before(selection, act))
         return false;
