@@ -12,6 +12,7 @@
 #include "checkpoint.h"
 #include "crypto.h"
 #include "fixture.h"
+#include "vectors.h"
 
 #define SLOTS_BOTH 3u
 
@@ -489,6 +490,96 @@ static void blocks_log_and_tiles_agree_on_leveldb(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* Another implementation's chain: its genesis, records and certificate give its roots, ids and stored bytes here. */
+static void the_chain_of_the_vectors_comes_out_the_same(void **state)
+{
+    json_t *blocks = vectors_load("tests/vectors/blocks.json"), *agreement = vectors_load("tests/vectors/agreement.json");
+    const json_t *chain = vectors_item(blocks, "chain"), *values = json_object_get(chain, "state");
+    const json_t *records = json_object_get(chain, "records");
+    struct cl_store store;
+    struct cl_smt_buckets buckets;
+    struct cl_ledger *ledger;
+    struct cl_genesis genesis = {.origin = "ledger.example/consent"};
+    struct cl_candidate *candidate;
+    struct cl_candidate_summary summary;
+    struct cl_ledger_view *view;
+    struct cl_buffer read = {0};
+    struct cl_hash network_key;
+    struct cl_tip tip;
+    uint8_t expected[32];
+    (void)state;
+    vectors_fixed(genesis.network.bytes, 32, chain, "network_id");
+    genesis.time_ms = vectors_number(json_object_get(chain, "genesis_ms"));
+    cl_network_key(&network_key);
+    for (size_t i = 0; i < json_array_size(values); i++) {
+        const json_t *entry = json_array_get(values, i);
+        vectors_fixed(expected, 32, entry, "key");
+        if (memcmp(expected, network_key.bytes, 32) != 0)
+            continue;
+        struct cl_buffer value = vectors_bytes(entry, "value");
+        FIXTURE_OK(cl_network_decode(&genesis.value, value.data, value.length));
+        cl_buffer_deinit(&value);
+    }
+    FIXTURE_OK(cl_store_mem_open(&store));
+    FIXTURE_OK(cl_buckets_memory_new(&buckets));
+    FIXTURE_OK(cl_ledger_create(&store, &genesis));
+    FIXTURE_OK(cl_ledger_open(&ledger, &store, &buckets, &genesis, NULL, NULL));
+    cl_ledger_tip(ledger, &tip);
+    vectors_fixed(expected, 32, chain, "genesis_block_id");
+    assert_memory_equal(tip.block.bytes, expected, 32);
+
+    struct cl_state_leaf leaf;
+    struct cl_buffer bytes = vectors_bytes(vectors_item(blocks, "state_leaf"), "hex");
+    FIXTURE_OK(cl_state_leaf_decode(&leaf, bytes.data, bytes.length));
+    cl_buffer_deinit(&bytes);
+    FIXTURE_OK(cl_candidate_new(&candidate, ledger, NULL, leaf.time_ms));
+    for (size_t i = 0; i < json_array_size(records); i++) {
+        struct cl_ledger_record *record;
+        bytes = vectors_bytes_of(json_array_get(records, i));
+        FIXTURE_OK(cl_ledger_record_new(&record, NULL, bytes.data, bytes.length, &genesis.network));
+        FIXTURE_OK(cl_candidate_add(candidate, record, NULL));
+        cl_ledger_record_unref(record);
+        cl_buffer_deinit(&bytes);
+    }
+    FIXTURE_OK(cl_candidate_seal(candidate, &summary));
+    vectors_fixed(expected, 32, chain, "state_root");
+    assert_memory_equal(summary.state_root.bytes, expected, 32);
+    vectors_fixed(expected, 32, chain, "log_root");
+    assert_memory_equal(summary.log_root.bytes, expected, 32);
+    vectors_fixed(expected, 32, chain, "block_id");
+    assert_memory_equal(summary.id.bytes, expected, 32);
+    bytes = vectors_bytes(vectors_item(agreement, "certificate_finalize"), "hex");
+    FIXTURE_OK(cl_ledger_commit(ledger, candidate, 2, 0, bytes.data, bytes.length));
+    cl_buffer_deinit(&bytes);
+    cl_candidate_free(candidate);
+
+    FIXTURE_OK(cl_ledger_view_new(&view, ledger));
+    const char *names[] = {"stored_block_genesis", "stored_block"};
+    for (uint64_t height = 0; height < 2; height++) {
+        bytes = vectors_bytes(vectors_item(blocks, names[height]), "hex");
+        FIXTURE_OK(cl_view_block(view, &read, height));
+        assert_int_equal(read.length, bytes.length);
+        assert_memory_equal(read.data, bytes.data, bytes.length);
+        cl_buffer_deinit(&bytes);
+    }
+    for (size_t i = 0; i < json_array_size(values); i++) {
+        const json_t *entry = json_array_get(values, i);
+        vectors_fixed(expected, 32, entry, "key");
+        bytes = vectors_bytes(entry, "value");
+        FIXTURE_OK(cl_view_state(view, &read, expected));
+        assert_int_equal(read.length, bytes.length);
+        assert_memory_equal(read.data, bytes.data, bytes.length);
+        cl_buffer_deinit(&bytes);
+    }
+    cl_buffer_deinit(&read);
+    cl_ledger_view_free(view);
+    cl_ledger_close(ledger);
+    cl_buckets_free(&buckets);
+    store.close(store.context);
+    json_decref(blocks);
+    json_decref(agreement);
+}
+
 /* ---- history and indexes */
 
 static void expect_history(struct fixture *fixture, const struct cl_object_id *object, const uint64_t *expected, size_t expected_count)
@@ -737,6 +828,7 @@ int main(void)
         cmocka_unit_test(another_blocks_certificate_is_refused),
         cmocka_unit_test(blocks_log_and_tiles_agree_in_memory),
         cmocka_unit_test(blocks_log_and_tiles_agree_on_leveldb),
+        cmocka_unit_test(the_chain_of_the_vectors_comes_out_the_same),
         cmocka_unit_test(history_lists_every_record_on_an_object),
         cmocka_unit_test(parties_and_terms_are_listed_in_order_and_by_page),
         cmocka_unit_test(a_rotated_key_finds_its_objects),
