@@ -20,8 +20,8 @@
 #                        (a node from elsewhere conflicts with Debian's npm)
 set -eu
 
-packages_build='gcc libc6-dev make pkg-config python3
-    libsecp256k1-dev libleveldb-dev libsodium-dev libnng-dev libmbedtls-dev
+packages_build='gcc g++ libc6-dev make pkg-config python3
+    libsecp256k1-dev libleveldb-dev libsnappy-dev libsodium-dev libnng-dev libmbedtls-dev
     libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev nettle-dev'
 
 packages_check='clang libclang-rt-dev|libclang-rt-19-dev|libclang-rt-14-dev

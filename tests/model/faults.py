@@ -55,7 +55,7 @@ def try_fault(build, folder, records, fault):
     made = subprocess.run(
         [os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-O1", "-w", "-Iinclude", "-Iledger", stem + ".c",
          os.path.join(build, "tests/programs/rules_driver.o"), os.path.join(build, "libconsent.a"), "-o", driver,
-         "-lsecp256k1", "-lsodium", "-lnettle", "-lleveldb", "-lpthread"], capture_output=True, text=True)
+         "-lsecp256k1", "-lsodium", "-lnettle", "-lpthread"], capture_output=True, text=True)
     if made.returncode:
         return "%s: does not compile: %s" % (name, made.stderr)
     for seed in (1, 2, 3):
