@@ -1,0 +1,136 @@
+/* The keystore: words, keys, what a person agreed to, sealed in one file; and the small things that every tool around
+   it needs (randomness, hashes, names of keys, files). BIP39, BIP32, SLIP-0013, did:key. No sockets, no clock. */
+#ifndef CONSENT_WALLET_H
+#define CONSENT_WALLET_H
+
+#include "consent/record.h"
+#include "consent/state.h"
+
+#define CL_NAME_BYTES_MAX 64u            /* names that people give: letters, digits, - _ . */
+#define CL_URI_BYTES_MAX 160u
+#define CL_WORDS_COUNT 24u
+#define CL_WORDS_SIZE 256u               /* 24 words of at most 8 letters, spaces, zero */
+#define CL_DID_KEY_SIZE 64u              /* "did:key:" and base58btc, zero included */
+#define CL_WALLET_KEYS_MAX 65536u
+#define CL_WALLET_ITEMS_MAX 262144u
+#define CL_WALLET_BODIES_MAX 8u          /* of one item: the present one and those proposed; the oldest makes room */
+#define CL_WALLET_FILE_BYTES_MAX (1024u * 1024u * 1024u)
+#define CL_URL_BYTES_MAX 512u
+
+/* ---- small things */
+CL_MUST_USE enum cl_status cl_random_bytes(void *out, size_t length);
+void cl_hash_bytes(struct cl_hash *out, const void *data, size_t length); /* SHA-256 */
+void cl_wipe_bytes(void *secret, size_t length);
+/* Wipes, then frees. */
+void cl_buffer_wipe(struct cl_buffer *buffer);
+bool cl_public_key_usable(const struct cl_public_key *key);
+/* out: 2 x length + 1 characters. */
+void cl_hex_encode(char *out, const void *data, size_t length);
+/* Exactly out_length bytes, either case. Returns: whether text was that. */
+bool cl_hex_decode(uint8_t *out, size_t out_length, const char *text);
+CL_MUST_USE enum cl_status cl_base64_encode(struct cl_buffer *out, const void *data, size_t length);
+/* Standard alphabet with padding, nothing else. CL_E_FORMAT. Appends. */
+CL_MUST_USE enum cl_status cl_base64_decode(struct cl_buffer *out, const char *text, size_t length);
+/* What answers a node's challenge: SHA-256("consent/v1 challenge" 00 || network id || nonce || key). */
+void cl_challenge_digest(struct cl_hash *out, const struct cl_network_id *network, const uint8_t nonce32[32], const struct cl_public_key *key);
+/* "did:key:zQ3sh…": multicodec 0xe7 0x01, base58btc (W3C did:key). */
+void cl_did_key_encode(char out[CL_DID_KEY_SIZE], const struct cl_public_key *key);
+/* did:key, or 66 hex digits. CL_E_KEY. */
+CL_MUST_USE enum cl_status cl_public_key_decode(struct cl_public_key *out, const char *text);
+/* 33-byte X25519-side helper: the delivery key of a PROFILE, from the secret of a wallet key (domain separated). */
+void cl_delivery_key_of(uint8_t public32[32], const uint8_t secret32[32]);
+/* A signature as an external signer gives it: 64 bytes r || s, or DER, as bytes or as hexadecimal digits with a line
+   end. Low s out; checked against key and digest. CL_E_SIGNER. */
+CL_MUST_USE enum cl_status cl_signature_import(uint8_t signature64[64], const uint8_t *data, size_t length,
+                                               const struct cl_public_key *key, const uint8_t digest32[32]);
+
+/* ---- words (BIP39, English) and keys (BIP32, paths in the manner of SLIP-0013) */
+void cl_words_encode(char out[CL_WORDS_SIZE], const uint8_t entropy32[32]);
+/* Any spaces between, either case. CL_E_SECRET: not 24 words of the list, or their check bits do not fit; *bad_word
+   (may be NULL) is the first that is not in the list, from 1, or 0. */
+CL_MUST_USE enum cl_status cl_words_decode(uint8_t entropy32[32], unsigned *bad_word, const char *text);
+void cl_words_seed(uint8_t seed64[64], const uint8_t entropy32[32]);
+/* The list itself, 0..2047. */
+const char *cl_word(unsigned number);
+/* m/13'/A'/B'/C'/D', A to D from SHA-256(index as 4 bytes little-endian || uri). CL_E_SECRET (once in 2^127). */
+CL_MUST_USE enum cl_status cl_key_derive(uint8_t secret32[32], const uint8_t seed64[64], const char *uri, uint32_t index);
+CL_MUST_USE enum cl_status cl_secret_public(struct cl_public_key *out, const uint8_t secret32[32]);
+
+/* ---- what a wallet holds */
+struct cl_wallet_key { char name[CL_NAME_BYTES_MAX + 1]; char uri[CL_URI_BYTES_MAX + 1]; uint32_t index; struct cl_public_key key; };
+
+enum cl_wallet_kind { CL_ITEM_AGREEMENT = 1, CL_ITEM_TERMS = 2, CL_ITEM_PROFILE = 3 };
+struct cl_wallet_item {
+    char name[CL_NAME_BYTES_MAX + 1];
+    enum cl_wallet_kind kind;
+    enum cl_side role;             /* whose side is ours */
+    struct cl_object_id object;
+    char key_name[CL_NAME_BYTES_MAX + 1]; /* a key of this wallet; empty: an external signer's */
+    struct cl_party party;         /* the other side, if known */
+    struct cl_optional_hash terms, profile, audience_salt; /* profile: in whose name we act */
+    char recovery_key[CL_NAME_BYTES_MAX + 1];
+    uint64_t made_ms;
+    size_t body_count;
+    struct cl_buffer bodies[CL_WALLET_BODIES_MAX]; /* body-file bytes */
+    struct cl_buffer state;        /* last state value seen; empty if none */
+    struct cl_buffer proof;        /* last proof fetched; empty if none */
+};
+
+struct cl_wallet_network { bool known; struct cl_network_id id; char origin[CL_ORIGIN_BYTES_MAX + 1]; char url[CL_URL_BYTES_MAX + 1]; struct cl_buffer policy; };
+
+struct cl_wallet {
+    uint8_t entropy32[32], seed64[64];
+    uint8_t sealing_key32[32], salt16[16]; /* from the passphrase */
+    uint64_t operations, memory_bytes;
+    bool sealing_known;
+    struct cl_wallet_network network;
+    size_t key_count, item_count;
+    struct cl_wallet_key *keys;    /* by index; they move when one is added */
+    struct cl_wallet_item *items;
+};
+
+CL_MUST_USE enum cl_status cl_wallet_new(struct cl_wallet **out, const uint8_t entropy32[32]);
+void cl_wallet_free(struct cl_wallet *wallet); /* wipes; NULL is fine */
+/* A name that may be given: 1 to 64 of a-z A-Z 0-9 - _ . and not the look of an id. */
+bool cl_wallet_name_usable(const char *name);
+/* Adds a key under uri; its index is the number of keys that share the uri. CL_E_EXISTS, CL_E_ARGUMENT, CL_E_BOUND. */
+CL_MUST_USE enum cl_status cl_wallet_key_add(struct cl_wallet *wallet, size_t *position, const char *name, const char *uri);
+/* By name, did:key or hex. Returns: NULL where there is none. */
+const struct cl_wallet_key *cl_wallet_key_find(const struct cl_wallet *wallet, const char *text);
+CL_MUST_USE enum cl_status cl_wallet_key_secret(uint8_t secret32[32], const struct cl_wallet *wallet, const struct cl_wallet_key *key);
+CL_MUST_USE enum cl_status cl_wallet_sign_digest(uint8_t signature64[64], const struct cl_wallet *wallet, const struct cl_wallet_key *key, const uint8_t digest32[32]);
+/* Adds an empty item; *out is valid until the next one is added. CL_E_EXISTS (name or object), CL_E_ARGUMENT, CL_E_BOUND. */
+CL_MUST_USE enum cl_status cl_wallet_item_add(struct cl_wallet *wallet, struct cl_wallet_item **out, const char *name, enum cl_wallet_kind kind, const struct cl_object_id *object);
+/* By name, by id, or by a prefix of at least 6 hex digits that is one item's only. CL_E_NOT_FOUND, CL_E_ARGUMENT (ambiguous). */
+CL_MUST_USE enum cl_status cl_wallet_item_find(struct cl_wallet_item **out, struct cl_wallet *wallet, const char *text);
+struct cl_wallet_item *cl_wallet_item_of(struct cl_wallet *wallet, const struct cl_object_id *object);
+void cl_wallet_item_remove(struct cl_wallet *wallet, struct cl_wallet_item *item);
+/* Copies; the same body is kept once. */
+CL_MUST_USE enum cl_status cl_wallet_item_body_add(struct cl_wallet_item *item, const uint8_t *body_file, size_t length);
+CL_MUST_USE enum cl_status cl_buffer_replace(struct cl_buffer *buffer, const void *data, size_t length);
+void cl_wallet_item_destroy_secrets(struct cl_wallet_item *item); /* salt, bodies, proof: before ERASE */
+
+/* ---- files (layouts at the top of wallet_file.c). Sealing takes as long as Argon2id is meant to take.
+   cl_wallet_seal without a passphrase (NULL) uses the key that opened or last sealed it. */
+CL_MUST_USE enum cl_status cl_wallet_seal(struct cl_buffer *out, struct cl_wallet *wallet, const char *passphrase, size_t passphrase_length);
+/* CL_E_LOCKED, CL_E_CBOR_*, CL_E_FORMAT, CL_E_VERSION, CL_E_BOUND, CL_E_MEMORY. */
+CL_MUST_USE enum cl_status cl_wallet_open(struct cl_wallet **out, const uint8_t *data, size_t length, const char *passphrase, size_t passphrase_length);
+/* Backup: the same content under a key that follows from the words. */
+CL_MUST_USE enum cl_status cl_wallet_backup_seal(struct cl_buffer *out, const struct cl_wallet *wallet);
+CL_MUST_USE enum cl_status cl_wallet_backup_open(struct cl_wallet **out, const uint8_t *data, size_t length, const uint8_t entropy32[32]);
+/* The content alone, in clear: what is inside both (tests, fuzzing). */
+CL_MUST_USE enum cl_status cl_wallet_encode(struct cl_buffer *out, const struct cl_wallet *wallet);
+CL_MUST_USE enum cl_status cl_wallet_decode(struct cl_wallet **out, const uint8_t *data, size_t length);
+
+/* Offers between wallets: whatever the other side needs in order to answer. */
+struct cl_offer { struct cl_network_id network; struct cl_object_id object; enum cl_wallet_kind kind; bool has_audience_salt; uint8_t audience_salt[32]; struct cl_view body_file; /* borrowed; length 0: none */ };
+CL_MUST_USE enum cl_status cl_offer_encode(struct cl_buffer *out, const struct cl_offer *offer);
+CL_MUST_USE enum cl_status cl_offer_decode(struct cl_offer *out, const uint8_t *data, size_t length);
+
+/* Reads a whole file; "-" is standard input. CL_E_IO (errno set), CL_E_NOT_FOUND, CL_E_BOUND beyond maximum. */
+CL_MUST_USE enum cl_status cl_file_read(struct cl_buffer *out, const char *path, size_t maximum);
+/* Writes beside it, syncs, renames, syncs the directory: path holds the old content or the new, never half of it.
+   only_owner: mode 0600, else 0644 less the umask. CL_E_IO (errno set). */
+CL_MUST_USE enum cl_status cl_file_replace(const char *path, const void *data, size_t length, bool only_owner);
+
+#endif

@@ -1,0 +1,18 @@
+/* Storage of a terms text, shared by the parser of the text (terms_text.c) and the reader of bodies (terms_body.c). */
+#ifndef LEDGER_TERMS_TEXT_H
+#define LEDGER_TERMS_TEXT_H
+
+#include "consent/terms.h"
+
+/* bytes: enough for every string that will be kept, their zero bytes included. */
+CL_MUST_USE enum cl_status cl_terms_text_new(struct cl_terms_text **out, size_t bytes);
+/* Copies into the storage. Returns: NULL where it is full. */
+const char *cl_terms_text_keep(struct cl_terms_text *text, const char *value, size_t length);
+const char *cl_terms_field_key(enum cl_terms_field field);
+const char *cl_terms_field_heading(enum cl_terms_field field);
+bool cl_terms_field_required(enum cl_terms_field field);
+/* Whether every value is what its place asks for; *fault says which is not (line is left alone). */
+bool cl_terms_slot_usable(const struct cl_terms_slot *slot, struct cl_terms_fault *fault);
+bool cl_terms_field_usable(enum cl_terms_field field, const char *value, struct cl_terms_fault *fault);
+
+#endif
