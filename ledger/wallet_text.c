@@ -1,6 +1,7 @@
 /* How keys and bytes are written for people: hexadecimal, base64, did:key; signatures as signers outside give them;
    and the few primitives that tools need without seeing crypto.h. */
 #include "consent/wallet.h"
+#include "base64.h"
 #include "crypto.h"
 
 #include <assert.h>
@@ -67,60 +68,21 @@ bool cl_hex_decode(uint8_t *out, size_t out_length, const char *text)
     return true;
 }
 
-enum cl_status cl_base64_encode(struct cl_buffer *out, const void *data, size_t length)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *bytes = data;
-    enum cl_status status = CL_OK;
-    for (size_t i = 0; i < length && status == CL_OK; i += 3) {
-        uint32_t group = (uint32_t)bytes[i] << 16;
-        if (i + 1 < length)
-            group |= (uint32_t)bytes[i + 1] << 8;
-        if (i + 2 < length)
-            group |= bytes[i + 2];
-        char four[4] = {alphabet[group >> 18], alphabet[group >> 12 & 63], alphabet[group >> 6 & 63], alphabet[group & 63]};
-        if (i + 2 >= length)
-            four[3] = '=';
-        if (i + 1 >= length)
-            four[2] = '=';
-        status = cl_buffer_append(out, four, 4);
-    }
-    return status;
-}
+enum cl_status cl_base64_put(struct cl_buffer *out, const void *data, size_t length) { return cl_base64_append(out, data, length); }
 
-static int base64_digit(char c)
+enum cl_status cl_base64_get(struct cl_buffer *out, const char *text, size_t length)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-enum cl_status cl_base64_decode(struct cl_buffer *out, const char *text, size_t length)
-{
-    if (length % 4 != 0)
+    size_t decoded = 0;
+    if (length % 4 != 0 || length / 4 > CL_PROOF_BYTES_MAX)
         return CL_E_FORMAT;
-    for (size_t i = 0; i < length; i += 4) {
-        bool last = i + 4 == length;
-        size_t padding = last && text[i + 3] == '=' ? (text[i + 2] == '=' ? 2 : 1) : 0;
-        uint32_t group = 0;
-        for (size_t k = 0; k < 4 - padding; k++) {
-            int digit = base64_digit(text[i + k]);
-            if (digit < 0)
-                return CL_E_FORMAT;
-            group |= (uint32_t)digit << (18 - 6 * k);
-        }
-        uint8_t three[3] = {(uint8_t)(group >> 16), (uint8_t)(group >> 8), (uint8_t)group};
-        if ((padding == 1 && three[2] != 0) || (padding == 2 && three[1] != 0))
-            return CL_E_FORMAT; /* bits that say nothing must be zero: one text for one value */
-        enum cl_status status = cl_buffer_append(out, three, 3 - padding);
-        if (status != CL_OK)
-            return status;
-    }
-    return CL_OK;
+    uint8_t *bytes = malloc(length / 4 * 3 + 1);
+    if (bytes == NULL)
+        return CL_E_MEMORY;
+    enum cl_status status = CL_E_FORMAT;
+    if (cl_base64_decode(bytes, length / 4 * 3, &decoded, text, length))
+        status = cl_buffer_append(out, bytes, decoded);
+    free(bytes);
+    return status;
 }
 
 void cl_challenge_digest(struct cl_hash *out, const struct cl_network_id *network, const uint8_t nonce32[32], const struct cl_public_key *key)

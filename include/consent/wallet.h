@@ -28,9 +28,9 @@ bool cl_public_key_usable(const struct cl_public_key *key);
 void cl_hex_encode(char *out, const void *data, size_t length);
 /* Exactly out_length bytes, either case. Returns: whether text was that. */
 bool cl_hex_decode(uint8_t *out, size_t out_length, const char *text);
-CL_MUST_USE enum cl_status cl_base64_encode(struct cl_buffer *out, const void *data, size_t length);
+CL_MUST_USE enum cl_status cl_base64_put(struct cl_buffer *out, const void *data, size_t length);
 /* Standard alphabet with padding, nothing else. CL_E_FORMAT. Appends. */
-CL_MUST_USE enum cl_status cl_base64_decode(struct cl_buffer *out, const char *text, size_t length);
+CL_MUST_USE enum cl_status cl_base64_get(struct cl_buffer *out, const char *text, size_t length);
 /* What answers a node's challenge: SHA-256("consent/v1 challenge" 00 || network id || nonce || key). */
 void cl_challenge_digest(struct cl_hash *out, const struct cl_network_id *network, const uint8_t nonce32[32], const struct cl_public_key *key);
 /* "did:key:zQ3sh…": multicodec 0xe7 0x01, base58btc (W3C did:key). */

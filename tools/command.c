@@ -1,0 +1,362 @@
+/* Reads the command line against the table, helps, suggests, and runs what was asked for. */
+#include "command.h"
+#include "http_client.h"
+#include "workspace.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+const char *option(const struct context *context, const char *name)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < context->option_count; i++)
+        if (strcmp(context->options[i].name, name) == 0)
+            found = context->options[i].value;
+    return found;
+}
+
+bool flag(const struct context *context, const char *name)
+{
+    for (size_t i = 0; i < context->option_count; i++)
+        if (strcmp(context->options[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+const char *positional(const struct context *context, size_t position)
+{
+    return position < context->positional_count ? context->positionals[position] : NULL;
+}
+
+/* Looks name up in a list as "--to= --anyone". Returns: 0 not there, 1 a flag, 2 takes a value. */
+static int option_in(const char *list, const char *name, size_t length)
+{
+    for (const char *at = list; at != NULL && *at != '\0';) {
+        at += strspn(at, " ");
+        size_t item = strcspn(at, " ");
+        bool value = item > 0 && at[item - 1] == '=';
+        if (item - (value ? 1 : 0) == length && length > 0 && memcmp(at, name, length) == 0)
+            return value ? 2 : 1;
+        at += item;
+    }
+    return 0;
+}
+
+static unsigned spelling_distance(const char *a, const char *b)
+{
+    unsigned row[40];
+    size_t length = strnlen(b, 39);
+    for (size_t k = 0; k <= length; k++)
+        row[k] = (unsigned)k;
+    for (size_t i = 0; a[i] != '\0' && i < 39; i++) {
+        unsigned diagonal = row[0];
+        row[0] = (unsigned)i + 1;
+        for (size_t k = 1; k <= length; k++) {
+            unsigned best = diagonal + (a[i] == b[k - 1] ? 0 : 1);
+            diagonal = row[k];
+            best = row[k] + 1 < best ? row[k] + 1 : best;
+            row[k] = row[k - 1] + 1 < best ? row[k - 1] + 1 : best;
+        }
+    }
+    return row[length];
+}
+
+static const char *nearest_command(const char *first, const char *second)
+{
+    const char *nearest = NULL;
+    unsigned smallest = 4;
+    char both[80];
+    (void)snprintf(both, sizeof both, "%.38s %.38s", first, second == NULL ? "" : second);
+    for (size_t i = 0; i < command_count; i++) {
+        const char *name = command_table[i].name;
+        unsigned apart = spelling_distance(strchr(name, ' ') != NULL ? both : first, name);
+        if (apart < smallest) {
+            smallest = apart;
+            nearest = name;
+        }
+    }
+    return nearest;
+}
+
+/* Two words before one. *used: how many of argv's words were the name. */
+static const struct command *find_command(const char *first, const char *second, int *used)
+{
+    char both[80];
+    (void)snprintf(both, sizeof both, "%.38s %.38s", first, second == NULL ? "" : second);
+    for (size_t i = 0; i < command_count; i++)
+        if (strcmp(command_table[i].name, both) == 0) {
+            *used = 2;
+            return &command_table[i];
+        }
+    for (size_t i = 0; i < command_count; i++)
+        if (strcmp(command_table[i].name, first) == 0) {
+            *used = 1;
+            return &command_table[i];
+        }
+    return NULL;
+}
+
+static void print_options(const char *list)
+{
+    for (const char *at = list; *at != '\0';) {
+        at += strspn(at, " ");
+        size_t item = strcspn(at, " ");
+        size_t length = item > 0 && at[item - 1] == '=' ? item - 1 : item;
+        char name[40], shown[80];
+        const char *value = NULL;
+        (void)snprintf(name, sizeof name, "%.*s", (int)length, at);
+        const char *help = item == 0 ? NULL : option_help(name, &value);
+        if (help != NULL && strcmp(name, "-o") != 0 && strcmp(name, "-q") != 0 && strcmp(name, "-h") != 0) {
+            (void)snprintf(shown, sizeof shown, "%s%s%s", name, value != NULL && at[item - 1] == '=' ? " " : "", value != NULL && at[item - 1] == '=' ? value : "");
+            (void)printf("  %-28s %s\n", shown, help);
+        }
+        at += item;
+    }
+}
+
+static void print_help(const struct command *command)
+{
+    (void)printf("consent %s: %s\n\nusage: consent %s%s%s [options]\n", command->name, command->summary, command->name, command->arguments[0] == '\0' ? "" : " ", command->arguments);
+    if (command->options[0] != '\0') {
+        (void)puts("\noptions:");
+        print_options(command->options);
+    }
+    (void)puts("\nfor every command:");
+    print_options(global_options);
+    (void)printf("\nexample: %s\n", command->example);
+}
+
+static void print_overview(void)
+{
+    (void)puts("consent: agreements on a shared, provable ledger, from the person's or the organisation's side\n\nusage: consent COMMAND [arguments] [options]\n");
+    for (size_t i = 0; i < command_count; i++)
+        (void)printf("  %-14s %s\n", command_table[i].name, command_table[i].summary);
+    (void)puts("\n'consent help COMMAND' explains one, with an example. 'consent --version' says which version this is.");
+}
+
+int run_help(struct context *context)
+{
+    int used = 0;
+    const char *first = positional(context, 0), *second = positional(context, 1);
+    if (first == NULL) {
+        print_overview();
+        return 0;
+    }
+    const struct command *command = find_command(first, second, &used);
+    if (command == NULL)
+        return output_usage(&context->output, "There is no command '%.40s'.", first);
+    print_help(command);
+    return 0;
+}
+
+static int read_option(struct context *context, int argc, char **argv, int *at)
+{
+    const char *text = argv[*at];
+    size_t length = strcspn(text, "=");
+    int kind = option_in(context->command->options, text, length);
+    if (kind == 0)
+        kind = option_in(global_options, text, length);
+    if (kind == 0)
+        return output_usage(&context->output, "'consent %s' has no option '%.60s'; see 'consent help %s'.", context->command->name, text, context->command->name);
+    if (context->option_count == OPTIONS_MAX)
+        return output_usage(&context->output, "There are too many options.");
+    struct option_value *option_value = &context->options[context->option_count++];
+    if (kind == 1 && text[length] == '=')
+        return output_usage(&context->output, "'%.*s' takes no value.", (int)length, text);
+    option_value->value = kind == 1 ? NULL : text[length] == '=' ? text + length + 1 : *at + 1 < argc ? argv[++*at] : NULL;
+    if (kind == 2 && option_value->value == NULL)
+        return output_usage(&context->output, "'%s' needs a value.", text);
+    static char names[OPTIONS_MAX][40];
+    char *name = names[context->option_count - 1];
+    (void)snprintf(name, sizeof names[0], "%.*s", (int)(length < 39 ? length : 39), text);
+    option_value->name = strcmp(name, "-o") == 0 ? "--output" : strcmp(name, "-q") == 0 ? "--quiet" : strcmp(name, "-h") == 0 ? "--help" : name;
+    return 0;
+}
+
+static int read_arguments(struct context *context, int argc, char **argv)
+{
+    bool only_positionals = false;
+    for (int i = 0; i < argc; i++) {
+        int bad = 0;
+        if (!only_positionals && strcmp(argv[i], "--") == 0)
+            only_positionals = true;
+        else if (!only_positionals && argv[i][0] == '-' && argv[i][1] != '\0')
+            bad = read_option(context, argc, argv, &i);
+        else if (context->positional_count == POSITIONALS_MAX)
+            bad = output_usage(&context->output, "There are too many arguments.");
+        else
+            context->positionals[context->positional_count++] = argv[i];
+        if (bad != 0)
+            return bad;
+    }
+    return 0;
+}
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    http_interrupted = 1;
+}
+
+static bool wants_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
+int command_main(int argc, char **argv)
+{
+    struct context context = {.wallet_lock = -1};
+    output_init(&context.output, wants_json(argc, argv), false);
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_overview();
+        return argc < 2 ? 2 : 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        output_line(&context.output, "consent %s", CL_VERSION);
+        output_json(&context.output, json_pack("{s:s}", "software", "consent " CL_VERSION));
+        return 0;
+    }
+    int first = 1, used = 0;
+    while (first < argc && (strcmp(argv[first], "--json") == 0 || strcmp(argv[first], "-q") == 0))
+        first++;
+    const char *word = first < argc ? argv[first] : "", *second = first + 1 < argc ? argv[first + 1] : NULL;
+    const struct command *command = find_command(word, second, &used);
+    if (command == NULL) {
+        const char *nearest = nearest_command(word, second);
+        return output_usage(&context.output, "There is no command '%.40s'.%s%s%s 'consent help' lists them.", word, nearest == NULL ? "" : " Did you mean '", nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
+    }
+    context.command = command;
+    char name[64];
+    (void)snprintf(name, sizeof name, "consent %s", command->name);
+    context.output.command = name;
+    int result = read_arguments(&context, argc - first - used, argv + first + used);
+    if (result == 0 && flag(&context, "--help")) {
+        print_help(command);
+        return 0;
+    }
+    if (result == 0) {
+        for (int i = 1; i < first; i++)
+            context.output.quiet = context.output.quiet || strcmp(argv[i], "-q") == 0;
+        context.output.quiet = context.output.quiet || flag(&context, "--quiet");
+        struct sigaction action = {.sa_handler = on_interrupt};
+        (void)sigemptyset(&action.sa_mask);
+        (void)sigaction(SIGINT, &action, NULL);
+        (void)sigaction(SIGTERM, &action, NULL);
+        action.sa_handler = SIG_IGN;
+        (void)sigaction(SIGPIPE, &action, NULL);
+        result = command->run(&context);
+        workspace_close(&context);
+    }
+    if (fflush(stdout) != 0 && result == 0)
+        result = 1;
+    return result;
+}
+
+/* ---- completions: names and options of the table, nothing else */
+
+static void print_words(const char *separator, const char *list)
+{
+    for (const char *at = list; *at != '\0';) {
+        at += strspn(at, " ");
+        size_t item = strcspn(at, " "), length = item > 0 && at[item - 1] == '=' ? item - 1 : item;
+        if (item > 0)
+            (void)printf("%.*s%s", (int)length, at, separator);
+        at += item;
+    }
+}
+
+static void print_first_words(void)
+{
+    const char *last = "";
+    for (size_t i = 0; i < command_count; i++) {
+        size_t length = strcspn(command_table[i].name, " ");
+        if (strncmp(last, command_table[i].name, length) != 0 || last[length] != ' ')
+            (void)printf("%.*s ", (int)length, command_table[i].name);
+        last = command_table[i].name;
+    }
+}
+
+static void completions_bash(void)
+{
+    (void)puts("# bash completion for consent");
+    (void)puts("_consent() {\n  local current=${COMP_WORDS[COMP_CWORD]} words=\"\"\n  case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in");
+    for (size_t i = 0; i < command_count; i++) {
+        (void)printf("  \"%s%s\"*) words=\"", command_table[i].name, strchr(command_table[i].name, ' ') != NULL ? "" : " ");
+        print_words(" ", command_table[i].options);
+        print_words(" ", global_options);
+        (void)puts("\" ;;");
+    }
+    (void)puts("  esac");
+    (void)printf("  if [ \"$COMP_CWORD\" -eq 1 ]; then words=\"");
+    print_first_words();
+    (void)puts("--help --version\"; fi\n  if [ \"$COMP_CWORD\" -eq 2 ]; then case ${COMP_WORDS[1]} in");
+    for (size_t i = 0; i < command_count; i++) {
+        const char *space = strchr(command_table[i].name, ' ');
+        if (space != NULL)
+            (void)printf("    %.*s) words=\"$words %s\" ;;&\n", (int)(space - command_table[i].name), command_table[i].name, space + 1);
+    }
+    (void)puts("  esac; fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n  case $current in -*) ;; *) [ \"$COMP_CWORD\" -gt 1 ] && COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n}\ncomplete -o filenames -F _consent consent");
+}
+
+static void completions_zsh(void)
+{
+    (void)puts("#compdef consent\n# zsh completion for consent\n_consent() {\n  local -a words\n  if (( CURRENT == 2 )); then\n    words=(");
+    print_first_words();
+    (void)puts(")\n    compadd -- $words\n    return\n  fi\n  case \"$words[2] $words[3]\" in\n  *) ;;\n  esac\n  case \"${(j: :)${(@)${(s: :)BUFFER}[2,3]}}\" in");
+    for (size_t i = 0; i < command_count; i++) {
+        (void)printf("  \"%s\"*) words=(", command_table[i].name);
+        print_words(" ", command_table[i].options);
+        print_words(" ", global_options);
+        (void)puts(") ;;");
+    }
+    for (size_t i = 0; i < command_count; i++) {
+        const char *space = strchr(command_table[i].name, ' ');
+        if (space != NULL && (i == 0 || strncmp(command_table[i - 1].name, command_table[i].name, (size_t)(space - command_table[i].name)) != 0)) {
+            (void)printf("  %.*s*) words=(", (int)(space - command_table[i].name), command_table[i].name);
+            for (size_t k = i; k < command_count && strncmp(command_table[k].name, command_table[i].name, (size_t)(space - command_table[i].name) + 1) == 0; k++)
+                (void)printf("%s ", strchr(command_table[k].name, ' ') + 1);
+            (void)puts(") ;;");
+        }
+    }
+    (void)puts("  esac\n  compadd -- $words\n  _files\n}\ncompdef _consent consent");
+}
+
+static void completions_fish(void)
+{
+    (void)puts("# fish completion for consent");
+    for (size_t i = 0; i < command_count; i++) {
+        const struct command *command = &command_table[i];
+        size_t length = strcspn(command->name, " ");
+        const char *second = command->name[length] == ' ' ? command->name + length + 1 : NULL;
+        if (second == NULL)
+            (void)printf("complete -c consent -n __fish_use_subcommand -a %s -d '%s'\n", command->name, command->summary);
+        else
+            (void)printf("complete -c consent -n __fish_use_subcommand -a %.*s\ncomplete -c consent -n '__fish_seen_subcommand_from %.*s' -a %s -d '%s'\n", (int)length, command->name, (int)length, command->name, second, command->summary);
+        for (const char *at = command->options; *at != '\0';) {
+            at += strspn(at, " ");
+            size_t item = strcspn(at, " ");
+            bool value = item > 0 && at[item - 1] == '=';
+            if (item > 2 && at[1] == '-')
+                (void)printf("complete -c consent -n '__fish_seen_subcommand_from %.*s' -l %.*s%s\n", (int)length, command->name, (int)(item - 2 - (value ? 1 : 0)), at + 2, value ? " -r" : "");
+            at += item;
+        }
+    }
+}
+
+int run_completions(struct context *context)
+{
+    const char *shell = positional(context, 0);
+    if (shell != NULL && strcmp(shell, "bash") == 0)
+        completions_bash();
+    else if (shell != NULL && strcmp(shell, "zsh") == 0)
+        completions_zsh();
+    else if (shell != NULL && strcmp(shell, "fish") == 0)
+        completions_fish();
+    else
+        return output_usage(&context->output, "Which shell? bash, zsh or fish.");
+    return 0;
+}

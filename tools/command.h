@@ -1,0 +1,98 @@
+/* The one table of commands: dispatch, help, suggestions and completions all come from it. */
+#ifndef TOOLS_COMMAND_H
+#define TOOLS_COMMAND_H
+
+#include "consent/wallet.h"
+#include "output.h"
+
+#define POSITIONALS_MAX 32u
+#define OPTIONS_MAX 48u
+
+struct context;
+struct command {
+    const char *name;        /* one or two words */
+    const char *arguments;   /* as in the usage line */
+    const char *options;     /* names with spaces between; "=" behind those that take a value */
+    const char *summary;
+    const char *example;
+    int (*run)(struct context *context);
+};
+struct option_value { const char *name, *value; };
+struct http_client;
+struct context {
+    struct output output;
+    const struct command *command;
+    const char *positionals[POSITIONALS_MAX];
+    size_t positional_count;
+    struct option_value options[OPTIONS_MAX];
+    size_t option_count;
+    /* what workspace.c opens when it is needed */
+    struct cl_wallet *wallet;
+    char wallet_path[3072];
+    int wallet_lock;         /* file descriptor, -1: none */
+    struct http_client *http;
+    char node_url[CL_URL_BYTES_MAX + 1];
+};
+
+extern const struct command command_table[];
+extern const size_t command_count;
+
+int command_main(int argc, char **argv);
+/* Returns: NULL where the option was not given (or takes no value). */
+const char *option(const struct context *context, const char *name);
+bool flag(const struct context *context, const char *name);
+const char *positional(const struct context *context, size_t position); /* NULL: not given */
+/* Help of one option: its value's name and meaning; NULL where the table has no such option. */
+const char *option_help(const char *name, const char **value_name);
+extern const char global_options[];
+
+/* cmd_*.c */
+int run_help(struct context *context);
+int run_completions(struct context *context);
+int run_key_new(struct context *context);
+int run_key_list(struct context *context);
+int run_key_recover(struct context *context);
+int run_key_backup(struct context *context);
+int run_terms_new(struct context *context);
+int run_terms_check(struct context *context);
+int run_terms_publish(struct context *context);
+int run_terms_show(struct context *context);
+int run_terms_diff(struct context *context);
+int run_import(struct context *context);
+int run_export(struct context *context);
+int run_forget(struct context *context);
+int run_grant(struct context *context);
+int run_request(struct context *context);
+int run_subscribe(struct context *context);
+int run_counter(struct context *context);
+int run_refuse(struct context *context);
+int run_amend(struct context *context);
+int run_suspend(struct context *context);
+int run_resume(struct context *context);
+int run_revoke(struct context *context);
+int run_renew(struct context *context);
+int run_ack(struct context *context);
+int run_erase(struct context *context);
+int run_dispute(struct context *context);
+int run_profile(struct context *context);
+int run_delegate(struct context *context);
+int run_undelegate(struct context *context);
+int run_rotate(struct context *context);
+int run_vouch(struct context *context);
+int run_statement(struct context *context);
+int run_list(struct context *context);
+int run_show(struct context *context);
+int run_history(struct context *context);
+int run_verify(struct context *context);
+int run_check(struct context *context);
+int run_proof(struct context *context);
+int run_sign(struct context *context);
+int run_submit(struct context *context);
+int run_inspect(struct context *context);
+int run_audit(struct context *context);
+int run_feed(struct context *context);
+int run_node_status(struct context *context);
+int run_node_doctor(struct context *context);
+int run_node_policy(struct context *context);
+
+#endif

@@ -1,0 +1,127 @@
+/* One reused connection to a node through libcurl. No redirects: a node's answer comes from that node. */
+#include "http_client.h"
+#include "consent/record.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+volatile int http_interrupted;
+
+struct http_client { CURL *curl; };
+struct transfer { struct http_answer *answer; const struct http_request *request; bool too_long, ended; };
+
+enum cl_status http_client_new(struct http_client **out)
+{
+    struct http_client *client = calloc(1, sizeof *client);
+    if (client == NULL)
+        return CL_E_MEMORY;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->curl = curl_easy_init()) == NULL) {
+        free(client);
+        return CL_E_MEMORY;
+    }
+    *out = client;
+    return CL_OK;
+}
+
+void http_client_free(struct http_client *client)
+{
+    if (client == NULL)
+        return;
+    curl_easy_cleanup(client->curl);
+    curl_global_cleanup();
+    free(client);
+}
+
+void http_answer_deinit(struct http_answer *answer)
+{
+    cl_buffer_deinit(&answer->body);
+    answer->body = (struct cl_buffer){0};
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *context)
+{
+    struct transfer *transfer = context;
+    size_t length = size * count;
+    if (transfer->request->piece != NULL) {
+        if (!transfer->request->piece(transfer->request->context, data, length)) {
+            transfer->ended = true;
+            return 0;
+        }
+        return length;
+    }
+    if (transfer->answer->body.length + length > HTTP_BODY_BYTES_MAX) {
+        transfer->too_long = true;
+        return 0;
+    }
+    return cl_buffer_append(&transfer->answer->body, data, length) == CL_OK ? length : 0;
+}
+
+static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    (void)context, (void)down_total, (void)down, (void)up_total, (void)up;
+    return http_interrupted;
+}
+
+static void set_options(CURL *curl, const struct http_request *request, struct transfer *transfer, struct curl_slist *headers, char *error)
+{
+    curl_easy_reset(curl);
+    (void)curl_easy_setopt(curl, CURLOPT_URL, request->url);
+#if LIBCURL_VERSION_NUM >= 0x075500
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+#endif
+    (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
+    if (request->piece == NULL)
+        (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, request->timeout_s == 0 ? 100L : request->timeout_s);
+    (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "consent/" CL_VERSION);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    if (strcmp(request->method, "POST") == 0) {
+        (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+    }
+}
+
+static void read_facts(CURL *curl, struct http_answer *answer)
+{
+    const char *type = NULL;
+    curl_off_t retry = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    if (type != NULL)
+        (void)snprintf(answer->content_type, sizeof answer->content_type, "%s", type);
+    if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry) == CURLE_OK && retry > 0 && retry < 86400)
+        answer->retry_after_s = (long)retry;
+}
+
+enum cl_status http_send(struct http_client *client, struct http_answer *answer, const struct http_request *request)
+{
+    char error[CURL_ERROR_SIZE] = "";
+    *answer = (struct http_answer){0};
+    struct transfer transfer = {.answer = answer, .request = request};
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    for (size_t i = 0; i < HTTP_HEADERS_MAX && request->headers[i] != NULL; i++)
+        headers = curl_slist_append(headers, request->headers[i]);
+    set_options(client->curl, request, &transfer, headers, error);
+    CURLcode code = curl_easy_perform(client->curl);
+    if (code == CURLE_OK || transfer.ended)
+        read_facts(client->curl, answer);
+    curl_slist_free_all(headers);
+    if (code == CURLE_OK)
+        return CL_OK;
+    if (transfer.too_long)
+        return CL_E_BOUND;
+    if (transfer.ended || code == CURLE_ABORTED_BY_CALLBACK)
+        return CL_E_CANCELLED;
+    (void)snprintf(answer->problem, sizeof answer->problem, "%s", error[0] != '\0' ? error : curl_easy_strerror(code));
+    return CL_E_IO;
+}

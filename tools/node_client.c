@@ -1,0 +1,422 @@
+/* What the tools ask of a node, and what they believe of its answers: ids are compared with what was signed here, states
+   are decoded strictly, counts of signatures come from checking them. */
+#include "workspace.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static bool url_usable(const char *url)
+{
+    size_t length = strnlen(url, CL_URL_BYTES_MAX + 1);
+    return length <= CL_URL_BYTES_MAX && (strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0);
+}
+
+/* "node = URL" in $XDG_CONFIG_HOME/consent/config. */
+static bool configured_node(char *out, size_t size)
+{
+    char path[3072], line[1024], value[600];
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    (void)snprintf(path, sizeof path, "%s%s/consent/config", config != NULL && config[0] == '/' ? config : home == NULL ? "." : home, config != NULL && config[0] == '/' ? "" : "/.config");
+    FILE *file = fopen(path, "r");
+    bool found = false;
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, " node = %599s", value) == 1) {
+            (void)snprintf(out, size, "%s", value);
+            found = true;
+        }
+    if (file != NULL)
+        (void)fclose(file);
+    return found;
+}
+
+int node_open(struct context *context)
+{
+    char configured[600];
+    if (context->http != NULL)
+        return 0;
+    const char *url = option(context, "--node");
+    if (url == NULL || url[0] == '\0')
+        url = getenv("CONSENT_NODE");
+    if ((url == NULL || url[0] == '\0') && configured_node(configured, sizeof configured))
+        url = configured;
+    if ((url == NULL || url[0] == '\0') && context->wallet != NULL && context->wallet->network.known)
+        url = context->wallet->network.url;
+    if (url == NULL || url[0] == '\0')
+        url = "http://127.0.0.1:8780";
+    if (!url_usable(url))
+        return output_usage(&context->output, "'%.200s' is not the URL of a node.", url);
+    size_t length = strlen(url);
+    while (length > 0 && url[length - 1] == '/')
+        length--;
+    memcpy(context->node_url, url, length);
+    context->node_url[length] = '\0';
+    enum cl_status status = http_client_new(&context->http);
+    return status == CL_OK ? 0 : output_fail(&context->output, status, NULL);
+}
+
+int reader_header(struct context *context, char *out, size_t size)
+{
+    const char *path = option(context, "--reader-token-file");
+    struct cl_buffer text = {0};
+    out[0] = '\0';
+    if (path == NULL)
+        path = getenv("CONSENT_READER_TOKEN_FILE");
+    if (path == NULL || path[0] == '\0')
+        return 0;
+    int result = file_read(context, &text, path, 4096);
+    if (result == 0) {
+        size_t length = 0;
+        while (length < text.length && text.data[length] > ' ' && text.data[length] < 0x7f)
+            length++;
+        (void)snprintf(out, size, "Authorization: Bearer %.*s", (int)length, (const char *)text.data);
+    }
+    cl_buffer_wipe(&text);
+    return result;
+}
+
+static enum cl_status status_of_code(const char *code)
+{
+    for (int i = 0; code != NULL && i < CL_STATUS_COUNT; i++)
+        if (strcmp(cl_status_code((enum cl_status)i), code) == 0)
+            return (enum cl_status)i;
+    return CL_E_IO;
+}
+
+int node_problem(const struct context *context, const struct http_answer *answer)
+{
+    json_error_t error;
+    json_t *problem = answer->body.length == 0 ? NULL : json_loadb((const char *)answer->body.data, answer->body.length, 0, &error);
+    const char *code = NULL, *detail = NULL;
+    json_int_t entry = -1;
+    if (problem != NULL) {
+        code = json_string_value(json_object_get(problem, "code"));
+        detail = json_string_value(json_object_get(problem, "detail"));
+        if (json_is_integer(json_object_get(problem, "entry")))
+            entry = json_integer_value(json_object_get(problem, "entry"));
+    }
+    int result;
+    if (code == NULL)
+        result = output_fail(&context->output, answer->status == 404 ? CL_E_NOT_FOUND : CL_E_IO, "The node answered with HTTP status %ld.", answer->status);
+    else if (entry > 0)
+        result = output_fail(&context->output, status_of_code(code), "(entry %lld)", (long long)entry);
+    else if (detail != NULL)
+        result = output_fail(&context->output, status_of_code(code), "%s", output_printable(detail, strlen(detail)));
+    else
+        result = output_fail(&context->output, status_of_code(code), NULL);
+    json_decref(problem);
+    return result;
+}
+
+static int send_request(struct context *context, struct http_answer *answer, const char *method, const char *path, const char *const *headers, const void *body, size_t length, long timeout_s)
+{
+    char url[CL_URL_BYTES_MAX + 1024], reader[300];
+    int result = node_open(context);
+    if (result == 0)
+        result = reader_header(context, reader, sizeof reader);
+    if (result != 0)
+        return result;
+    (void)snprintf(url, sizeof url, "%s%s", context->node_url, path);
+    struct http_request request = {.method = method, .url = url, .body = body, .body_length = length, .timeout_s = timeout_s};
+    size_t count = 0;
+    for (; headers[count] != NULL && count + 2 < HTTP_HEADERS_MAX; count++)
+        request.headers[count] = headers[count];
+    if (reader[0] != '\0')
+        request.headers[count] = reader;
+    enum cl_status status = http_send(context->http, answer, &request);
+    if (status == CL_OK)
+        return 0;
+    if (http_interrupted)
+        status = CL_E_CANCELLED;
+    result = output_fail(&context->output, status, status == CL_E_IO ? "%s: %s" : "%s", context->node_url, answer->problem);
+    http_answer_deinit(answer);
+    return result;
+}
+
+int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept)
+{
+    char header[160];
+    (void)snprintf(header, sizeof header, "Accept: %s", accept == NULL ? "application/json" : accept);
+    const char *headers[] = {header, NULL};
+    int result = send_request(context, answer, "GET", path, headers, NULL, 0, 0);
+    if (result == 0 && answer->status >= 400) {
+        result = node_problem(context, answer);
+        http_answer_deinit(answer);
+    }
+    return result;
+}
+
+int node_get_json(struct context *context, json_t **out, const char *path)
+{
+    struct http_answer answer;
+    json_error_t error;
+    int result = node_get(context, &answer, path, NULL);
+    if (result != 0)
+        return result;
+    *out = json_loadb((const char *)answer.body.data, answer.body.length, JSON_REJECT_DUPLICATES, &error);
+    if (*out == NULL || !json_is_object(*out)) {
+        json_decref(*out);
+        *out = NULL;
+        result = output_fail(&context->output, CL_E_FORMAT, "The node's answer is not JSON: %s", context->node_url);
+    }
+    http_answer_deinit(&answer);
+    return result;
+}
+
+/* First use: what this wallet will belong to is what the genesis document hashes to. */
+static int pin_network(struct context *context)
+{
+    struct http_answer genesis, policy_text;
+    struct cl_wallet_network *network = &context->wallet->network;
+    struct cl_policy *policy = NULL;
+    size_t bad_line = 0;
+    int result = node_get(context, &genesis, "/v1/genesis", "application/json");
+    if (result != 0)
+        return result;
+    cl_network_id_derive(&network->id, genesis.body.data, genesis.body.length);
+    json_error_t error;
+    json_t *document = json_loadb((const char *)genesis.body.data, genesis.body.length, 0, &error);
+    const char *origin = json_string_value(json_object_get(document, "origin"));
+    (void)snprintf(network->origin, sizeof network->origin, "%s", origin == NULL ? "" : output_printable(origin, strlen(origin)));
+    json_decref(document);
+    http_answer_deinit(&genesis);
+    result = node_get(context, &policy_text, "/v1/policy", "text/plain");
+    if (result != 0)
+        return result;
+    enum cl_status status = cl_policy_new(&policy, &bad_line, policy_text.body.data, policy_text.body.length);
+    if (status == CL_OK)
+        status = cl_buffer_replace(&network->policy, policy_text.body.data, policy_text.body.length);
+    cl_policy_free(policy);
+    http_answer_deinit(&policy_text);
+    if (status != CL_OK)
+        return output_fail(&context->output, status, "from %s", context->node_url);
+    (void)snprintf(network->url, sizeof network->url, "%s", context->node_url);
+    network->known = true;
+    output_say(&context->output, "This wallet now belongs to the network %s (%s), as %s gave it.", network->origin, id_short(network->id.bytes), context->node_url);
+    char path[3200];
+    (void)snprintf(path, sizeof path, "%s.policy", context->wallet_path);
+    result = file_write(context, path, network->policy.data, network->policy.length, false);
+    return result != 0 ? result : wallet_save(context);
+}
+
+int network_open(struct context *context)
+{
+    int result = wallet_open(context);
+    if (result == 0)
+        result = node_open(context);
+    if (result == 0 && !context->wallet->network.known)
+        result = pin_network(context);
+    return result;
+}
+
+int object_decode(struct context *context, struct object *out, const uint8_t *value, size_t length)
+{
+    enum cl_status status = cl_state_kind_of(&out->kind, value, length);
+    if (status == CL_OK && out->kind == CL_STATE_AGREEMENT)
+        status = cl_agreement_decode(&out->as.agreement, value, length);
+    else if (status == CL_OK && out->kind == CL_STATE_TERMS)
+        status = cl_terms_decode(&out->as.terms, value, length);
+    else if (status == CL_OK && out->kind == CL_STATE_PROFILE)
+        status = cl_profile_decode(&out->as.profile, value, length);
+    else if (status == CL_OK)
+        status = CL_E_OBJECT_KIND;
+    return status == CL_OK ? 0 : output_fail(&context->output, status, "(a state value)");
+}
+
+int object_fetch(struct context *context, struct object *out, const struct cl_object_id *id, bool reported)
+{
+    char path[160];
+    struct http_answer answer;
+    json_error_t error;
+    *out = (struct object){.id = *id};
+    (void)snprintf(path, sizeof path, "/v1/agreements/%s?history=0", id_text(id->bytes));
+    const char *headers[] = {"Accept: application/json", NULL};
+    int result = send_request(context, &answer, "GET", path, headers, NULL, 0, 0);
+    if (result != 0)
+        return result;
+    if (answer.status != 200) {
+        result = answer.status == 404 && !reported ? 3 : answer.status == 404 ? output_fail(&context->output, CL_E_NO_OBJECT, "(%s)", id_short(id->bytes)) : node_problem(context, &answer);
+        http_answer_deinit(&answer);
+        return result;
+    }
+    json_t *json = json_loadb((const char *)answer.body.data, answer.body.length, 0, &error);
+    const char *value = json_string_value(json_object_get(json, "value"));
+    json_t *as_of = json_object_get(json, "as_of");
+    out->height = (uint64_t)json_integer_value(json_object_get(as_of, "height"));
+    out->as_of_ms = (uint64_t)json_integer_value(json_object_get(as_of, "time_ms"));
+    if (value == NULL || cl_base64_get(&out->value, value, strlen(value)) != CL_OK)
+        result = output_fail(&context->output, CL_E_FORMAT, "The node's answer has no state value.");
+    if (result == 0)
+        result = object_decode(context, out, out->value.data, out->value.length);
+    json_decref(json);
+    http_answer_deinit(&answer);
+    if (result != 0)
+        object_deinit(out);
+    return result;
+}
+
+void object_deinit(struct object *object)
+{
+    cl_buffer_deinit(&object->value);
+    object->value = (struct cl_buffer){0};
+}
+
+bool id_parse(struct cl_object_id *out, const char *text) { return cl_hex_decode(out->bytes, 32, text); }
+
+const char *id_text(const uint8_t id32[32])
+{
+    static char storage[8][65];
+    static unsigned next;
+    char *out = storage[next++ % 8];
+    cl_hex_encode(out, id32, 32);
+    return out;
+}
+
+const char *id_short(const uint8_t id32[32])
+{
+    static char storage[8][16];
+    static unsigned next;
+    char *out = storage[next++ % 8];
+    cl_hex_encode(out, id32, 4);
+    memcpy(out + 8, "...", 4);
+    return out;
+}
+
+const char *party_text(struct context *context, const struct cl_party *party)
+{
+    static char storage[4][CL_DID_KEY_SIZE + 8];
+    static unsigned next;
+    char *out = storage[next++ % 4];
+    if (party->length == 0)
+        return "nobody yet";
+    if (party->length == 33) {
+        struct cl_public_key key;
+        memcpy(key.bytes, party->bytes, 33);
+        cl_did_key_encode(out, &key);
+        const struct cl_wallet_key *own = context->wallet == NULL ? NULL : cl_wallet_key_find(context->wallet, out);
+        return own == NULL ? out : own->name;
+    }
+    struct cl_object_id id;
+    memcpy(id.bytes, party->bytes, 32);
+    struct cl_wallet_item *item = context->wallet == NULL ? NULL : cl_wallet_item_of(context->wallet, &id);
+    if (item != NULL)
+        return item->name;
+    (void)snprintf(out, sizeof storage[0], "%s", id_text(id.bytes));
+    return out;
+}
+
+/* ---- submitting */
+
+static void count_signers(struct context *context, struct submission *out, const char *checkpoint)
+{
+    struct cl_policy *policy = NULL;
+    struct cl_quorum_report *report = calloc(1, sizeof *report);
+    struct cl_checkpoint *decoded = calloc(1, sizeof *decoded);
+    size_t bad_line = 0;
+    const struct cl_wallet_network *network = context->wallet == NULL ? NULL : &context->wallet->network;
+    if (report != NULL && decoded != NULL && network != NULL && network->known &&
+        cl_policy_new(&policy, &bad_line, network->policy.data, network->policy.length) == CL_OK &&
+        cl_checkpoint_decode(decoded, (const uint8_t *)checkpoint, strlen(checkpoint)) == CL_OK) {
+        enum cl_status status = cl_policy_check(report, policy, decoded);
+        if (status == CL_OK || status == CL_E_QUORUM) {
+            out->signed_count = report->signed_count;
+            out->member_count = report->witnesses;
+        }
+    }
+    cl_policy_free(policy);
+    free(report);
+    free(decoded);
+}
+
+static void read_submission(struct context *context, struct submission *out, const json_t *json)
+{
+    const char *status = json_string_value(json_object_get(json, "status")), *checkpoint = json_string_value(json_object_get(json, "checkpoint"));
+    const char *id = json_string_value(json_object_get(json, "id"));
+    if (id != NULL)
+        (void)cl_hex_decode(out->id.bytes, 32, id);
+    out->final = status != NULL && strcmp(status, "final") == 0;
+    out->height = (uint64_t)json_integer_value(json_object_get(json, "height"));
+    out->log_index = (uint64_t)json_integer_value(json_object_get(json, "log_index"));
+    out->accepted = out->accepted || json_is_string(json_object_get(json, "acceptance"));
+    if (checkpoint != NULL)
+        count_signers(context, out, checkpoint);
+}
+
+/* One POST; *again_s > 0: the node is busy, try again after so many seconds. */
+static int submit_once(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait, unsigned timeout_s, long *again_s)
+{
+    char path[80];
+    struct http_answer answer;
+    json_error_t error;
+    const char *headers[] = {"Content-Type: application/cose", "Accept: application/json", NULL};
+    (void)snprintf(path, sizeof path, wait ? "/v1/records?wait=final&timeout=%u" : "/v1/records", timeout_s);
+    int result = send_request(context, &answer, "POST", path, headers, record, length, (long)timeout_s + 30);
+    if (result != 0)
+        return result;
+    *again_s = 0;
+    if (answer.status == 429 || answer.status == 503) {
+        *again_s = answer.retry_after_s > 0 ? answer.retry_after_s : 1;
+    } else if (answer.status >= 200 && answer.status < 300) {
+        json_t *json = json_loadb((const char *)answer.body.data, answer.body.length, 0, &error);
+        if (json == NULL)
+            result = output_fail(&context->output, CL_E_FORMAT, "The node's answer is not JSON.");
+        else
+            read_submission(context, out, json);
+        const char *status = json_string_value(json_object_get(json, "status")), *code = json_string_value(json_object_get(json, "code"));
+        if (status != NULL && strcmp(status, "refused") == 0)
+            result = output_fail(&context->output, status_of_code(code), NULL);
+        json_decref(json);
+    } else {
+        result = node_problem(context, &answer);
+    }
+    http_answer_deinit(&answer);
+    return result;
+}
+
+int record_submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait)
+{
+    const char *timeout = option(context, "--timeout");
+    unsigned long timeout_s = timeout == NULL ? 30 : strtoul(timeout, NULL, 10);
+    if (timeout_s == 0 || timeout_s > 60)
+        timeout_s = timeout_s == 0 ? 1 : 60;
+    *out = (struct submission){0};
+    for (unsigned attempt = 0;; attempt++) {
+        long again_s = 0;
+        int result = submit_once(context, out, record, length, wait, (unsigned)timeout_s, &again_s);
+        if (result != 0 || again_s == 0)
+            return result;
+        if (attempt == 5)
+            return output_fail(&context->output, CL_E_BOUND, "The node is busy; submit the same record again later.");
+        output_say(&context->output, "The node is busy; trying again in %ld s.", again_s);
+        for (long waited = 0; waited < (again_s > 30 ? 30 : again_s) && !http_interrupted; waited++)
+            (void)sleep(1);
+        if (http_interrupted)
+            return output_fail(&context->output, CL_E_CANCELLED, NULL);
+    }
+}
+
+void submission_json(json_t *object, const struct submission *submission)
+{
+    (void)json_object_set_new(object, "record_id", json_string(id_text(submission->id.bytes)));
+    (void)json_object_set_new(object, "record_status", json_string(submission->final ? "final" : "pending"));
+    if (submission->final) {
+        (void)json_object_set_new(object, "height", json_integer((json_int_t)submission->height));
+        (void)json_object_set_new(object, "log_index", json_integer((json_int_t)submission->log_index));
+        if (submission->member_count > 0) {
+            (void)json_object_set_new(object, "signed", json_integer((json_int_t)submission->signed_count));
+            (void)json_object_set_new(object, "members", json_integer((json_int_t)submission->member_count));
+        }
+    }
+    if (submission->accepted)
+        (void)json_object_set_new(object, "accepted", json_true());
+}
+
+void submission_say(struct context *context, const struct submission *submission)
+{
+    if (submission->final && submission->member_count > 0)
+        output_line(&context->output, "final at height %llu, %zu of %zu members", (unsigned long long)submission->height, submission->signed_count, submission->member_count);
+    else if (submission->final)
+        output_line(&context->output, "final at height %llu", (unsigned long long)submission->height);
+    else
+        output_line(&context->output, "seen by the node%s, not final yet; 'consent show' tells when it is", submission->accepted ? ", which accepted the withdrawal" : "");
+    output_line(&context->output, "record %s", id_text(submission->id.bytes));
+}

@@ -1,0 +1,303 @@
+/* Text for people, JSON for programs, and never the one where the other is asked for. */
+#include "output.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROTATING 4u
+
+void output_init(struct output *output, bool json, bool quiet)
+{
+    const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    *output = (struct output){.json = json, .quiet = quiet, .command = "consent"};
+    output->colour = !json && isatty(STDOUT_FILENO) == 1 && (no_colour == NULL || no_colour[0] == '\0') &&
+                     (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
+static void end_progress(const struct output *output)
+{
+    if (output->progress_shown)
+        (void)fputs("\r\033[K", stderr);
+}
+
+void output_say(const struct output *output, const char *format, ...)
+{
+    va_list arguments;
+    if (output->quiet)
+        return;
+    end_progress(output);
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    (void)fputc('\n', stderr);
+}
+
+void output_warn(const struct output *output, const char *format, ...)
+{
+    va_list arguments;
+    end_progress(output);
+    (void)fprintf(stderr, "%s: ", output->command);
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    (void)fputc('\n', stderr);
+}
+
+void output_line(const struct output *output, const char *format, ...)
+{
+    va_list arguments;
+    if (output->json)
+        return;
+    va_start(arguments, format);
+    (void)vprintf(format, arguments);
+    va_end(arguments);
+    (void)putchar('\n');
+}
+
+void output_json(const struct output *output, json_t *object)
+{
+    if (output->json && object != NULL) {
+        json_t *with_version = json_object();
+        if (with_version != NULL) {
+            (void)json_object_set_new(with_version, "version", json_integer(1));
+            (void)json_object_update(with_version, object);
+            (void)json_dumpf(with_version, stdout, JSON_INDENT(1));
+            (void)putchar('\n');
+        }
+        json_decref(with_version);
+    }
+    json_decref(object);
+}
+
+void output_json_line(const struct output *output, json_t *object)
+{
+    if (output->json && object != NULL) {
+        (void)json_dumpf(object, stdout, JSON_COMPACT);
+        (void)putchar('\n');
+        (void)fflush(stdout);
+    }
+    json_decref(object);
+}
+
+static void report(const struct output *output, const char *code, const char *sentence, const char *detail, int exit_status)
+{
+    end_progress(output);
+    if (output->json) {
+        json_t *error = json_pack("{s:s, s:s, s:i}", "code", code, "sentence", sentence, "exit_status", exit_status);
+        if (detail[0] != '\0')
+            (void)json_object_set_new(error, "detail", json_string(detail));
+        output_json(output, json_pack("{s:o}", "error", error));
+        return;
+    }
+    (void)fprintf(stderr, "%s: %s%s%s", output->command, sentence, detail[0] == '\0' ? "" : " ", detail);
+    (void)fprintf(stderr, code[0] == '\0' ? "\n" : " [%s]\n", code);
+}
+
+int output_fail(const struct output *output, enum cl_status status, const char *format, ...)
+{
+    char detail[1024] = "";
+    if (format != NULL) {
+        va_list arguments;
+        va_start(arguments, format);
+        (void)vsnprintf(detail, sizeof detail, format, arguments);
+        va_end(arguments);
+    }
+    int exit_status = output_exit_of(status);
+    report(output, cl_status_code(status), cl_status_sentence(status), detail, exit_status);
+    return exit_status;
+}
+
+int output_usage(const struct output *output, const char *format, ...)
+{
+    char sentence[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    report(output, "CL_E_ARGUMENT", sentence, "", 2);
+    return 2;
+}
+
+void output_progress(struct output *output, const char *what, uint64_t done, uint64_t total)
+{
+    enum { WIDTH = 30 };
+    if (output->quiet || isatty(STDERR_FILENO) != 1)
+        return;
+    output->progress_shown = true;
+    if (total == 0) {
+        (void)fprintf(stderr, "\r%s %llu\033[K", what, (unsigned long long)done);
+    } else {
+        unsigned filled = (unsigned)(done * WIDTH / total);
+        char bar[WIDTH + 1];
+        memset(bar, '-', WIDTH);
+        memset(bar, '#', filled > WIDTH ? WIDTH : filled);
+        bar[WIDTH] = '\0';
+        (void)fprintf(stderr, "\r%s [%s] %llu of %llu\033[K", what, bar, (unsigned long long)done, (unsigned long long)total);
+    }
+    (void)fflush(stderr);
+}
+
+void output_progress_end(struct output *output)
+{
+    end_progress(output);
+    output->progress_shown = false;
+}
+
+const char *output_coloured(const struct output *output, const char *code, const char *text)
+{
+    static char storage[ROTATING][160];
+    static unsigned next;
+    if (!output->colour)
+        return text;
+    char *out = storage[next++ % ROTATING];
+    (void)snprintf(out, sizeof storage[0], "\033[%sm%s\033[0m", code, text);
+    return out;
+}
+
+int output_exit_of(enum cl_status status)
+{
+    if (status == CL_OK)
+        return 0;
+    if (status == CL_E_ARGUMENT)
+        return 2;
+    if (status == CL_E_NOT_FOUND || status == CL_E_NO_OBJECT)
+        return 3;
+    if (status == CL_E_LOCKED || status == CL_E_PARTY || status == CL_E_POWER || status == CL_E_AUDIENCE || status == CL_E_SIGNER)
+        return 4;
+    if (status == CL_E_SIGNATURE || status == CL_E_SIGNATURE_HIGH_S || status == CL_E_KEY)
+        return 10;
+    if (status == CL_E_WITHDRAWN || status == CL_E_TERMINATED)
+        return 11;
+    if (status == CL_E_EXPIRED || status == CL_E_NOT_YET || status == CL_E_SUSPENDED)
+        return 12;
+    if (status == CL_E_PROOF || status == CL_E_FORK || status == CL_E_CHECKPOINT || status == CL_E_BODY)
+        return 13;
+    if (status == CL_E_QUORUM)
+        return 14;
+    if (status == CL_E_PENDING)
+        return 15;
+    if (status == CL_E_PROOF_OLD)
+        return 16;
+    if (status == CL_E_NOT_ACTIVE)
+        return 17;
+    return status == CL_E_CANCELLED ? 130 : 1;
+}
+
+const char *output_printable(const char *text, size_t length)
+{
+    static char storage[ROTATING][512];
+    static unsigned next;
+    char *out = storage[next++ % ROTATING];
+    size_t used = length < sizeof storage[0] - 1 ? length : sizeof storage[0] - 1;
+    for (size_t i = 0; i < used; i++)
+        out[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
+    out[used] = '\0';
+    return out;
+}
+
+uint64_t time_now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)(now.tv_nsec / 1000000);
+}
+
+void time_text(char out[TIME_TEXT_SIZE], uint64_t seconds)
+{
+    time_t when = (time_t)seconds;
+    struct tm parts;
+    if (seconds > 253402300799ull || gmtime_r(&when, &parts) == NULL)
+        (void)snprintf(out, TIME_TEXT_SIZE, "after the year 9999");
+    else
+        (void)strftime(out, TIME_TEXT_SIZE, "%Y-%m-%d %H:%M UTC", &parts);
+}
+
+void time_until_text(char out[TIME_TEXT_SIZE], uint64_t seconds)
+{
+    time_text(out, seconds > 0 && seconds % 86400 == 0 ? seconds - 86400 : seconds);
+    if (seconds > 0 && seconds % 86400 == 0 && out[0] != 'a')
+        out[10] = '\0';
+}
+
+bool time_parse(uint64_t *seconds, const char *text, bool until)
+{
+    struct tm parts = {0};
+    const char *rest = strptime(text, "%Y-%m-%d", &parts);
+    bool date_only = rest != NULL && *rest == '\0';
+    if (rest != NULL && (*rest == 'T' || *rest == ' ')) {
+        rest = strptime(rest + 1, "%H:%M", &parts);
+        if (rest != NULL && *rest == ':')
+            rest = strptime(rest + 1, "%S", &parts);
+    }
+    if (rest == NULL || !(date_only || strcmp(rest, "Z") == 0 || strcmp(rest, " UTC") == 0))
+        return false;
+    int day = parts.tm_mday, month = parts.tm_mon;
+    time_t when = timegm(&parts);
+    if (when < 0 || parts.tm_mday != day || parts.tm_mon != month)
+        return false; /* no such day, as 30 February */
+    *seconds = (uint64_t)when + (date_only && until ? 86400 : 0);
+    return true;
+}
+
+bool duration_parse(uint64_t *milliseconds, const char *text)
+{
+    char *unit = NULL;
+    if (*text < '0' || *text > '9')
+        return false;
+    unsigned long long number = strtoull(text, &unit, 10);
+    uint64_t factor = strcmp(unit, "s") == 0 ? 1 : strcmp(unit, "m") == 0 ? 60 : strcmp(unit, "h") == 0 ? 3600 : strcmp(unit, "d") == 0 ? 86400 : 0;
+    if (factor == 0 || number > 100000000ull)
+        return false;
+    *milliseconds = number * factor * 1000u;
+    return true;
+}
+
+void age_text(char out[TIME_TEXT_SIZE], uint64_t seconds)
+{
+    static const struct { uint64_t seconds; const char *word; } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+    size_t i = 0;
+    while (i < 3 && seconds < (i == 0 ? 2 : 1) * units[i].seconds)
+        i++;
+    uint64_t number = seconds / units[i].seconds;
+    (void)snprintf(out, TIME_TEXT_SIZE, "%llu %s%s", (unsigned long long)number, units[i].word, number == 1 ? "" : "s");
+}
+
+bool slots_parse(uint64_t *slots, const char *text)
+{
+    uint64_t set = 0;
+    for (;;) {
+        char *end = NULL;
+        if (*text < '0' || *text > '9')
+            return false;
+        unsigned long number = strtoul(text, &end, 10);
+        if (number > 63 || end - text > 2)
+            return false;
+        set |= 1ull << number;
+        if (*end == '\0')
+            break;
+        if (*end != ',')
+            return false;
+        text = end + 1;
+        while (*text == ' ')
+            text++;
+    }
+    *slots = set;
+    return true;
+}
+
+const char *slots_text(uint64_t slots)
+{
+    static char storage[ROTATING][256];
+    static unsigned next;
+    char *out = storage[next++ % ROTATING];
+    size_t used = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; i < 64; i++)
+        if ((slots >> i & 1u) != 0)
+            used += (size_t)snprintf(out + used, sizeof storage[0] - used, "%s%u", used == 0 ? "" : ", ", i);
+    if (used == 0)
+        (void)snprintf(out, sizeof storage[0], "none");
+    return out;
+}

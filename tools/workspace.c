@@ -1,0 +1,242 @@
+/* The wallet on disk and the files beside it. A lock keeps two commands from losing each other's changes. */
+#include "workspace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PASSPHRASE_BYTES_MAX 1024u
+
+static const char *data_directory(void)
+{
+    static char directory[2048];
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (data != NULL && data[0] == '/')
+        (void)snprintf(directory, sizeof directory, "%s/consent", data);
+    else
+        (void)snprintf(directory, sizeof directory, "%s/.local/share/consent", home == NULL ? "." : home);
+    return directory;
+}
+
+const char *wallet_path_of(struct context *context)
+{
+    const char *given = option(context, "--wallet"), *environment = getenv("CONSENT_WALLET");
+    if (context->wallet_path[0] == '\0') {
+        if (given != NULL || (environment != NULL && environment[0] != '\0'))
+            (void)snprintf(context->wallet_path, sizeof context->wallet_path, "%s", given != NULL ? given : environment);
+        else
+            (void)snprintf(context->wallet_path, sizeof context->wallet_path, "%s/wallet", data_directory());
+    }
+    return context->wallet_path;
+}
+
+/* Makes the directories above path, for the owner only. */
+static void make_directories(const char *path)
+{
+    char part[3072];
+    (void)snprintf(part, sizeof part, "%s", path);
+    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(part, 0700);
+        *slash = '/';
+    }
+}
+
+int file_read(struct context *context, struct cl_buffer *out, const char *path, size_t maximum)
+{
+    enum cl_status status = cl_file_read(out, path, maximum);
+    if (status == CL_OK)
+        return 0;
+    return output_fail(&context->output, status, status == CL_E_BOUND ? "%s is longer than %zu bytes." : status == CL_E_IO ? "%s: %m" : "%s", path, maximum);
+}
+
+int file_write(struct context *context, const char *path, const void *data, size_t length, bool only_owner)
+{
+    if (strcmp(path, "-") == 0) {
+        size_t wrote = fwrite(data, 1, length, stdout);
+        return wrote == length && fflush(stdout) == 0 ? 0 : output_fail(&context->output, CL_E_IO, "standard output");
+    }
+    enum cl_status status = cl_file_replace(path, data, length, only_owner);
+    return status == CL_OK ? 0 : output_fail(&context->output, status, "%s: %m", path);
+}
+
+/* Reads a line from the terminal without echo. */
+static bool ask_passphrase(char *out, size_t size, const char *question)
+{
+    FILE *terminal = fopen("/dev/tty", "r+");
+    struct termios before, quiet;
+    bool good = false;
+    if (terminal == NULL)
+        return false;
+    if (tcgetattr(fileno(terminal), &before) == 0) {
+        quiet = before;
+        quiet.c_lflag &= ~(tcflag_t)ECHO;
+        (void)tcsetattr(fileno(terminal), TCSAFLUSH, &quiet);
+        (void)fprintf(terminal, "%s", question);
+        (void)fflush(terminal);
+        good = fgets(out, (int)size, terminal) != NULL;
+        (void)tcsetattr(fileno(terminal), TCSAFLUSH, &before);
+        (void)fputc('\n', terminal);
+    }
+    (void)fclose(terminal);
+    if (good)
+        out[strcspn(out, "\r\n")] = '\0';
+    return good;
+}
+
+static int get_passphrase(struct context *context, char out[PASSPHRASE_BYTES_MAX], bool fresh)
+{
+    const char *path = option(context, "--passphrase-file");
+    if (path == NULL || path[0] == '\0')
+        path = getenv("CONSENT_PASSPHRASE_FILE");
+    if (path != NULL && path[0] != '\0') {
+        struct cl_buffer text = {0};
+        int result = file_read(context, &text, path, 65536);
+        size_t length = 0;
+        while (result == 0 && length < text.length && text.data[length] != '\n' && text.data[length] != '\r')
+            length++;
+        if (result == 0 && (length == 0 || length >= PASSPHRASE_BYTES_MAX))
+            result = output_fail(&context->output, CL_E_SECRET, "The first line of %s has to be the passphrase, at most %u bytes.", path, PASSPHRASE_BYTES_MAX - 1);
+        if (result == 0) {
+            memcpy(out, text.data, length);
+            out[length] = '\0';
+        }
+        cl_buffer_wipe(&text);
+        return result;
+    }
+    if (!ask_passphrase(out, PASSPHRASE_BYTES_MAX, fresh ? "New passphrase for the wallet: " : "Passphrase of the wallet: "))
+        return output_fail(&context->output, CL_E_LOCKED, "There is no terminal to ask for the passphrase; give --passphrase-file.");
+    if (out[0] == '\0')
+        return output_fail(&context->output, CL_E_SECRET, "The passphrase is empty.");
+    if (fresh) {
+        char again[PASSPHRASE_BYTES_MAX] = "";
+        bool same = ask_passphrase(again, sizeof again, "Once more: ") && strcmp(again, out) == 0;
+        cl_wipe_bytes(again, sizeof again);
+        if (!same)
+            return output_fail(&context->output, CL_E_SECRET, "The two passphrases differ.");
+    }
+    return 0;
+}
+
+static int lock_wallet(struct context *context)
+{
+    char path[3200];
+    if (context->wallet_lock >= 0)
+        return 0;
+    (void)snprintf(path, sizeof path, "%s.lock", context->wallet_path);
+    context->wallet_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (context->wallet_lock < 0)
+        return output_fail(&context->output, CL_E_IO, "%s: %m", path);
+    while (flock(context->wallet_lock, LOCK_EX) != 0)
+        if (errno != EINTR || http_interrupted)
+            return output_fail(&context->output, errno == EINTR ? CL_E_CANCELLED : CL_E_IO, NULL);
+    return 0;
+}
+
+int wallet_open(struct context *context)
+{
+    char passphrase[PASSPHRASE_BYTES_MAX] = "";
+    struct cl_buffer sealed = {0};
+    if (context->wallet != NULL)
+        return 0;
+    const char *path = wallet_path_of(context);
+    if (access(path, F_OK) != 0)
+        return output_fail(&context->output, CL_E_NOT_FOUND, "There is no wallet at %s; 'consent key new --name NAME' makes one.", path);
+    int result = lock_wallet(context);
+    if (result == 0)
+        result = file_read(context, &sealed, path, CL_WALLET_FILE_BYTES_MAX);
+    if (result == 0)
+        result = get_passphrase(context, passphrase, false);
+    if (result == 0) {
+        enum cl_status status = cl_wallet_open(&context->wallet, sealed.data, sealed.length, passphrase, strlen(passphrase));
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, "%s", path);
+    }
+    cl_wipe_bytes(passphrase, sizeof passphrase);
+    cl_buffer_deinit(&sealed);
+    return result;
+}
+
+int wallet_create(struct context *context, const uint8_t entropy32[32])
+{
+    char passphrase[PASSPHRASE_BYTES_MAX] = "";
+    struct cl_buffer sealed = {0};
+    const char *path = wallet_path_of(context);
+    make_directories(path);
+    int result = lock_wallet(context);
+    if (result == 0 && access(path, F_OK) == 0)
+        result = output_fail(&context->output, CL_E_EXISTS, "There is a wallet at %s.", path);
+    if (result == 0)
+        result = get_passphrase(context, passphrase, true);
+    if (result == 0) {
+        enum cl_status status = context->wallet == NULL ? cl_wallet_new(&context->wallet, entropy32) : CL_OK;
+        if (status == CL_OK)
+            status = cl_wallet_seal(&sealed, context->wallet, passphrase, strlen(passphrase));
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, "%s", path);
+    }
+    if (result == 0)
+        result = file_write(context, path, sealed.data, sealed.length, true);
+    cl_wipe_bytes(passphrase, sizeof passphrase);
+    cl_buffer_deinit(&sealed);
+    return result;
+}
+
+int wallet_save(struct context *context)
+{
+    struct cl_buffer sealed = {0};
+    enum cl_status status = cl_wallet_seal(&sealed, context->wallet, NULL, 0);
+    int result = status == CL_OK ? file_write(context, context->wallet_path, sealed.data, sealed.length, true) : output_fail(&context->output, status, NULL);
+    cl_buffer_deinit(&sealed);
+    return result;
+}
+
+int wallet_backup(struct context *context, const char *path)
+{
+    char beside[3200];
+    struct cl_buffer sealed = {0};
+    (void)snprintf(beside, sizeof beside, "%s.backup", context->wallet_path);
+    enum cl_status status = cl_wallet_backup_seal(&sealed, context->wallet);
+    int result = status == CL_OK ? file_write(context, path == NULL ? beside : path, sealed.data, sealed.length, true) : output_fail(&context->output, status, NULL);
+    if (result == 0)
+        output_say(&context->output, "An encrypted backup is in %s; your 24 words open it.", path == NULL ? beside : path);
+    cl_buffer_deinit(&sealed);
+    return result;
+}
+
+void workspace_close(struct context *context)
+{
+    cl_wallet_free(context->wallet);
+    context->wallet = NULL;
+    http_client_free(context->http);
+    context->http = NULL;
+    if (context->wallet_lock >= 0)
+        (void)close(context->wallet_lock);
+    context->wallet_lock = -1;
+}
+
+int policy_open(struct context *context, struct cl_policy **out)
+{
+    char beside[3200];
+    struct cl_buffer text = {0};
+    const char *path = option(context, "--policy");
+    size_t bad_line = 0;
+    if (path == NULL) {
+        (void)snprintf(beside, sizeof beside, "%s.policy", wallet_path_of(context));
+        path = beside;
+        if (access(path, F_OK) != 0)
+            return output_fail(&context->output, CL_E_NOT_FOUND, "There is no trust file; give --policy FILE ('consent node policy -o FILE' fetches one).");
+    }
+    int result = file_read(context, &text, path, CL_POLICY_BYTES_MAX);
+    if (result == 0) {
+        enum cl_status status = cl_policy_new(out, &bad_line, text.data, text.length);
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, "%s, line %zu", path, bad_line);
+    }
+    cl_buffer_deinit(&text);
+    return result;
+}

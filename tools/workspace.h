@@ -1,0 +1,65 @@
+/* What a command works with: the wallet on disk, the node, and the network that the wallet belongs to. Each function
+   that returns int reports its own failure and returns the exit status (0: good). */
+#ifndef TOOLS_WORKSPACE_H
+#define TOOLS_WORKSPACE_H
+
+#include "command.h"
+#include "consent/proof.h"
+#include "http_client.h"
+
+/* ---- wallet */
+const char *wallet_path_of(struct context *context);
+int wallet_open(struct context *context);                 /* locks the file against other commands; once */
+int wallet_create(struct context *context, const uint8_t entropy32[32]); /* CL_E_EXISTS where there is one */
+int wallet_save(struct context *context);
+int wallet_backup(struct context *context, const char *path); /* NULL: beside the wallet; says where */
+void workspace_close(struct context *context);            /* wipes */
+/* Reads a whole file; reports. */
+int file_read(struct context *context, struct cl_buffer *out, const char *path, size_t maximum);
+int file_write(struct context *context, const char *path, const void *data, size_t length, bool only_owner); /* "-": standard output */
+
+/* ---- node */
+/* Finds the node's URL (--node, $CONSENT_NODE, configuration, wallet); a wallet is not needed. */
+int node_open(struct context *context);
+/* node_open, and the wallet is open and belongs to a network: pinned at first use. */
+int network_open(struct context *context);
+/* GET; any HTTP status but an error is good. 404 is CL_E_NOT_FOUND. accept may be NULL (JSON). */
+int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept);
+int node_get_json(struct context *context, json_t **out, const char *path);
+/* Turns a problem+json answer into a report. */
+int node_problem(const struct context *context, const struct http_answer *answer);
+int reader_header(struct context *context, char *out, size_t size); /* "Authorization: Bearer …" or "" */
+
+/* ---- objects */
+struct object {
+    struct cl_object_id id;
+    enum cl_state_kind kind;
+    struct cl_buffer value;
+    union { struct cl_agreement agreement; struct cl_terms terms; struct cl_profile profile; } as;
+    uint64_t height, as_of_ms;
+};
+/* The present state. reported: false keeps quiet where there is no such object (returns 3). */
+int object_fetch(struct context *context, struct object *out, const struct cl_object_id *id, bool reported);
+int object_decode(struct context *context, struct object *out, const uint8_t *value, size_t length);
+void object_deinit(struct object *object);
+bool id_parse(struct cl_object_id *out, const char *text); /* 64 hex digits */
+const char *id_text(const uint8_t id32[32]);              /* static storage, eight at a time */
+const char *id_short(const uint8_t id32[32]);
+const char *party_text(struct context *context, const struct cl_party *party); /* a known name, else did:key or id */
+
+/* ---- records */
+struct submission {
+    struct cl_record_id id;
+    bool final;
+    uint64_t height, log_index;
+    size_t signed_count, member_count; /* of the checkpoint that came with the receipt; 0: not known */
+    bool accepted;                     /* a signed acceptance came (withdrawals) */
+};
+int record_submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait);
+void submission_json(json_t *object, const struct submission *submission);
+void submission_say(struct context *context, const struct submission *submission);
+
+/* ---- the trust file */
+int policy_open(struct context *context, struct cl_policy **out); /* --policy, else what the wallet keeps beside itself */
+
+#endif
