@@ -127,26 +127,44 @@ static void sort_disclosures(struct cl_body *body, struct digest *digests)
     }
 }
 
-enum cl_status cl_body_make(struct cl_body *out, const struct cl_terms_text *text, const uint8_t seed32[32])
+/* The disclosures are there (status says whether): sort them and put their digests into the body. */
+static enum cl_status complete_body(struct cl_body *body, const char *category, enum cl_status status)
 {
     struct digest digests[CL_BODY_FIELDS_MAX];
-    *out = (struct cl_body){0};
-    enum cl_status status = make_disclosures(out, text, seed32);
     if (status == CL_OK) {
-        sort_disclosures(out, digests);
+        sort_disclosures(body, digests);
         struct cl_cbor_writer writer;
-        cl_cbor_writer_init(&writer, &out->bytes);
+        cl_cbor_writer_init(&writer, &body->bytes);
         cl_cbor_put_array(&writer, 3);
         cl_cbor_put_uint(&writer, 1);
-        cl_cbor_put_text(&writer, BODY_CATEGORY, strlen(BODY_CATEGORY));
-        cl_cbor_put_array(&writer, out->disclosure_count);
-        for (size_t i = 0; i < out->disclosure_count; i++)
+        cl_cbor_put_text(&writer, category, strlen(category));
+        cl_cbor_put_array(&writer, body->disclosure_count);
+        for (size_t i = 0; i < body->disclosure_count; i++)
             cl_cbor_put_bytes(&writer, digests[i].bytes, 32);
         status = writer.status;
     }
     if (status != CL_OK)
-        cl_body_deinit(out);
+        cl_body_deinit(body);
     return status;
+}
+
+enum cl_status cl_body_make(struct cl_body *out, const struct cl_terms_text *text, const uint8_t seed32[32])
+{
+    *out = (struct cl_body){0};
+    return complete_body(out, BODY_CATEGORY, make_disclosures(out, text, seed32));
+}
+
+enum cl_status cl_body_make_fields(struct cl_body *out, const char *category, const char *const *names, const char *const *values, size_t count, const uint8_t seed32[32])
+{
+    struct cl_cbor_writer writer;
+    enum cl_status status = count == 0 || count > CL_BODY_FIELDS_MAX ? CL_E_BOUND : CL_OK;
+    *out = (struct cl_body){0};
+    for (size_t i = 0; i < count && status == CL_OK; i++) {
+        struct cl_buffer *disclosure = begin_disclosure(out, &writer, seed32, names[i]);
+        cl_cbor_put_text(&writer, values[i], strlen(values[i]));
+        status = end_disclosure(&writer, disclosure);
+    }
+    return complete_body(out, category, status);
 }
 
 static void wipe_buffer(struct cl_buffer *buffer)

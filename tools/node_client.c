@@ -362,10 +362,12 @@ static int submit_once(struct context *context, struct submission *out, const ui
         else
             read_submission(context, out, json);
         const char *status = json_string_value(json_object_get(json, "status")), *code = json_string_value(json_object_get(json, "code"));
-        if (status != NULL && strcmp(status, "refused") == 0)
+        out->refused = status != NULL && strcmp(status, "refused") == 0;
+        if (out->refused)
             result = output_fail(&context->output, status_of_code(code), NULL);
         json_decref(json);
     } else {
+        out->refused = answer.status == 400 || answer.status == 409;
         result = node_problem(context, &answer);
     }
     http_answer_deinit(&answer);

@@ -51,7 +51,9 @@ int file_read(struct context *context, struct cl_buffer *out, const char *path, 
     enum cl_status status = cl_file_read(out, path, maximum);
     if (status == CL_OK)
         return 0;
-    return output_fail(&context->output, status, status == CL_E_BOUND ? "%s is longer than %zu bytes." : status == CL_E_IO ? "%s: %m" : "%s", path, maximum);
+    if (status == CL_E_BOUND)
+        return output_fail(&context->output, status, "%s is longer than %zu bytes.", path, maximum);
+    return output_fail(&context->output, status, "%s: %s", path, status == CL_E_IO || status == CL_E_NOT_FOUND ? strerror(errno) : "");
 }
 
 int file_write(struct context *context, const char *path, const void *data, size_t length, bool only_owner)
@@ -61,7 +63,7 @@ int file_write(struct context *context, const char *path, const void *data, size
         return wrote == length && fflush(stdout) == 0 ? 0 : output_fail(&context->output, CL_E_IO, "standard output");
     }
     enum cl_status status = cl_file_replace(path, data, length, only_owner);
-    return status == CL_OK ? 0 : output_fail(&context->output, status, "%s: %m", path);
+    return status == CL_OK ? 0 : output_fail(&context->output, status, "%s: %s", path, strerror(errno));
 }
 
 /* Reads a line from the terminal without echo. */
@@ -130,7 +132,7 @@ static int lock_wallet(struct context *context)
     (void)snprintf(path, sizeof path, "%s.lock", context->wallet_path);
     context->wallet_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (context->wallet_lock < 0)
-        return output_fail(&context->output, CL_E_IO, "%s: %m", path);
+        return output_fail(&context->output, CL_E_IO, "%s: %s", path, strerror(errno));
     while (flock(context->wallet_lock, LOCK_EX) != 0)
         if (errno != EINTR || http_interrupted)
             return output_fail(&context->output, errno == EINTR ? CL_E_CANCELLED : CL_E_IO, NULL);

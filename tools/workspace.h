@@ -53,6 +53,7 @@ struct submission {
     bool final;
     uint64_t height, log_index;
     size_t signed_count, member_count; /* of the checkpoint that came with the receipt; 0: not known */
+    bool refused;                      /* by the rules or for its form: submitting it again is of no use */
     bool accepted;                     /* a signed acceptance came (withdrawals) */
 };
 int record_submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait);

@@ -89,6 +89,8 @@ CL_MUST_USE enum cl_status cl_terms_text_diff(struct cl_buffer *out, size_t *dif
 struct cl_body { struct cl_buffer bytes; size_t disclosure_count; struct cl_buffer disclosures[CL_BODY_FIELDS_MAX]; };
 /* Every field behind its own salt; the salts follow from seed32, which must be fresh and is not kept. */
 CL_MUST_USE enum cl_status cl_body_make(struct cl_body *out, const struct cl_terms_text *text, const uint8_t seed32[32]);
+/* A body of plain text fields, of another category (profiles). Names are each there once. */
+CL_MUST_USE enum cl_status cl_body_make_fields(struct cl_body *out, const char *category, const char *const *names, const char *const *values, size_t count, const uint8_t seed32[32]);
 void cl_body_deinit(struct cl_body *body);
 CL_MUST_USE enum cl_status cl_body_file_encode(struct cl_buffer *out, const struct cl_object_id *object, const uint8_t salt32[32], const struct cl_body *body);
 

@@ -1,0 +1,204 @@
+/* consent key: the wallet's words and keys. */
+#include "workspace.h"
+
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+static void print_words(FILE *file, const char *words)
+{
+    unsigned number = 1;
+    for (const char *at = words; *at != '\0'; number++) {
+        int length = (int)strcspn(at, " ");
+        (void)fprintf(file, "%2u %-10.*s%s", number, length, at, number % 6 == 0 ? "\n" : "");
+        at += length + (at[length] == ' ' ? 1 : 0);
+    }
+}
+
+static bool word_is(const char *words, unsigned number, const char *answer)
+{
+    for (unsigned i = 1; i < number; i++)
+        words = strchr(words, ' ') + 1;
+    size_t length = strcspn(words, " ");
+    return strlen(answer) == length && memcmp(words, answer, length) == 0;
+}
+
+/* Asks three of the words back, so that they are on paper before they matter. */
+static bool ask_back(const char *words)
+{
+    FILE *terminal = fopen("/dev/tty", "r+");
+    uint8_t random[3];
+    bool good = terminal != NULL && cl_random_bytes(random, sizeof random) == CL_OK;
+    for (unsigned i = 0; good && i < 3; i++) {
+        char answer[64];
+        unsigned number = 1 + i * 8 + random[i] % 8;
+        (void)fprintf(terminal, "Word %u: ", number);
+        (void)fflush(terminal);
+        good = fgets(answer, sizeof answer, terminal) != NULL;
+        if (good) {
+            answer[strcspn(answer, "\r\n ")] = '\0';
+            good = word_is(words, number, answer);
+        }
+        cl_wipe_bytes(answer, sizeof answer);
+    }
+    if (terminal != NULL)
+        (void)fclose(terminal);
+    return good;
+}
+
+static int print_key(struct context *context, const struct cl_wallet_key *key, const char *words)
+{
+    char did[CL_DID_KEY_SIZE], hex[67];
+    cl_did_key_encode(did, &key->key);
+    cl_hex_encode(hex, key->key.bytes, 33);
+    output_line(&context->output, "%s", did);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", key->name, "did", did, "public_key", hex, "uri", key->uri, "index", (int)key->index);
+    if (words != NULL)
+        (void)json_object_set_new(json, "words", json_string(words));
+    output_json(&context->output, json);
+    return 0;
+}
+
+static int make_wallet(struct context *context, char words[CL_WORDS_SIZE])
+{
+    uint8_t entropy[32];
+    enum cl_status status = cl_random_bytes(entropy, sizeof entropy);
+    if (status != CL_OK)
+        return output_fail(&context->output, status, NULL);
+    int result = wallet_create(context, entropy);
+    cl_words_encode(words, entropy);
+    cl_wipe_bytes(entropy, sizeof entropy);
+    if (result != 0 || context->output.json)
+        return result;
+    (void)fprintf(stderr, "\nThese 24 words are your wallet. Write them down now; they are shown this once.\n\n");
+    print_words(stderr, words);
+    (void)fprintf(stderr, "\n");
+    if (!flag(context, "--no-ask") && isatty(STDIN_FILENO) == 1) {
+        while (!ask_back(words)) {
+            if (http_interrupted)
+                return output_fail(&context->output, CL_E_CANCELLED, NULL);
+            (void)fprintf(stderr, "That is another word. Look at what you wrote down, and once more.\n");
+        }
+        (void)fprintf(stderr, "Good.\n");
+    }
+    return 0;
+}
+
+int run_key_new(struct context *context)
+{
+    char words[CL_WORDS_SIZE] = "", uri[CL_URI_BYTES_MAX + 1];
+    const char *name = option(context, "--name"), *given = option(context, "--uri");
+    size_t position = 0;
+    if (name == NULL || !cl_wallet_name_usable(name))
+        return output_usage(&context->output, "Give the key a name of letters, digits, - _ . with --name.");
+    (void)snprintf(uri, sizeof uri, "%s%s", given == NULL ? "consent:key/" : given, given == NULL ? name : "");
+    bool fresh = access(wallet_path_of(context), F_OK) != 0;
+    int result = fresh ? make_wallet(context, words) : wallet_open(context);
+    if (result == 0) {
+        enum cl_status status = cl_wallet_key_add(context->wallet, &position, name, uri);
+        result = status == CL_OK ? wallet_save(context) : output_fail(&context->output, status, "'%s'", name);
+    }
+    if (result == 0 && fresh)
+        output_say(&context->output, "The wallet is %s.", context->wallet_path);
+    if (result == 0)
+        result = print_key(context, &context->wallet->keys[position], fresh ? words : NULL);
+    cl_wipe_bytes(words, sizeof words);
+    return result;
+}
+
+int run_key_list(struct context *context)
+{
+    int result = wallet_open(context);
+    if (result != 0)
+        return result;
+    json_t *list = json_array();
+    for (size_t i = 0; i < context->wallet->key_count; i++) {
+        const struct cl_wallet_key *key = &context->wallet->keys[i];
+        char did[CL_DID_KEY_SIZE], hex[67];
+        cl_did_key_encode(did, &key->key);
+        cl_hex_encode(hex, key->key.bytes, 33);
+        output_line(&context->output, "%-20s %s  %s", key->name, did, key->uri);
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", key->name, "did", did, "public_key", hex, "uri", key->uri, "index", (int)key->index));
+    }
+    output_json(&context->output, json_pack("{s:o}", "keys", list));
+    return 0;
+}
+
+/* One name or URI a line; a bare name stands for the key and for the relationship of that name. */
+static int add_listed(struct context *context, const char *path)
+{
+    struct cl_buffer text = {0};
+    int result = file_read(context, &text, path, 16u << 20);
+    for (size_t at = 0; result == 0 && at < text.length;) {
+        char line[CL_URI_BYTES_MAX + 2], uri[CL_URI_BYTES_MAX + 32], name[CL_NAME_BYTES_MAX + 1];
+        size_t length = 0;
+        while (at + length < text.length && text.data[at + length] != '\n')
+            length++;
+        (void)snprintf(line, sizeof line, "%.*s", (int)(length < CL_URI_BYTES_MAX ? length : CL_URI_BYTES_MAX), (const char *)text.data + at);
+        line[strcspn(line, "\r# ")] = '\0';
+        at += length + 1;
+        if (line[0] == '\0')
+            continue;
+        bool is_uri = strchr(line, ':') != NULL;
+        const char *slash = strrchr(line, '/');
+        (void)snprintf(name, sizeof name, "%.64s", is_uri && slash != NULL ? slash + 1 : line);
+        (void)snprintf(uri, sizeof uri, "%s%s", is_uri ? "" : "consent:key/", line);
+        enum cl_status status = cl_wallet_key_add(context->wallet, NULL, name, uri);
+        if (status == CL_OK && !is_uri) {
+            char second[CL_NAME_BYTES_MAX + 1];
+            (void)snprintf(uri, sizeof uri, "consent:relationship/%s", line);
+            (void)snprintf(second, sizeof second, "%.60s.2", name);
+            status = cl_wallet_key_add(context->wallet, NULL, second, uri);
+        }
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, "'%s'", output_printable(line, strlen(line)));
+    }
+    cl_buffer_deinit(&text);
+    return result;
+}
+
+int run_key_recover(struct context *context)
+{
+    const char *words_file = option(context, "--words-file"), *backup = option(context, "--backup"), *list = option(context, "--list");
+    struct cl_buffer words = {0}, sealed = {0};
+    uint8_t entropy[32] = {0};
+    unsigned bad_word = 0;
+    if (words_file == NULL)
+        return output_usage(&context->output, "Give the 24 words with --words-file FILE (- for standard input).");
+    if (access(wallet_path_of(context), F_OK) == 0)
+        return output_fail(&context->output, CL_E_EXISTS, "There is a wallet at %s; move it away first.", context->wallet_path);
+    int result = file_read(context, &words, words_file, 4096);
+    if (result == 0 && (cl_buffer_append(&words, "", 1) != CL_OK || cl_words_decode(entropy, &bad_word, (const char *)words.data) != CL_OK))
+        result = bad_word > 0 ? output_fail(&context->output, CL_E_SECRET, "Word %u is not in the list.", bad_word) : output_fail(&context->output, CL_E_SECRET, "The words do not fit together: one is wrong or in the wrong place.");
+    if (result == 0 && backup != NULL)
+        result = file_read(context, &sealed, backup, CL_WALLET_FILE_BYTES_MAX);
+    if (result == 0 && backup != NULL) {
+        enum cl_status status = cl_wallet_backup_open(&context->wallet, sealed.data, sealed.length, entropy);
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, "%s (is it of these words?)", backup);
+    }
+    if (result == 0)
+        result = wallet_create(context, entropy);
+    if (result == 0 && list != NULL)
+        result = add_listed(context, list);
+    if (result == 0)
+        result = wallet_save(context);
+    if (result == 0) {
+        output_line(&context->output, "%zu keys and %zu entries are back in %s", context->wallet->key_count, context->wallet->item_count, context->wallet_path);
+        output_json(&context->output, json_pack("{s:i, s:i}", "keys", (int)context->wallet->key_count, "entries", (int)context->wallet->item_count));
+    }
+    cl_buffer_wipe(&words);
+    cl_buffer_deinit(&sealed);
+    cl_wipe_bytes(entropy, sizeof entropy);
+    return result;
+}
+
+int run_key_backup(struct context *context)
+{
+    int result = wallet_open(context);
+    if (result == 0)
+        result = wallet_backup(context, option(context, "--output"));
+    if (result == 0)
+        output_json(&context->output, json_object());
+    return result;
+}

@@ -1,0 +1,197 @@
+/* consent list, show, history: whom did I give what? */
+#include "act.h"
+
+#include <stdlib.h>
+
+static json_t *time_json(const struct cl_optional_time *when) { return when->present ? json_integer((json_int_t)when->seconds) : json_null(); }
+
+static json_t *slots_json(uint64_t slots)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < 64; i++)
+        if ((slots >> i & 1u) != 0)
+            (void)json_array_append_new(list, json_integer((json_int_t)i));
+    return list;
+}
+
+static const char *kind_word(const struct object *object)
+{
+    return object->kind == CL_STATE_TERMS ? "terms" : object->kind == CL_STATE_PROFILE ? "profile" : "agreement";
+}
+
+static json_t *object_json(struct context *context, const struct object *object)
+{
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s}", "object", id_text(object->id.bytes), "kind", kind_word(object), "state", state_word(object), "summary", state_line(context, object));
+    (void)json_object_set_new(json, "commitment", json_string(id_text(object_commitment(object))));
+    (void)json_object_set_new(json, "head", json_string(id_text(object_head(object))));
+    if (object->kind == CL_STATE_AGREEMENT) {
+        const struct cl_agreement *agreement = &object->as.agreement;
+        (void)json_object_set_new(json, "slots", slots_json(agreement->live));
+        (void)json_object_set_new(json, "due", slots_json(agreement->due));
+        (void)json_object_set_new(json, "not_before", time_json(&agreement->not_before));
+        (void)json_object_set_new(json, "not_after", time_json(&agreement->not_after));
+        (void)json_object_set_new(json, "customer", json_string(party_text(context, &agreement->customer)));
+        (void)json_object_set_new(json, "organisation", json_string(party_text(context, &agreement->organisation)));
+    } else if (object->kind == CL_STATE_TERMS) {
+        const struct cl_terms *terms = &object->as.terms;
+        (void)json_object_set_new(json, "slots", slots_json(terms->slots));
+        (void)json_object_set_new(json, "limit", json_integer((json_int_t)terms->limit));
+        (void)json_object_set_new(json, "answers", json_integer((json_int_t)terms->answers));
+        (void)json_object_set_new(json, "not_before", time_json(&terms->not_before));
+        (void)json_object_set_new(json, "not_after", time_json(&terms->not_after));
+    }
+    return json;
+}
+
+int run_list(struct context *context)
+{
+    int result = flag(context, "--refresh") ? network_open(context) : wallet_open(context);
+    if (result != 0)
+        return result;
+    json_t *list = json_array();
+    size_t shown = 0;
+    output_line(&context->output, "%-18s %-10s %-24s %s", "NAME", "KIND", "WITH", "STATE");
+    for (size_t i = 0; i < context->wallet->item_count && result == 0; i++) {
+        struct cl_wallet_item *item = &context->wallet->items[i];
+        struct object object = {.id = item->object};
+        if (flag(context, "--refresh")) {
+            int fetched = object_fetch(context, &object, &item->object, false);
+            if (fetched == 0 && cl_buffer_replace(&item->state, object.value.data, object.value.length) != CL_OK)
+                fetched = output_fail(&context->output, CL_E_MEMORY, NULL);
+            object_deinit(&object);
+            result = fetched == 3 ? 0 : fetched;
+        }
+        bool known = item->state.length > 0 && object_decode(context, &object, item->state.data, item->state.length) == 0;
+        object.id = item->object;
+        bool active = known && object.kind == CL_STATE_AGREEMENT && cl_agreement_check(&object.as.agreement, 0, time_now_ms()) == CL_OK;
+        if (result != 0 || (flag(context, "--active") && !active))
+            continue;
+        const char *with = !known || object.kind != CL_STATE_AGREEMENT || item->role == CL_SIDE_NONE ? "" : party_text(context, item->role == CL_SIDE_CUSTOMER ? &object.as.agreement.organisation : &object.as.agreement.customer);
+        output_line(&context->output, "%-18s %-10s %-24.24s %s", item->name, item->kind == CL_ITEM_TERMS ? "terms" : item->kind == CL_ITEM_PROFILE ? "profile" : item->role == CL_SIDE_CUSTOMER ? "given" : "received", with, known ? state_line(context, &object) : "not on the ledger yet");
+        json_t *json = known ? object_json(context, &object) : json_pack("{s:s}", "object", id_text(item->object.bytes));
+        (void)json_object_set_new(json, "name", json_string(item->name));
+        (void)json_object_set_new(json, "role", json_string(item->role == CL_SIDE_CUSTOMER ? "customer" : item->role == CL_SIDE_ORGANISATION ? "organisation" : "none"));
+        (void)json_array_append_new(list, json);
+        shown++;
+    }
+    if (result == 0 && flag(context, "--refresh"))
+        result = wallet_save(context);
+    if (result == 0 && shown == 0)
+        output_say(&context->output, "There is nothing to show.");
+    if (result == 0)
+        output_json(&context->output, json_pack("{s:O}", "entries", list));
+    json_decref(list);
+    return result;
+}
+
+static void show_agreement(struct context *context, const struct cl_agreement *agreement)
+{
+    const struct output *output = &context->output;
+    output_line(output, "customer      %s", party_text(context, &agreement->customer));
+    output_line(output, "other side    %s", party_text(context, &agreement->organisation));
+    output_line(output, "period        %s", period_text(&agreement->not_before, &agreement->not_after));
+    output_line(output, "slots         %s%s%s", slots_text(agreement->live), agreement->due != 0 ? "; to be erased: " : "", agreement->due != 0 ? slots_text(agreement->due) : "");
+    if (agreement->suspended != 0)
+        output_line(output, "suspended by  %s", agreement->suspended == 3 ? "both sides" : agreement->suspended == 1 ? "the customer" : "the other side");
+    if ((agreement->flags & CL_FLAG_DISPUTED) != 0)
+        output_line(output, "disputed      yes");
+    if ((agreement->flags & (CL_FLAG_ERASED_C | CL_FLAG_ERASED_O)) != 0)
+        output_line(output, "erased        %s%s", (agreement->flags & CL_FLAG_ERASED_C) != 0 ? "stated by the customer " : "", (agreement->flags & CL_FLAG_ERASED_O) != 0 ? "stated by the other side" : "");
+    if (agreement->pending.present)
+        output_line(output, "proposed      slots %s, %s", slots_text(agreement->pending.slots), period_text(&agreement->pending.not_before, &agreement->pending.not_after));
+    for (unsigned i = 0; i < agreement->delegation_count; i++) {
+        struct cl_party key = {.length = 33};
+        char until[TIME_TEXT_SIZE];
+        memcpy(key.bytes, agreement->delegations[i].key, 33);
+        time_until_text(until, agreement->delegations[i].until);
+        output_line(output, "delegate      %s, powers %u, until %s", party_text(context, &key), agreement->delegations[i].powers, until);
+    }
+}
+
+/* With --offline: what the wallet saw last. */
+static int offline_subject(struct context *context, struct subject *subject, const char *what)
+{
+    struct cl_wallet_item *item = NULL;
+    int result = wallet_open(context);
+    *subject = (struct subject){.side = CL_SIDE_NONE};
+    if (result == 0 && (what == NULL || cl_wallet_item_find(&item, context->wallet, what) != CL_OK))
+        return output_fail(&context->output, CL_E_NOT_FOUND, "'%.80s'", what == NULL ? "" : what);
+    if (result == 0) {
+        subject->object.id = item->object;
+        (void)snprintf(subject->item_name, sizeof subject->item_name, "%s", item->name);
+        result = item->state.length == 0 ? output_fail(&context->output, CL_E_NOT_FOUND, "The wallet has not seen its state yet.") : object_decode(context, &subject->object, item->state.data, item->state.length);
+    }
+    return result;
+}
+
+int run_show(struct context *context)
+{
+    struct subject subject;
+    bool offline = flag(context, "--offline");
+    int result = offline ? offline_subject(context, &subject, positional(context, 0)) : subject_open(context, &subject, positional(context, 0));
+    if (result != 0)
+        return result;
+    struct cl_wallet_item *item = subject_item(context, &subject);
+    const struct object *object = &subject.object;
+    const char *colour = strcmp(state_word(object), "active") == 0 || strcmp(state_word(object), "open") == 0 ? "32" : "1";
+    output_line(&context->output, "%s %s  %s", kind_word(object), output_coloured(&context->output, "1", subject.item_name), id_text(object->id.bytes));
+    output_line(&context->output, "state         %s", output_coloured(&context->output, colour, state_line(context, object)));
+    if (object->kind == CL_STATE_AGREEMENT)
+        show_agreement(context, &object->as.agreement);
+    output_line(&context->output, "commitment    %s", id_text(object_commitment(object)));
+    output_line(&context->output, "head          %s", id_text(object_head(object)));
+    struct cl_terms_text *text = item == NULL ? NULL : body_text_of(item, object_commitment(object));
+    struct cl_buffer page = {0};
+    if (text != NULL && !context->output.json && cl_terms_text_plain(&page, text, object->kind == CL_STATE_AGREEMENT && object->as.agreement.live != 0 ? object->as.agreement.live : ~0ull) == CL_OK)
+        (void)printf("\n%.*s", (int)page.length, (const char *)page.data);
+    json_t *json = object_json(context, object);
+    (void)json_object_set_new(json, "name", json_string(subject.item_name));
+    if (!offline)
+        (void)json_object_set_new(json, "as_of_height", json_integer((json_int_t)object->height));
+    if (!offline && item != NULL) {
+        if (cl_buffer_replace(&item->state, object->value.data, object->value.length) != CL_OK)
+            result = output_fail(&context->output, CL_E_MEMORY, NULL);
+        else
+            result = wallet_save(context);
+    }
+    if (result == 0)
+        output_json(&context->output, json);
+    else
+        json_decref(json);
+    cl_terms_text_free(text);
+    cl_buffer_deinit(&page);
+    subject_close(&subject);
+    return result;
+}
+
+int run_history(struct context *context)
+{
+    struct subject subject;
+    char path[128];
+    json_t *json = NULL, *event;
+    size_t position;
+    int result = subject_open(context, &subject, positional(context, 0));
+    if (result != 0)
+        return result;
+    (void)snprintf(path, sizeof path, "/v1/agreements/%s", id_text(subject.object.id.bytes));
+    result = node_get_json(context, &json, path);
+    json_t *list = json_array();
+    if (result == 0)
+        json_array_foreach(json_object_get(json, "history"), position, event) {
+            const char *type = json_string_value(json_object_get(event, "type")), *signer = json_string_value(json_object_get(event, "signer"));
+            char when[TIME_TEXT_SIZE];
+            struct cl_party party = {.length = 33};
+            time_text(when, (uint64_t)json_integer_value(json_object_get(event, "block_time_ms")) / 1000u);
+            bool known = signer != NULL && cl_hex_decode(party.bytes, 33, signer);
+            output_line(&context->output, "%s  height %-6lld %-10s by %s", when, (long long)json_integer_value(json_object_get(event, "height")), type == NULL ? "?" : output_printable(type, strlen(type)), known ? party_text(context, &party) : "?");
+            json_t *copy = json_copy(event);
+            (void)json_object_del(copy, "record");
+            (void)json_array_append_new(list, copy);
+        }
+    if (result == 0)
+        output_json(&context->output, json_pack("{s:s, s:O}", "object", id_text(subject.object.id.bytes), "history", list));
+    json_decref(list);
+    json_decref(json);
+    subject_close(&subject);
+    return result;
+}

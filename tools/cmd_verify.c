@@ -1,0 +1,362 @@
+/* consent verify, check, proof: is it so, as of when, and who says it? */
+#include "act.h"
+#include "consent/inspect.h"
+
+#include <stdlib.h>
+
+#define MAX_AGE_MS_DEFAULT (24ull * 3600ull * 1000ull)
+
+static int options_read(struct context *context, struct cl_verify_options *options)
+{
+    const char *age = option(context, "--max-age"), *at = option(context, "--at");
+    uint64_t seconds = 0;
+    *options = (struct cl_verify_options){.now_ms = time_now_ms(), .max_age_ms = MAX_AGE_MS_DEFAULT};
+    if (age != NULL && !duration_parse(&options->max_age_ms, age))
+        return output_usage(&context->output, "'%.40s' is not an age, such as 90s, 30m, 24h, 7d.", age);
+    if (at != NULL && !time_parse(&seconds, at, false))
+        return output_usage(&context->output, "'%.40s' is neither a date nor a time.", at);
+    options->at_present = at != NULL;
+    options->at_ms = seconds * 1000u;
+    return 0;
+}
+
+static const char *verdict_word(enum cl_status verdict)
+{
+    switch ((int)verdict) {
+    case CL_OK: return "VALID";
+    case CL_E_WITHDRAWN: return "REVOKED";
+    case CL_E_TERMINATED: return "TERMINATED";
+    case CL_E_SUSPENDED: return "SUSPENDED";
+    case CL_E_EXPIRED: return "EXPIRED";
+    case CL_E_NOT_YET: return "NOT YET VALID";
+    case CL_E_NOT_ACTIVE: return "NEVER ACTIVE";
+    case CL_E_NO_OBJECT: return "ABSENT";
+    default: return "NOT VALID";
+    }
+}
+
+static const char *verdict_sentence(const struct cl_verify_report *report)
+{
+    switch ((int)report->verdict) {
+    case CL_OK: return "active";
+    case CL_E_WITHDRAWN: return "withdrawn by the customer";
+    case CL_E_TERMINATED: return "ended by the organisation";
+    case CL_E_SUSPENDED: return "suspended";
+    case CL_E_EXPIRED: return "its period is over";
+    case CL_E_NOT_YET: return "its period has not begun";
+    case CL_E_NOT_ACTIVE: return cl_agreement_status_name((enum cl_agreement_status)report->agreement.status);
+    case CL_E_NO_OBJECT: return "no such agreement";
+    default: return "not active";
+    }
+}
+
+/* With --body: names of live slots, where the body is the one committed to. */
+static int slot_names(struct context *context, char *out, size_t size, const struct cl_verify_report *report)
+{
+    struct cl_buffer data = {0};
+    struct cl_body_file *file = malloc(sizeof *file);
+    struct cl_terms_text *text = NULL;
+    struct cl_commitment commitment;
+    const char *path = option(context, "--body");
+    int result = file == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : file_read(context, &data, path, CL_PROOF_BYTES_MAX);
+    struct cl_offer offer;
+    struct cl_view body = {data.data, data.length};
+    if (result == 0 && cl_offer_decode(&offer, data.data, data.length) == CL_OK)
+        body = offer.body_file;
+    enum cl_status status = result == 0 ? cl_body_file_decode(file, body.data, body.length) : CL_OK;
+    if (result == 0 && status == CL_OK) {
+        cl_body_file_commitment(&commitment, file);
+        status = memcmp(commitment.bytes, report->agreement.commitment, 32) == 0 ? cl_body_file_text(&text, file) : CL_E_BODY;
+    }
+    if (result == 0 && status != CL_OK)
+        result = output_fail(&context->output, status, "%s", path);
+    size_t used = 0;
+    for (size_t i = 0; result == 0 && i < text->slot_count && used < size; i++)
+        if ((report->agreement.live >> text->slots[i].number & 1u) != 0)
+            used += (size_t)snprintf(out + used, size - used, "%s%u %s", used == 0 ? "" : ", ", text->slots[i].number, text->slots[i].name);
+    cl_terms_text_free(text);
+    free(file);
+    cl_buffer_wipe(&data);
+    return result;
+}
+
+static int print_report(struct context *context, const struct cl_verify_report *report, const char *names)
+{
+    char age[TIME_TEXT_SIZE], as_of[TIME_TEXT_SIZE];
+    uint64_t now_s = time_now_ms() / 1000u;
+    const struct cl_agreement *agreement = &report->agreement;
+    age_text(age, now_s > report->as_of_s ? now_s - report->as_of_s : 0);
+    time_text(as_of, report->as_of_s);
+    bool agreement_shown = report->exists && report->kind == CL_STATE_AGREEMENT;
+    const char *word = verdict_word(report->verdict), *what = report->exists && report->kind == CL_STATE_TERMS ? "terms" : report->exists && report->kind == CL_STATE_PROFILE ? "profile" : verdict_sentence(report);
+    output_line(&context->output, "%s  %s as of checkpoint %llu (%s old), signed by %zu of %zu%s%s%s%s", output_coloured(&context->output, report->verdict == CL_OK ? "1;32" : "1;31", word), what,
+                (unsigned long long)report->height, age, report->quorum.signed_count, report->quorum.witnesses, agreement_shown && agreement->live != 0 ? "; slots " : "",
+                agreement_shown && agreement->live != 0 ? (names[0] != '\0' ? names : slots_text(agreement->live)) : "", agreement_shown && agreement->live != 0 ? "; " : "",
+                agreement_shown && agreement->live != 0 ? period_text(&agreement->not_before, &agreement->not_after) : "");
+    if (!context->output.quiet)
+        output_line(&context->output, "%s, agreement %s, as of %s; %zu record%s checked", report->origin, id_text(report->object.bytes), as_of, report->record_count, report->record_count == 1 ? "" : "s");
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "verdict", word, "code", cl_status_code(report->verdict), "object", id_text(report->object.bytes), "network_id", id_text(report->network.bytes),
+                             "origin", report->origin, "height", (json_int_t)report->height, "log_size", (json_int_t)report->log_size, "as_of", (json_int_t)report->as_of_s,
+                             "signed", (json_int_t)report->quorum.signed_count, "members", (json_int_t)report->quorum.witnesses, "records", (json_int_t)report->record_count);
+    if (agreement_shown) {
+        json_t *slots = json_array();
+        for (unsigned i = 0; i < 64; i++)
+            if ((agreement->live >> i & 1u) != 0)
+                (void)json_array_append_new(slots, json_integer((json_int_t)i));
+        (void)json_object_set_new(json, "slots", slots);
+        (void)json_object_set_new(json, "not_after", agreement->not_after.present ? json_integer((json_int_t)agreement->not_after.seconds) : json_null());
+        (void)json_object_set_new(json, "commitment", json_string(id_text(agreement->commitment)));
+        if (names[0] != '\0')
+            (void)json_object_set_new(json, "slot_names", json_string(names));
+    }
+    output_json(&context->output, json);
+    return output_exit_of(report->verdict);
+}
+
+static int verify_state(struct context *context, const struct cl_buffer *proof, const struct cl_policy *policy)
+{
+    struct cl_verify_options options;
+    char names[1024] = "";
+    struct cl_verify_report *report = calloc(1, sizeof *report);
+    int result = report == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : options_read(context, &options);
+    if (result == 0) {
+        enum cl_status status = cl_proof_verify(report, proof->data, proof->length, policy, &options);
+        char age[TIME_TEXT_SIZE];
+        age_text(age, options.now_ms / 1000u > report->as_of_s ? options.now_ms / 1000u - report->as_of_s : 0);
+        if (status == CL_E_QUORUM)
+            result = output_fail(&context->output, status, "Signed by %zu of %zu; %zu are needed.", report->quorum.signed_count, report->quorum.witnesses, report->quorum.needed);
+        else if (status == CL_E_PROOF_OLD)
+            result = output_fail(&context->output, status, "It is %s old.", age);
+        else if (status != CL_OK)
+            result = output_fail(&context->output, status == CL_E_SIGNATURE ? CL_E_SIGNATURE : status == CL_E_PROOF || status == CL_E_CHECKPOINT ? status : CL_E_PROOF, "%s", status == CL_E_PROOF ? "" : cl_status_sentence(status));
+    }
+    if (result == 0 && option(context, "--body") != NULL && report->exists && report->kind == CL_STATE_AGREEMENT)
+        result = slot_names(context, names, sizeof names, report);
+    if (result == 0)
+        result = print_report(context, report, names);
+    free(report);
+    return result;
+}
+
+/* A tlog-proof needs the record that it is about. */
+static int verify_receipt(struct context *context, const struct cl_buffer *proof, const struct cl_policy *policy)
+{
+    struct cl_buffer record = {0};
+    const char *path = option(context, "--record");
+    struct cl_receipt_report *report = calloc(1, sizeof *report);
+    int result = path == NULL ? output_usage(&context->output, "A receipt is about a record: give its file with --record FILE.") : file_read(context, &record, path, CL_RECORD_BYTES_MAX);
+    if (result == 0 && report == NULL)
+        result = output_fail(&context->output, CL_E_MEMORY, NULL);
+    if (result == 0) {
+        enum cl_status status = cl_tlog_proof_verify(report, proof->data, proof->length, record.data, record.length, policy);
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, NULL);
+    }
+    if (result == 0) {
+        output_line(&context->output, "%s  the record is in the log at index %llu of %llu, signed by %zu of %zu", output_coloured(&context->output, "1;32", "VALID"), (unsigned long long)report->index, (unsigned long long)report->size, report->quorum.signed_count, report->quorum.witnesses);
+        output_json(&context->output, json_pack("{s:s, s:I, s:I, s:I, s:I}", "verdict", "VALID", "log_index", (json_int_t)report->index, "log_size", (json_int_t)report->size, "signed", (json_int_t)report->quorum.signed_count, "members", (json_int_t)report->quorum.witnesses));
+    }
+    free(report);
+    cl_buffer_deinit(&record);
+    return result;
+}
+
+int run_verify(struct context *context)
+{
+    struct cl_buffer proof = {0};
+    struct cl_policy *policy = NULL;
+    const char *path = positional(context, 0);
+    if (path == NULL)
+        return output_usage(&context->output, "Which proof?");
+    int result = file_read(context, &proof, path, CL_PROOF_BYTES_MAX);
+    if (result == 0)
+        result = policy_open(context, &policy);
+    if (result == 0)
+        result = cl_file_kind_of(proof.data, proof.length) == CL_FILE_TLOG_PROOF ? verify_receipt(context, &proof, policy) : verify_state(context, &proof, policy);
+    cl_policy_free(policy);
+    cl_buffer_deinit(&proof);
+    return result;
+}
+
+/* ---- proof */
+
+static int proof_fetch(struct context *context, struct cl_buffer *out, const struct cl_object_id *id)
+{
+    char path[128];
+    struct http_answer answer;
+    (void)snprintf(path, sizeof path, "/v1/agreements/%s", id_text(id->bytes));
+    int result = node_get(context, &answer, path, "application/consent-proof");
+    if (result != 0)
+        return result;
+    *out = answer.body;
+    return 0;
+}
+
+int run_proof(struct context *context)
+{
+    struct subject subject;
+    struct cl_buffer proof = {0};
+    struct http_answer answer;
+    struct cl_object_id record;
+    char path[128];
+    const char *format = option(context, "--format"), *out = option(context, "--output"), *record_text = option(context, "--record");
+    bool state = format == NULL || strcmp(format, "consent-proof") == 0, tlog = format != NULL && strcmp(format, "tlog-proof") == 0;
+    if (!state && !tlog && strcmp(format, "cose") != 0)
+        return output_usage(&context->output, "--format is consent-proof, tlog-proof or cose.");
+    if (record_text != NULL && !id_parse(&record, record_text))
+        return output_usage(&context->output, "'%.70s' is not a record id.", record_text);
+    int result = subject_open(context, &subject, positional(context, 0));
+    if (result != 0)
+        return result;
+    if (record_text == NULL)
+        memcpy(record.bytes, object_head(&subject.object), 32);
+    if (state) {
+        result = proof_fetch(context, &proof, &subject.object.id);
+    } else {
+        (void)snprintf(path, sizeof path, "/v1/records/%s", id_text(record.bytes));
+        result = node_get(context, &answer, path, tlog ? "text/plain" : "application/scitt-receipt+cose");
+        if (result == 0)
+            proof = answer.body;
+    }
+    struct cl_wallet_item *item = subject_item(context, &subject);
+    if (result == 0 && state && item != NULL && proof.length <= 262144) {
+        if (cl_buffer_replace(&item->proof, proof.data, proof.length) != CL_OK)
+            result = output_fail(&context->output, CL_E_MEMORY, NULL);
+        else
+            result = wallet_save(context);
+    }
+    char made[128];
+    (void)snprintf(made, sizeof made, "%.64s.%s", subject.item_name[0] != '\0' ? subject.item_name : "agreement", state ? "consent-proof" : tlog ? "tlog-proof" : "cose-receipt");
+    if (result == 0)
+        result = file_write(context, out == NULL ? made : out, proof.data, proof.length, false);
+    if (result == 0 && (out == NULL || strcmp(out, "-") != 0)) {
+        output_line(&context->output, "%s, %zu bytes", out == NULL ? made : out, proof.length);
+        output_json(&context->output, json_pack("{s:s, s:I, s:s}", "file", out == NULL ? made : out, "bytes", (json_int_t)proof.length, "object", id_text(subject.object.id.bytes)));
+    }
+    cl_buffer_deinit(&proof);
+    subject_close(&subject);
+    return result;
+}
+
+/* ---- check */
+
+static int say_check(struct context *context, enum cl_status status, const char *detail, const struct cl_object_id *id)
+{
+    bool yes = status == CL_OK;
+    output_line(&context->output, "%s  %s", output_coloured(&context->output, yes ? "1;32" : "1;31", yes ? "yes" : "no"), yes ? detail : cl_status_sentence(status));
+    output_json(&context->output, json_pack("{s:b, s:s, s:s, s:s}", "allowed", yes ? 1 : 0, "code", cl_status_code(status), "sentence", yes ? detail : cl_status_sentence(status), "object", id_text(id->bytes)));
+    if (yes)
+        return 0;
+    return status == CL_E_SLOT_NOT_LIVE ? 1 : output_exit_of(status);
+}
+
+/* --slot and --purpose against the text that was committed to. */
+static int slot_asked(struct context *context, const struct cl_wallet_item *item, const uint8_t commitment32[32], int *slot, bool *purpose_good)
+{
+    const char *name = option(context, "--slot"), *purpose = option(context, "--purpose");
+    uint64_t bits = 0;
+    *slot = -1;
+    *purpose_good = true;
+    struct cl_terms_text *text = item == NULL ? NULL : body_text_of(item, commitment32);
+    int result = 0;
+    if (name != NULL) {
+        const struct cl_terms_slot *found = text == NULL ? NULL : cl_terms_slot_find(text, name);
+        if (found != NULL)
+            *slot = found->number;
+        else if (slots_parse(&bits, name) && (bits & (bits - 1)) == 0)
+            *slot = __builtin_ctzll(bits);
+        else
+            result = output_fail(&context->output, CL_E_NOT_FOUND, text == NULL ? "The text of these terms is not at hand, so '%.60s' cannot be found in it; give the slot's number." : "There is no slot '%.60s'.", name);
+    }
+    if (result == 0 && purpose != NULL) {
+        if (text == NULL || *slot < 0)
+            result = output_fail(&context->output, CL_E_BODY, "To judge a purpose, give --slot, and have the text of the terms in the wallet.");
+        else {
+            char number[16];
+            (void)snprintf(number, sizeof number, "%d", *slot);
+            const struct cl_terms_slot *found = cl_terms_slot_find(text, number);
+            *purpose_good = found != NULL && cl_terms_slot_allows(found, purpose);
+        }
+    }
+    cl_terms_text_free(text);
+    return result;
+}
+
+static int check_offline(struct context *context, const char *what)
+{
+    struct cl_wallet_item *item = NULL;
+    struct cl_policy *policy = NULL;
+    struct cl_verify_options options;
+    bool purpose_good;
+    int slot;
+    struct cl_verify_report *report = calloc(1, sizeof *report);
+    int result = report == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : wallet_open(context);
+    if (result == 0 && cl_wallet_item_find(&item, context->wallet, what) != CL_OK)
+        result = output_fail(&context->output, CL_E_NOT_FOUND, "'%.80s'", what);
+    if (result == 0 && item->proof.length == 0)
+        result = output_fail(&context->output, CL_E_NOT_FOUND, "There is no proof of '%.80s' at hand; 'consent proof' fetches one.", what);
+    if (result == 0)
+        result = policy_open(context, &policy);
+    if (result == 0)
+        result = options_read(context, &options);
+    if (result == 0) {
+        enum cl_status status = cl_proof_verify(report, item->proof.data, item->proof.length, policy, &options);
+        if (status == CL_OK)
+            status = report->verdict;
+        if (status == CL_OK && (report->kind != CL_STATE_AGREEMENT || memcmp(report->object.bytes, item->object.bytes, 32) != 0))
+            status = CL_E_OBJECT_KIND;
+        result = status == CL_OK ? slot_asked(context, item, report->agreement.commitment, &slot, &purpose_good) : 0;
+        if (status == CL_OK && result == 0)
+            status = cl_agreement_check(&report->agreement, slot < 0 ? 0 : 1ull << slot, options.now_ms);
+        if (status == CL_OK && result == 0 && !purpose_good)
+            status = CL_E_SLOT_NOT_LIVE;
+        if (result == 0)
+            result = say_check(context, status, "from the proof at hand", &item->object);
+    }
+    cl_policy_free(policy);
+    free(report);
+    return result;
+}
+
+int run_check(struct context *context)
+{
+    struct subject subject;
+    const char *what = positional(context, 0);
+    bool purpose_good = true;
+    int slot = -1;
+    char path[160];
+    json_t *json = NULL;
+    if (what == NULL)
+        return output_usage(&context->output, "Which agreement?");
+    if (flag(context, "--offline"))
+        return check_offline(context, what);
+    int result = agreement_open(context, &subject, what);
+    if (result != 0)
+        return result;
+    result = slot_asked(context, subject_item(context, &subject), subject.object.as.agreement.commitment, &slot, &purpose_good);
+    if (result == 0) {
+        int length = snprintf(path, sizeof path, "/v1/check?agreement=%s", id_text(subject.object.id.bytes));
+        if (slot >= 0)
+            (void)snprintf(path + length, sizeof path - (size_t)length, "&slot=%d", slot);
+        result = node_get_json(context, &json, path);
+    }
+    if (result == 0) {
+        const char *code = json_string_value(json_object_get(json, "code"));
+        enum cl_status status = CL_E_NOT_ACTIVE;
+        for (int i = 0; code != NULL && i < CL_STATUS_COUNT; i++)
+            if (strcmp(cl_status_code((enum cl_status)i), code) == 0)
+                status = (enum cl_status)i;
+        if (status == CL_OK && !json_is_true(json_object_get(json, "allowed")))
+            status = CL_E_NOT_ACTIVE; /* default is no */
+        if (status == CL_OK && !purpose_good) {
+            output_line(&context->output, "%s  the terms do not name that purpose for this slot", output_coloured(&context->output, "1;31", "no"));
+            output_json(&context->output, json_pack("{s:b, s:s, s:s, s:s}", "allowed", 0, "code", "CL_E_SLOT_NOT_LIVE", "sentence", "The terms do not name that purpose for this slot.", "object", id_text(subject.object.id.bytes)));
+            result = 1;
+        } else {
+            result = say_check(context, status, "active now, says the node", &subject.object.id);
+        }
+    }
+    json_decref(json);
+    subject_close(&subject);
+    return result;
+}
