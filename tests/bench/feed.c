@@ -86,6 +86,8 @@ void bench_home_copy(const struct bench_context *context, const char *directory)
     }
 }
 
+void bench_store_path(char out[4096], const char *directory) { join(out, directory, "store"); }
+
 static bool ends_with(const char *text, const char *end)
 {
     size_t length = strlen(text), end_length = strlen(end);
