@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,7 +38,7 @@ static void home_make(const char *home)
     struct member_info *info = calloc(1, sizeof *info);
     if (!info) bench_fail("out of memory");
     bench_need(node_keys_create(&keys, home), "keys");
-    snprintf(info->role, sizeof info->role, "bench");
+    snprintf(info->role, sizeof info->role, "controller");
     snprintf(info->jurisdiction, sizeof info->jurisdiction, "EU");
     snprintf(info->address, sizeof info->address, "tls+tcp://127.0.0.1:8781");
     bench_need(node_certificate_make(info->certificate, private_key, "bench", words, sizeof words), "certificate");
@@ -157,22 +156,4 @@ double bench_node_feed(struct bench_node *node, struct bench_reader *reader, uin
                    (unsigned long long)counters.malformed, (unsigned long long)counters.bad_signature, (unsigned long long)counters.duplicates);
     if (bytes) *bytes = total;
     return seconds;
-}
-
-double bench_cpu_seconds(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + 1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
-uint64_t bench_peak_memory(void)
-{
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[256];
-    unsigned long long kilobytes = 0;
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "VmHWM: %llu", &kilobytes) == 1) break;
-    if (file) fclose(file);
-    return kilobytes * 1024u;
 }

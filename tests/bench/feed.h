@@ -25,7 +25,4 @@ void bench_node_close(struct bench_node *node);
    be NULL): what the records had. */
 double bench_node_feed(struct bench_node *node, struct bench_reader *reader, uint64_t count, uint64_t *bytes);
 
-double bench_cpu_seconds(void);       /* of this process, all threads */
-uint64_t bench_peak_memory(void);     /* VmHWM of this process, bytes */
-
 #endif

@@ -44,11 +44,12 @@ static void *check_until(void *context)
     return NULL;
 }
 
-double bench_signatures_rate(const struct bench_signatures *signatures, unsigned threads, unsigned milliseconds)
+double bench_signatures_rate(const struct bench_signatures *signatures, unsigned threads, unsigned milliseconds, double *processor_us)
 {
     struct worker workers[64];
     pthread_t handles[64];
     if (threads == 0 || threads > 64) bench_fail("1 to 64 threads");
+    double used = bench_cpu_seconds();
     uint64_t begin = bench_now_ns();
     for (unsigned i = 0; i < threads; i++) {
         workers[i] = (struct worker){ .signatures = signatures, .deadline_ns = begin + milliseconds * 1000000ull,
@@ -60,6 +61,7 @@ double bench_signatures_rate(const struct bench_signatures *signatures, unsigned
         pthread_join(handles[i], NULL);
         checks += workers[i].checks;
     }
+    if (processor_us) *processor_us = (bench_cpu_seconds() - used) * 1e6 / (double)checks;
     return (double)checks * 1e9 / (double)(bench_now_ns() - begin);
 }
 

@@ -11,8 +11,8 @@
 struct bench_signatures;
 struct bench_signatures *bench_signatures_new(void);
 void bench_signatures_free(struct bench_signatures *signatures);
-/* Checks per second of all `threads` together, for about milliseconds. */
-double bench_signatures_rate(const struct bench_signatures *signatures, unsigned threads, unsigned milliseconds);
+/* Checks per second of all `threads` together, for about milliseconds. *processor_us (may be NULL): processor time of one. */
+double bench_signatures_rate(const struct bench_signatures *signatures, unsigned threads, unsigned milliseconds, double *processor_us);
 /* Seconds of processor time for one check, mean over about milliseconds, on the calling thread. */
 double bench_signature_seconds(const struct bench_signatures *signatures, unsigned milliseconds);
 

@@ -21,6 +21,8 @@ void bench_need(enum cl_status status, const char *what); /* bench_fail unless C
 uint64_t bench_now_ns(void);
 uint64_t bench_thread_ns(void); /* processor time of this thread: what pure computation costs, whoever else is busy */
 unsigned bench_cores(void);
+double bench_cpu_seconds(void);       /* of this process, all threads */
+uint64_t bench_peak_memory(void);     /* VmHWM of this process, bytes */
 
 struct bench_series { double values[BENCH_ROUNDS_MAX]; size_t count; };
 void bench_add(struct bench_series *series, double value);

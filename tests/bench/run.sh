@@ -33,5 +33,5 @@ awk -F '\t' '{ for (i = 1; i <= 6; i++) { cell[NR, i] = $i; if (length($i) > wid
 sed -n 's/.*"machine":"\([^"]*\)".*/machine: \1/p' "$objects" | sort -u
 echo 'One secp256k1 check: a 33-byte key and a 64-byte signature parsed from bytes, high s refused, verified over a 32-byte'
 echo 'digest; every key and digest another one. "cores x checks/s" is measured with one thread on each core at once.'
-sed -e '1s/^/[/' -e '$!s/$/,/' -e '$s/$/]/' "$objects" >"$build/bench.json"
+if [ -s "$objects" ]; then sed -e '1s/^/[/' -e '$!s/$/,/' -e '$s/$/]/' "$objects"; else echo "[]"; fi >"$build/bench.json"
 exit "$failed"
