@@ -21,10 +21,12 @@ static void close_source(struct source *source)
     close(source->fd);
 }
 
-static double agreements_per_second(struct bench_node *node, struct source *source, uint64_t records)
+static double agreements_per_second(struct bench_node *node, struct source *source, uint64_t records, double *processor_us)
 {
+    double used = bench_cpu_seconds(), agreements = (double)(records * source->plan.entries);
     double seconds = bench_node_feed(node, &source->reader, records, NULL);
-    return (double)(records * source->plan.entries) / seconds;
+    *processor_us = (bench_cpu_seconds() - used) * 1e6 / agreements;
+    return agreements / seconds;
 }
 
 /* One organisation a round: none may answer the same TERMS twice. */
@@ -62,19 +64,20 @@ int main(int argc, char **argv)
     bench_node_open(&node, directory);
     bench_say("publishing %d TERMS", TERMS);
     (void)bench_node_feed(&node, &terms.reader, TERMS, NULL);
+    double single_us, bulk_us;
     struct bench_figure subscribed = { .name = "ingest_bulk", .unit = "agreements/s", .limit_name = "ingest_single here", .kind = BENCH_AT_LEAST, .target = 3 };
     struct bench_figure answered = { .name = "ingest_bulk/answers to GRANT", .unit = "agreements/s", .limit_name = "ingest_single here", .kind = BENCH_AT_LEAST, .target = 3 };
     for (unsigned round = 0; round < ROUNDS; round++) {
-        double single = agreements_per_second(&node, &singles, SINGLES);
-        double bulk = agreements_per_second(&node, &subscriptions[round], TERMS / BENCH_ENTRIES);
+        double single = agreements_per_second(&node, &singles, SINGLES, &single_us);
+        double bulk = agreements_per_second(&node, &subscriptions[round], TERMS / BENCH_ENTRIES, &bulk_us);
         bench_round(&subscribed, bulk, single);
-        bench_say("round %u: %.0f single, %.0f subscriptions of 64", round + 1, single, bulk);
+        bench_say("round %u: %.0f single (%.1f us of processor time each), %.0f in records of 64 (%.1f us)", round + 1, single, single_us, bulk, bulk_us);
     }
     /* A file of records is in no particular order, so all offers have to be there before the first answer. */
     for (unsigned round = 0; round < ROUNDS; round++) {
-        double bulk = agreements_per_second(&node, &answers, SINGLES / BENCH_ENTRIES);
+        double bulk = agreements_per_second(&node, &answers, SINGLES / BENCH_ENTRIES, &bulk_us);
         bench_round(&answered, bulk, subscribed.limit.values[round]);
-        bench_say("round %u: %.0f answers in records of 64", round + 1, bulk);
+        bench_say("round %u: %.0f answers in records of 64 (%.1f us)", round + 1, bulk, bulk_us);
     }
     bench_node_close(&node);
     bench_report(&context, &subscribed);
