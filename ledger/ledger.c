@@ -266,7 +266,6 @@ enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_store *store, co
         ledger->trial->map.seed = ledger->seed;
         ledger->trial->references = 1;
         status = cl_member_set_hash(&ledger->member_set, genesis->value.members, genesis->value.member_count);
-    }
     if (status == CL_OK)
         status = cl_tip_load(store, NULL, &ledger->tip, &state_leaves);
     if (status == CL_OK)

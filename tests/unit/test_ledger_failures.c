@@ -25,30 +25,53 @@
 #endif
 
 static uint64_t allocations_left; /* 0: none fails; n: the n-th from now does, once */
+static int64_t allocations_live;
 
 #if OWN_MALLOC
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+extern void __libc_free(void *memory);
 
 static bool refused(void)
 {
     return allocations_left > 0 && --allocations_left == 0;
 }
 
+static void *counted(void *memory)
+{
+    allocations_live += memory != NULL;
+    return memory;
+}
+
 void *malloc(size_t size)
 {
-    return refused() ? NULL : __libc_malloc(size);
+    return refused() ? NULL : counted(__libc_malloc(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
-    return refused() ? NULL : __libc_calloc(count, size);
+    return refused() ? NULL : counted(__libc_calloc(count, size));
 }
 
 void *realloc(void *old, size_t size)
 {
-    return refused() ? NULL : __libc_realloc(old, size);
+    if (refused())
+        return NULL;
+    void *memory = __libc_realloc(old, size);
+    return old == NULL ? counted(memory) : memory;
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    return refused() ? NULL : counted(__libc_memalign(alignment, size));
+}
+
+void free(void *memory)
+{
+    allocations_live -= memory != NULL;
+    __libc_free(memory);
 }
 #endif
 
@@ -240,6 +263,7 @@ static void any_store_call_may_fail(void **state)
     prepare(&life);
     note_expected(&life);
     do {
+        int64_t live_before = allocations_live;
         open_store(&life);
         cl_store_mem_fail_at(&life.store, ++n, CL_E_STORE_IO);
         status = live(&life);
@@ -247,6 +271,7 @@ static void any_store_call_may_fail(void **state)
         cl_store_mem_fail_at(&life.store, 0, CL_OK);
         examine(&life);
         close_store(&life);
+        assert_int_equal(allocations_live, live_before); /* nothing leaks on the way out */
     } while (status != CL_OK);
     assert_true(n > 20);
     free_life(&life);
@@ -261,6 +286,7 @@ static void any_allocation_may_fail(void **state)
     prepare(&life);
     note_expected(&life);
     do {
+        int64_t live_before = allocations_live;
         open_store(&life);
         allocations_left = OWN_MALLOC ? ++n : 0;
         status = live(&life);
@@ -269,6 +295,7 @@ static void any_allocation_may_fail(void **state)
         cl_store_mem_fail_at(&life.store, 0, CL_OK);
         examine(&life);
         close_store(&life);
+        assert_int_equal(allocations_live, live_before); /* nothing leaks on the way out */
     } while (status != CL_OK);
     assert_true(!OWN_MALLOC || n > 50);
     free_life(&life);
