@@ -258,14 +258,17 @@ enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_store *store, co
     ledger->store = store;
     ledger->genesis = *genesis;
     ledger->trial = calloc(1, sizeof *ledger->trial);
+    if (ledger->trial != NULL) {
+        ledger->trial->ledger = ledger;
+        ledger->trial->references = 1;
+    }
     status = ledger->trial == NULL ? CL_E_MEMORY : cl_smt_new(&ledger->tree, buckets);
     if (status == CL_OK)
         status = cl_random(&ledger->seed, sizeof ledger->seed);
     if (status == CL_OK) {
-        ledger->trial->ledger = ledger;
         ledger->trial->map.seed = ledger->seed;
-        ledger->trial->references = 1;
         status = cl_member_set_hash(&ledger->member_set, genesis->value.members, genesis->value.member_count);
+    }
     if (status == CL_OK)
         status = cl_tip_load(store, NULL, &ledger->tip, &state_leaves);
     if (status == CL_OK)
