@@ -76,6 +76,8 @@ struct cl_receipt_report { uint64_t index, size; struct cl_quorum_report quorum;
 CL_MUST_USE enum cl_status cl_tlog_proof_encode(struct cl_buffer *out, uint64_t index, const struct cl_hash *path, size_t count, const uint8_t *checkpoint, size_t checkpoint_length);
 CL_MUST_USE enum cl_status cl_tlog_proof_verify(struct cl_receipt_report *report, const uint8_t *proof, size_t length, const uint8_t *leaf_bytes, size_t leaf_length, const struct cl_policy *policy);
 CL_MUST_USE enum cl_status cl_cose_receipt_encode(struct cl_buffer *out, uint64_t size, uint64_t index, const struct cl_hash *path, size_t count, const struct cl_hash *root, const uint8_t log_seed32[32], const uint8_t *key_id, size_t key_id_length);
+/* index, size: as the receipt claims. The signature is over the root alone (RFC 9942), so it shows that the leaf is in the
+   log, not where: the same path can carry other numbers. */
 CL_MUST_USE enum cl_status cl_cose_receipt_verify(uint64_t *index, uint64_t *size, const uint8_t *receipt, size_t length, const uint8_t *leaf_bytes, size_t leaf_length, const uint8_t log_public32[32]);
 
 /* Signed acceptance of a withdrawal (formats.cddl "acceptance"). */
