@@ -126,7 +126,9 @@ int offer_take(struct context *context, const char *path, const char *name, char
         char made[CL_NAME_BYTES_MAX + 1];
         (void)snprintf(made, sizeof made, "offer-%.8s", id_text(offer.object.bytes));
         enum cl_wallet_kind kind = object.kind == CL_STATE_TERMS ? CL_ITEM_TERMS : object.kind == CL_STATE_PROFILE ? CL_ITEM_PROFILE : CL_ITEM_AGREEMENT;
-        status = cl_wallet_item_add(context->wallet, &item, name == NULL ? made : name, kind, &offer.object);
+        /* what `subscribe` is told to call something is the agreement, not the terms that it is made under */
+        bool own_name = name == NULL || (kind == CL_ITEM_TERMS && strcmp(context->command->name, "import") != 0);
+        status = cl_wallet_item_add(context->wallet, &item, own_name ? made : name, kind, &offer.object);
         if (status == CL_OK)
             item->made_ms = time_now_ms();
         /* an offer to us: our side is the one that is to answer */

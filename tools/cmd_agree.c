@@ -62,6 +62,8 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
     struct cl_object_id id;
     char recovery_key[CL_NAME_BYTES_MAX + 1] = "";
     const char *offer = option(context, "--output"), *to = option(context, "--to");
+    if (to == NULL)
+        return output_usage(&context->output, "Whom is it meant for? --to did:key:..., or a profile's id. For many, use 'consent terms publish'.");
     act_init(&act, type);
     int result = terms_read(context, &text, option(context, "--terms"));
     uint64_t slots = text == NULL ? 0 : cl_terms_text_slots(text);
@@ -96,7 +98,7 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
     remember_profile(item, &act);
     result = audience_option(context, &act, item);
     if (result == 0)
-        output_say(&context->output, "You %s slots %s, %s, as '%s'; it is meant for %s.", type == CL_GRANT ? "offer access to" : "ask for access to", slots_text(slots), act_period_text(&act), name, to == NULL ? "anybody who has the offer" : to);
+        output_say(&context->output, "You %s slots %s, %s, as '%s'; it is meant for %s.", type == CL_GRANT ? "offer access to" : "ask for access to", slots_text(slots), act_period_text(&act), name, to);
     if (result == 0)
         result = act_sign(context, &record, &act, &signer);
     if (result == 0 && offer != NULL)
@@ -264,7 +266,7 @@ static int subscribe_terms(struct context *context, struct subject *subject)
     if (result == 0)
         result = as_profile(context, &act, &profile);
     (void)snprintf(made, sizeof made, "under-%.8s", id_text(subject->object.id.bytes));
-    const char *name = called != NULL && (from == NULL || strcmp(called, from->name) != 0) ? called : made;
+    const char *name = called != NULL ? called : made;
     if (result == 0)
         result = signer_for_new(context, &signer, profile, name);
     if (result == 0 && cl_random_bytes(act.nonce, 16) != CL_OK)

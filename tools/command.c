@@ -221,8 +221,9 @@ int command_main(int argc, char **argv)
         return 0;
     }
     int first = 1, used = 0;
-    while (first < argc && (strcmp(argv[first], "--json") == 0 || strcmp(argv[first], "-q") == 0))
-        first++;
+    /* Options that every command takes may stand before it. */
+    while (first < argc && option_in(global_options, argv[first], strcspn(argv[first], "=")) != 0)
+        first += option_in(global_options, argv[first], strcspn(argv[first], "=")) == 2 && strchr(argv[first], '=') == NULL ? 2 : 1;
     const char *word = first < argc ? argv[first] : "", *second = first + 1 < argc ? argv[first + 1] : NULL;
     const struct command *command = find_command(word, second, &used);
     if (command == NULL) {
@@ -233,15 +234,15 @@ int command_main(int argc, char **argv)
     char name[64];
     (void)snprintf(name, sizeof name, "consent %s", command->name);
     context.output.command = name;
-    int result = read_arguments(&context, argc - first - used, argv + first + used);
+    int result = read_arguments(&context, first - 1 < argc - 1 ? first - 1 : argc - 1, argv + 1);
+    if (result == 0)
+        result = read_arguments(&context, argc - first - used, argv + first + used);
     if (result == 0 && flag(&context, "--help")) {
         print_help(command);
         return 0;
     }
     if (result == 0) {
-        for (int i = 1; i < first; i++)
-            context.output.quiet = context.output.quiet || strcmp(argv[i], "-q") == 0;
-        context.output.quiet = context.output.quiet || flag(&context, "--quiet");
+        context.output.quiet = flag(&context, "--quiet");
         struct sigaction action = {.sa_handler = on_interrupt};
         (void)sigemptyset(&action.sa_mask);
         (void)sigaction(SIGINT, &action, NULL);

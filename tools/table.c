@@ -1,8 +1,8 @@
 /* Which commands and options there are, and what each is for. */
 #include "command.h"
 
-#define SIGNING " --key= --signer= --signer-key= --save= --timeout="
-#define ANSWERING SIGNING " --as= --name= --offer="
+#define SIGNING " --name= --key= --signer= --signer-key= --save= --timeout="
+#define ANSWERING SIGNING " --as= --offer="
 
 const char global_options[] = "--wallet= --passphrase-file= --node= --reader-token-file= --json --quiet -q --help -h";
 
@@ -15,7 +15,7 @@ const struct command command_table[] = {
     {"key backup", "", "--output= -o=", "writes an encrypted backup (the words open it)", "consent key backup -o alice.backup", run_key_backup},
     {"terms new", "", "", "prints a commented terms file to start from", "consent terms new > t.txt", run_terms_new},
     {"terms check", "FILE", "", "says what is wrong with a terms file, and what could be better", "consent terms check t.txt", run_terms_check},
-    {"terms publish", "FILE", "--limit= --standing --vouched-only --from= --until= --to= --succeeds= --recovery --name= --output= -o=" SIGNING,
+    {"terms publish", "FILE", "--limit= --standing --vouched-only --from= --until= --to= --succeeds= --recovery --output= -o=" SIGNING,
      "opens standing terms that many may answer", "consent terms publish t.txt --limit 500 --standing", run_terms_publish},
     {"terms show", "NAME|ID|FILE", "--slots=", "shows terms in plain language", "consent terms show t.txt", run_terms_show},
     {"terms diff", "A B", "", "says what B changes in A", "consent terms diff old.txt new.txt", run_terms_diff},
@@ -61,6 +61,10 @@ const struct command command_table[] = {
      "consent sign --digest-only r.cbor --signer-key did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme", run_sign},
     {"submit", "FILE", "--wait --timeout=", "hands a signed record to a node", "consent submit r.cose --wait", run_submit},
     {"inspect", "FILE", "--network=", "shows any of our files in plain words and in CBOR diagnostic notation", "consent inspect a.consent-proof", run_inspect},
+    {"feed", "", "--after= --once", "prints what becomes final; resumable", "consent feed --after 91000 --json", run_feed},
+    {"node status", "", "", "says how the node is", "consent node status", run_node_status},
+    {"node doctor", "", "", "looks for what is wrong with a node, from outside", "consent node doctor", run_node_doctor},
+    {"node policy", "", "--output= -o=", "fetches the network's trust file", "consent node policy -o net.policy", run_node_policy},
     {"completions", "bash|zsh|fish", "", "prints a completion script", "consent completions bash > /etc/bash_completion.d/consent", run_completions},
     {"help", "[COMMAND]", "", "explains a command", "consent help grant", run_help},
 };
