@@ -98,13 +98,19 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BENCH_LIB_OBJECTS) $(TEST_LIB_OBJEC
 $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay_main.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) $^ $(NODE_LIBS) $(TOOLS_LIBS) $(PROGRAM_LIBS) -o $@
-# libFuzzer wants everything instrumented, so it has its own objects.
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard ledger/*.[ch] node/*.[ch] tools/*.[ch] include/consent/*.h tests/lib/*.[ch])
+# libFuzzer wants everything instrumented, so there are objects of a second kind, compiled once for all targets.
+FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_OBJECTS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(wildcard ledger/*.c) $(filter-out node/main.c,$(wildcard node/*.c)) $(wildcard tests/lib/*.c))
+$(BUILD)/fuzz/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	@echo "  FUZZ  $@"
-	@clang -std=c11 -D_GNU_SOURCE -DCL_VERSION='"$(VERSION)"' -DCL_FUZZING -Iinclude -Iledger -Inode -Itools -Itests/lib -O1 -g -fno-omit-frame-pointer \
-	  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(wildcard ledger/*.c) $(filter-out node/main.c,$(wildcard node/*.c)) \
-	  $(wildcard tests/lib/*.c) $(NODE_LIBS) $(TOOLS_LIBS) $(PROGRAM_LIBS) -o $@
+	@echo "  FUZZ  $<"
+	@clang -std=c11 -D_GNU_SOURCE -DCL_VERSION='"$(VERSION)"' -DCL_FUZZING -Iinclude -Iledger -Inode -Itests/lib -O1 -g \
+	  -fno-omit-frame-pointer -fsanitize=fuzzer-no-link $(FUZZ_SANITIZE) -MMD -MP -c $< -o $@
+$(BUILD)/fuzz/product.a: $(FUZZ_OBJECTS)
+	@rm -f $@ && ar rcs $@ $^
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/product.a
+	@echo "  LINK  $@"
+	@clang -fsanitize=fuzzer $(FUZZ_SANITIZE) $^ $(NODE_LIBS) $(PROGRAM_LIBS) -o $@
 
 programs: $(TEST_PROGRAMS)
 
