@@ -23,7 +23,8 @@
 enum { HEADERS_MAX = 8, HEADER_VALUE_MAX = 512, CONNECTION_MEMORY = 32 * 1024, STREAM_BLOCK = 16 * 1024 };
 
 struct connection { struct connection *previous, *next; int socket; time_t reading_since; /* 0: being served */ };
-struct stream { struct http_request *request; http_stream_fn read; void (*release)(void *); void *context; struct stream *next_waiting; bool waiting; };
+/* Outlives its request: the library lets go of a response last. */
+struct stream { struct http_server *server; struct MHD_Connection *connection; http_stream_fn read; void (*release)(void *); void *context; struct stream *next_waiting; bool waiting; };
 
 struct http_server {
     struct MHD_Daemon *daemon;
@@ -215,7 +216,7 @@ void http_wake(struct http_request *request)
 static ssize_t stream_read(void *context, uint64_t position, char *out, size_t max)
 {
     struct stream *stream = context;
-    struct http_server *server = stream->request->server;
+    struct http_server *server = stream->server;
     (void)position;
     pthread_mutex_lock(&server->lock);
     uint64_t wakes = server->wakes;
@@ -229,7 +230,7 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t m
         stream->waiting = true;
         stream->next_waiting = server->waiting;
         server->waiting = stream;
-        MHD_suspend_connection(stream->request->connection);
+        MHD_suspend_connection(stream->connection);
     }
     pthread_mutex_unlock(&server->lock);
     return 0;
@@ -238,7 +239,7 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t m
 static void stream_free(void *context)
 {
     struct stream *stream = context;
-    struct http_server *server = stream->request->server;
+    struct http_server *server = stream->server;
     pthread_mutex_lock(&server->lock);
     server->stream_count--;
     struct stream **link = &server->waiting;
@@ -260,7 +261,7 @@ enum cl_status http_stream(struct http_request *request, const char *content_typ
     struct stream *stream = calloc(1, sizeof *stream);
     struct MHD_Response *response = NULL;
     if (stream != NULL) {
-        *stream = (struct stream){ .request = request, .read = read, .release = release, .context = context };
+        *stream = (struct stream){ .server = server, .connection = request->connection, .read = read, .release = release, .context = context };
         response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, stream, stream_free);
     }
     if (response == NULL) {
@@ -284,7 +285,7 @@ void http_streams_wake(struct http_server *server)
         struct stream *next = stream->next_waiting;
         stream->waiting = false;
         stream->next_waiting = NULL;
-        MHD_resume_connection(stream->request->connection);
+        MHD_resume_connection(stream->connection);
         stream = next;
     }
     pthread_mutex_unlock(&server->lock);
