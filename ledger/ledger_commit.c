@@ -4,6 +4,7 @@
 #include "crypto.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 /* ---- leaves and tiles */
 
@@ -101,39 +102,88 @@ static void put_tiles(struct cl_ledger *ledger, struct cl_store_batch *batch, co
 
 /* ---- state and indexes */
 
-static void put_state(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_candidate *candidate)
+/* LevelDB takes a batch into its table in memory row by row. The keys are hashes: in the order of their coming each row
+   would look for its place through cold memory; in ascending order it finds the way that the one before it has warmed. */
+struct row { uint64_t order; size_t at; };
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t left = ((const struct row *)a)->order, right = ((const struct row *)b)->order;
+    return (left > right) - (left < right);
+}
+
+static enum cl_status put_state(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_candidate *candidate)
 {
     struct cl_table_key key;
-    for (uint32_t i = 0; i < candidate->map.count; i++) {
-        const struct cl_map_entry *entry = &candidate->map.entries[i];
-        if (entry->state != CL_MAP_CHANGED)
-            continue;
+    size_t count = 0;
+    struct row *rows = malloc((candidate->map.count + 1) * sizeof *rows);
+    if (rows == NULL)
+        return CL_E_MEMORY;
+    for (uint32_t i = 0; i < candidate->map.count; i++)
+        if (candidate->map.entries[i].state == CL_MAP_CHANGED)
+            rows[count++] = (struct row){cl_get_u64(candidate->map.entries[i].key_hash), i};
+    qsort(rows, count, sizeof *rows, ascending);
+    for (size_t i = 0; i < count; i++) {
+        const struct cl_map_entry *entry = &candidate->map.entries[rows[i].at];
         cl_key_hash(&key, CL_TABLE_STATE, entry->key_hash);
         cl_batch_put_key(store, batch, &key, entry->value, entry->length);
     }
+    free(rows);
+    return CL_OK;
 }
 
-static void put_indexes(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_candidate *candidate)
+static enum cl_status put_places(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_candidate *candidate)
 {
     struct cl_table_key key;
     uint8_t place[8];
+    struct row *rows = malloc(((size_t)candidate->count + 1) * sizeof *rows);
+    if (rows == NULL)
+        return CL_E_MEMORY;
+    for (uint32_t i = 0; i < candidate->count; i++)
+        rows[i] = (struct row){cl_get_u64(candidate->records[i]->record.id.bytes), i};
+    qsort(rows, candidate->count, sizeof *rows, ascending);
     for (uint32_t i = 0; i < candidate->count; i++) {
-        const struct cl_record *record = &candidate->records[i]->record;
+        const struct cl_record *record = &candidate->records[rows[i].at]->record;
         cl_key_hash(&key, CL_TABLE_PLACE, record->id.bytes);
-        cl_put_u64(place, candidate->first_index + i);
+        cl_put_u64(place, candidate->first_index + rows[i].at);
         cl_batch_put_key(store, batch, &key, place, sizeof place);
         if (cl_rules_is_withdrawal(record->type)) { /* kept since it was promised; now it is done */
             cl_key_hash(&key, CL_TABLE_WITHDRAWAL, record->leaf_hash.bytes);
             store->batch_delete(batch, key.bytes, key.length);
         }
     }
-    const uint8_t *at = candidate->index.data;
-    const uint8_t *end = candidate->index.length > 0 ? at + candidate->index.length : at;
-    while (at != end) {
-        size_t key_length = at[0], value_length = at[1 + key_length];
-        store->batch_put(batch, at + 1, key_length, at + 2 + key_length, value_length);
-        at += 2 + key_length + value_length;
+    free(rows);
+    return CL_OK;
+}
+
+/* Near enough to the keys' order: table, then 24 bits of the party and 32 of the object; elsewhere the first 56 bits. */
+static uint64_t index_order(const uint8_t *key, size_t length)
+{
+    uint64_t table = (uint64_t)key[0] << 56;
+    if (key[0] != CL_TABLE_PARTY)
+        return table | cl_get_u64(key + 1) >> 8;
+    return table | cl_get_u64(key + 3) >> 40 << 32 | cl_get_u64(key + length - 32) >> 32;
+}
+
+static enum cl_status put_indexes(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_candidate *candidate)
+{
+    const uint8_t *index = candidate->index.data;
+    size_t length = candidate->index.length, count = 0;
+    struct row *rows = malloc((length / 34 + 1) * sizeof *rows); /* no row is shorter */
+    if (rows == NULL)
+        return CL_E_MEMORY;
+    for (size_t at = 0; at < length; at += 2u + index[at] + index[at + 1 + index[at]]) {
+        assert(index[at] >= 33);
+        rows[count++] = (struct row){index_order(index + at + 1, index[at]), at};
     }
+    qsort(rows, count, sizeof *rows, ascending);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *row = index + rows[i].at;
+        size_t key_length = row[0];
+        store->batch_put(batch, row + 1, key_length, row + 2 + key_length, row[1 + key_length]);
+    }
+    free(rows);
+    return CL_OK;
 }
 
 static enum cl_status put_block(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate,
@@ -202,10 +252,14 @@ static enum cl_status write_batch(struct cl_ledger *ledger, const struct cl_cand
         status = put_leaves(ledger, batch, candidate);
     if (status == CL_OK)
         status = put_tip(ledger, batch, tip, state_leaves);
+    if (status == CL_OK)
+        status = put_state(store, batch, candidate);
+    if (status == CL_OK)
+        status = put_places(store, batch, candidate);
+    if (status == CL_OK)
+        status = put_indexes(store, batch, candidate);
     if (status == CL_OK) {
         put_tiles(ledger, batch, candidate);
-        put_state(store, batch, candidate);
-        put_indexes(store, batch, candidate);
         status = store->batch_write(store->context, batch, true);
     }
     store->batch_free(batch);
