@@ -16,7 +16,7 @@ static enum cl_status sign_with_wallet(void *opaque, uint8_t signature64[64], co
 }
 
 /* Runs argv, writes the digest to its standard input, reads at most size bytes of its output. */
-static enum cl_status run_program(char *const argv[], const uint8_t digest32[32], uint8_t *out, size_t size, size_t *length)
+static enum cl_status run_program(const char *const argv[], const uint8_t digest32[32], uint8_t *out, size_t size, size_t *length)
 {
     int to[2], from[2];
     if (pipe2(to, O_CLOEXEC) != 0)
@@ -28,7 +28,7 @@ static enum cl_status run_program(char *const argv[], const uint8_t digest32[32]
     pid_t child = fork();
     if (child == 0) {
         if (dup2(to[0], STDIN_FILENO) >= 0 && dup2(from[1], STDOUT_FILENO) >= 0)
-            (void)execvp(argv[0], argv);
+            (void)execvp(argv[0], (char *const *)(uintptr_t)argv); /* which changes nothing, whatever its type says */
         _exit(127);
     }
     (void)close(to[0]), (void)close(from[1]);
@@ -55,7 +55,7 @@ static enum cl_status sign_with_command(void *opaque, uint8_t signature64[64], c
     const struct act_signer *signer = opaque;
     uint8_t answer[512];
     size_t length = 0;
-    char *argv[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, (char *)(uintptr_t)signer->command, NULL};
+    const char *argv[] = {"/bin/sh", "-c", signer->command, NULL};
     enum cl_status status = run_program(argv, digest32, answer, sizeof answer, &length);
     return status == CL_OK ? cl_signature_import(signature64, answer, length, &signer->signer.key, digest32) : status;
 }
@@ -86,16 +86,16 @@ static enum cl_status sign_with_token(void *opaque, uint8_t signature64[64], con
     uri_attribute(module, sizeof module, signer->command, "module-path");
     uri_attribute(pin_file, sizeof pin_file, signer->command, "pin-source");
     struct cl_buffer pin = {0};
-    char *argv[24] = {(char[]){"pkcs11-tool"}, (char[]){"--sign"}, (char[]){"--mechanism"}, (char[]){"ECDSA"}, (char[]){"--label"}, label};
+    const char *argv[16] = {"pkcs11-tool", "--sign", "--mechanism", "ECDSA", "--label", label};
     used = 6;
     if (module[0] != '\0')
-        argv[used++] = (char[]){"--module"}, argv[used++] = module;
+        argv[used++] = "--module", argv[used++] = module;
     if (token[0] != '\0')
-        argv[used++] = (char[]){"--token-label"}, argv[used++] = token;
+        argv[used++] = "--token-label", argv[used++] = token;
     if (pin_file[0] != '\0' && cl_file_read(&pin, strncmp(pin_file, "file:", 5) == 0 ? pin_file + 5 : pin_file, 256) == CL_OK && cl_buffer_append(&pin, "", 1) == CL_OK) {
         pin.data[strcspn((char *)pin.data, "\r\n")] = '\0';
         (void)setenv("CONSENT_TOKEN_PIN", (char *)pin.data, 1); /* in the environment of the child, not in its arguments */
-        argv[used++] = (char[]){"--login"}, argv[used++] = (char[]){"--pin"}, argv[used++] = (char[]){"env:CONSENT_TOKEN_PIN"};
+        argv[used++] = "--login", argv[used++] = "--pin", argv[used++] = "env:CONSENT_TOKEN_PIN";
     }
     enum cl_status status = run_program(argv, digest32, answer, sizeof answer, &length);
     (void)unsetenv("CONSENT_TOKEN_PIN");

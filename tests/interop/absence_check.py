@@ -2,7 +2,7 @@
 """Checks that a key is NOT in the state tree, with python's standard library
 only: npm's ics23 cannot, and a proof of absence nobody else can check is a claim.
 
-    absence_check.py DIR     reads DIR/absence.json:
+    absence_check.py DIR     reads DIR/absence*.json, at least absence.json; each:
     {"root": hex, "key": hex, "left": null or side, "right": null or side}
     side = {"key": hex, "value_hash": hex, "path": [hex, ...]}
 
@@ -145,13 +145,12 @@ def twins(proof):
     yield "sides swapped", altered(lambda twin: twin.update(left=proof["right"], right=proof["left"]))
 
 
-def main():
-    proof = json.loads((pathlib.Path(sys.argv[1]) / "absence.json").read_text())
+def judge(file):
+    proof = json.loads(file.read_text())
     try:
         check(proof)
     except Refused as why:
-        sys.exit("refused the good proof: %s" % why)
-    print("accepted")
+        sys.exit("%s: refused the good proof: %s" % (file.name, why))
     count = 0
     for what, twin in twins(proof):
         try:
@@ -159,8 +158,14 @@ def main():
         except Refused:
             count += 1
             continue
-        sys.exit("accepted a twin with an altered " + what)
-    print("refused %d altered twins" % count)
+        sys.exit("%s: accepted a twin with an altered %s" % (file.name, what))
+    print("%s: accepted, refused %d altered twins" % (file.name, count))
+
+
+def main():
+    directory = pathlib.Path(sys.argv[1])
+    for file in [directory / "absence.json", *sorted(directory.glob("absence_*.json"))]:
+        judge(file)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ judge tlog_go sh "$here/tlog_go.sh" "$directory"
 judge ics23_node sh "$here/node_check.sh" ics23_node "$directory"
 judge absence /usr/bin/python3 "$here/absence_check.py" "$directory"
 judge receipt_node sh "$here/node_check.sh" receipt_node "$directory"
+judge words_python /usr/bin/python3 "$here/words_python.py" "$directory"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

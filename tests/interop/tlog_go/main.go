@@ -13,6 +13,9 @@
 //	inclusion.json    {index, size, leaf_hash, path, root}, for checkpoint's tree
 //	consistency.json  {size1, root1, size2, root2, path}, checkpoint to checkpoint2
 //	tiles/            tile/<L>/<N>[.p/<W>] and tile/entries/<N>[.p/<W>] of checkpoint2's tree
+//	anchor_*.json     (where they exist) {checkpoint, inclusions: [as inclusion.json, ...]}, from
+//	                  a proof of state: its checkpoint, its state leaf, which has to be the
+//	                  tree's last leaf, then its records
 //
 // Exit status 0 only if all is accepted and every altered twin is refused.
 package main
@@ -178,6 +181,47 @@ func checkConsistency(read reader, older, newer tlog.Tree) error {
 	return tlog.CheckTree(proof.Path, newer.N, newer.Hash, older.N, older.Hash)
 }
 
+// checkAnchor checks what ties a proof of state to its checkpoint.
+func checkAnchor(read reader, name string) error {
+	var anchor struct {
+		Checkpoint string
+		Inclusions []json.RawMessage
+	}
+	if err := readJSON(read, name, &anchor); err != nil {
+		return err
+	}
+	if len(anchor.Inclusions) == 0 {
+		return errors.New("no state leaf")
+	}
+	for i := range anchor.Inclusions {
+		// The same checks as for the files, on what the anchor holds in their place.
+		held := func(asked string) ([]byte, error) {
+			switch asked {
+			case "checkpoint":
+				return []byte(anchor.Checkpoint), nil
+			case "inclusion.json":
+				return anchor.Inclusions[i], nil
+			}
+			return read(asked)
+		}
+		tree, err := openCheckpoint(held, "checkpoint")
+		if err != nil {
+			return err
+		}
+		if err := checkInclusion(held, tree); err != nil {
+			return fmt.Errorf("leaf %d: %v", i, err)
+		}
+		var leaf struct{ Index int64 }
+		if err := json.Unmarshal(anchor.Inclusions[i], &leaf); err != nil {
+			return err
+		}
+		if (i == 0) != (leaf.Index == tree.N-1) {
+			return errors.New("the state leaf, and it alone, has to be the last leaf")
+		}
+	}
+	return nil
+}
+
 // tilePath names a tile as C2SP does: like Go's, without the height.
 func tilePath(level string, number int64, width int) string {
 	path := fmt.Sprintf("%03d", number%1000)
@@ -306,7 +350,7 @@ func checkTiles(read reader, tree tlog.Tree) error {
 	return nil
 }
 
-func check(read reader) error {
+func check(read reader, anchors []string) error {
 	older, err := openCheckpoint(read, "checkpoint")
 	if err != nil {
 		return fmt.Errorf("checkpoint: %v", err)
@@ -326,6 +370,11 @@ func check(read reader) error {
 	}
 	if err := checkTiles(read, newer); err != nil {
 		return fmt.Errorf("tiles: %v", err)
+	}
+	for _, name := range anchors {
+		if err := checkAnchor(read, name); err != nil {
+			return fmt.Errorf("%s: %v", name, err)
+		}
 	}
 	return nil
 }
@@ -394,12 +443,19 @@ func main() {
 	read := func(name string) ([]byte, error) {
 		return ioutil.ReadFile(filepath.Join(os.Args[1], filepath.FromSlash(name)))
 	}
-	if err := check(read); err != nil {
+	anchors, err := filepath.Glob(filepath.Join(os.Args[1], "anchor_*.json"))
+	for i := range anchors {
+		anchors[i] = filepath.Base(anchors[i])
+	}
+	if err == nil {
+		err = check(read, anchors)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "refused the good files:", err)
 		os.Exit(1)
 	}
 	newer, _ := openCheckpoint(read, "checkpoint2")
-	fmt.Printf("accepted: two checkpoints, inclusion, consistency, all tiles of %d leaves\n", newer.N)
+	fmt.Printf("accepted: two checkpoints, inclusion, consistency, all tiles of %d leaves, anchors of %d proofs of state\n", newer.N, len(anchors))
 
 	last := (newer.N - 1) >> tileHeight
 	width := int(newer.N - last<<tileHeight)
@@ -429,9 +485,22 @@ func main() {
 			alter      func([]byte) []byte
 		}{"witness key", "witness.vkeys", flipAfter("+", 20)})
 	}
+	for _, name := range anchors {
+		for leaf := 0; leaf < 2; leaf++ {
+			leaf := leaf
+			twins = append(twins, struct {
+				what, name string
+				alter      func([]byte) []byte
+			}{fmt.Sprintf("path of leaf %d in %s", leaf, name), name, changeJSON(func(value map[string]interface{}) {
+				// A proof of absence shows no record; its state leaf is altered twice.
+				inclusions := value["inclusions"].([]interface{})
+				flipFirstHash(inclusions[leaf%len(inclusions)].(map[string]interface{}))
+			})})
+		}
+	}
 	for _, t := range twins {
 		changed := false
-		err := check(twin(read, t.name, t.alter, &changed))
+		err := check(twin(read, t.name, t.alter, &changed), anchors)
 		if !changed {
 			fmt.Fprintf(os.Stderr, "the twin with an altered %s was never read\n", t.what)
 			os.Exit(1)
