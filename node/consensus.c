@@ -29,6 +29,7 @@ struct consensus {
     struct cl_buffer final_certificate, justification;
     struct cl_certificate *final_proof; /* the newest finalization, for COMMIT effects */
     struct view *views;                 /* those above the last final one that anything is known of */
+    struct view *settled;               /* effects still borrow their certificates: freed by the next step */
     uint64_t current, sequence, synced;
     struct awaited_vote awaited[AWAITING_MAX];
     size_t awaited_count;
@@ -80,14 +81,20 @@ static void view_free(struct view *view)
     free(view);
 }
 
+static void views_free(struct view **list)
+{
+    while (*list != NULL) {
+        struct view *next = (*list)->next;
+        view_free(*list);
+        *list = next;
+    }
+}
+
 void consensus_free(struct consensus *c)
 {
     if (c == NULL) return;
-    while (c->views != NULL) {
-        struct view *next = c->views->next;
-        view_free(c->views);
-        c->views = next;
-    }
+    views_free(&c->views);
+    views_free(&c->settled);
     cl_buffer_deinit(&c->final_certificate);
     cl_buffer_deinit(&c->justification);
     free(c->final_proof);
@@ -278,12 +285,13 @@ static void commit_chain(struct consensus *c, struct consensus_effects *effects,
     effect->certificate = proof;
 }
 
-static void drop_views(struct consensus *c, uint64_t up_to)
+static void settle_views(struct consensus *c, uint64_t up_to)
 {
     while (c->views != NULL && c->views->number <= up_to) {
-        struct view *next = c->views->next;
-        view_free(c->views);
-        c->views = next;
+        struct view *view = c->views;
+        c->views = view->next;
+        view->next = c->settled;
+        c->settled = view;
     }
 }
 
@@ -301,7 +309,7 @@ static enum cl_status on_finalized(struct consensus *c, struct consensus_effects
     send_certificate(c, effects, c->final_proof);
     c->config.final_block = view->proposal.id;
     c->config.final_view = view->number;
-    drop_views(c, view->number);
+    settle_views(c, view->number);
     return CL_OK;
 }
 
@@ -471,6 +479,7 @@ static enum cl_status on_certificate(struct consensus *c, struct consensus_effec
 
 enum cl_status consensus_step(struct consensus *c, struct consensus_effects *effects, const struct consensus_event *event)
 {
+    views_free(&c->settled);
     switch (event->kind) {
     case CONSENSUS_WAKE: return on_wake(c, effects);
     case CONSENSUS_BUILT: return on_built(c, effects, &event->block);

@@ -53,7 +53,7 @@ histories() {
         --records 50000 --seed {} --quiet
 }
 kills() {
-    KILLS=200 sh tests/integration/kill_loop.sh "$build"
+    KILLS=200 /usr/bin/python3 tests/integration/kill_loop.py "$build"
 }
 fuzz() {
     make -s -j"$jobs" BUILD="$build" fuzz SECONDS_EACH="${SECONDS_EACH:-60}"
