@@ -240,8 +240,8 @@ static enum cl_status check_withdrawals(struct cl_audit *audit)
     return status;
 }
 
-/* The kept checkpoint must be one of this very log. */
-static enum cl_status checkpoint_good(struct cl_audit *audit, bool *good)
+/* The kept checkpoint must be one of this very log. readable: its bytes are whole, whatever they say. */
+static enum cl_status checkpoint_good(struct cl_audit *audit, bool *good, bool *readable)
 {
     struct cl_kept_checkpoint kept;
     struct cl_ledger_view *view = NULL;
@@ -252,6 +252,7 @@ static enum cl_status checkpoint_good(struct cl_audit *audit, bool *good)
     *good = false;
     cl_ledger_tip(audit->scratch, &tip);
     enum cl_status status = cl_kept_checkpoint_load(audit->store, NULL, &bytes, &kept);
+    *readable = status == CL_OK;
     if (status == CL_E_NOT_FOUND)
         *good = true;
     if (status != CL_OK || kept.size == 0 || kept.size > tip.log_size)
@@ -276,12 +277,16 @@ static enum cl_status check_checkpoint(struct cl_audit *audit)
 {
     static const uint8_t key[] = "mcheckpoint";
     struct cl_view view = {key, sizeof key - 1};
-    bool good;
-    enum cl_status status = checkpoint_good(audit, &good);
+    bool good, readable;
+    enum cl_status status = checkpoint_good(audit, &good, &readable);
     if (status != CL_OK || good)
         return status;
+    /* Whole, and not of these blocks: then blocks are missing, or others. A node that forgot what it signed would sign
+       a fork. */
+    if (readable)
+        return cl_audit_damage(audit, "The signed checkpoint (table m, \"checkpoint\") contradicts the blocks: this node has signed a log that is not in its store. Keep a copy of everything; restore a newer backup, or fetch the blocks from a peer.");
     if (!audit->repair) {
-        cl_audit_damage(audit, "The signed checkpoint (table m, \"checkpoint\") is damaged, or contradicts the blocks. Keep a copy of everything; 'consentd reindex' drops it, and the node signs the present tree anew.");
+        cl_audit_damage(audit, "The signed checkpoint (table m, \"checkpoint\") is damaged. Keep a copy of everything; 'consentd reindex' drops it, and the node signs the present tree anew.");
         return CL_OK;
     }
     cl_audit_damage(audit, "The signed checkpoint (table m, \"checkpoint\") was damaged and is dropped: the node signs the present tree anew.");

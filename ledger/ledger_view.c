@@ -150,7 +150,7 @@ static enum cl_status load_chunk(struct cl_ledger_view *view, uint64_t log_index
     store->iterator_seek(view->iterator, key.bytes, key.length);
     if (store->iterator_valid(view->iterator))
         found = store->iterator_key(view->iterator);
-    if (found.length != key.length || memcmp(found.data, key.bytes, key.length) != 0) {
+    if (found.data == NULL || found.length != key.length || memcmp(found.data, key.bytes, key.length) != 0) {
         /* The table of states sorts after this one and is never empty, so there is something to step back from. */
         if (store->iterator_valid(view->iterator))
             store->iterator_previous(view->iterator);

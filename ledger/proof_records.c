@@ -411,6 +411,7 @@ static bool selected_before(const struct cl_proof_selection *selection, const st
 static bool select_delegation(struct cl_proof_selection *selection, const struct cl_act *act)
 {
     bool wanted = false;
+    assert(act->key != NULL); /* DELEGATE has key 12 */
     for (size_t i = 0; i < selection->signer_count && may_bind(act->mode); i++)
         wanted = wanted || memcmp(selection->signers[i], act->key, 33) == 0;
     if (!wanted || selection->delegation_count == CL_PROOF_RECORDS_MAX || selected_before(selection, act))

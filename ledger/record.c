@@ -191,6 +191,7 @@ static void read_entry(struct cl_cbor_reader *reader, struct cl_entry *entry, en
 int cl_entry_compare(const struct cl_entry *a, const struct cl_entry *b)
 {
     /* The head of a 16-byte string sorts before that of a 32-byte string. */
+    assert(a->object != NULL && b->object != NULL); /* every entry has key 1 */
     if (a->object_length != b->object_length) return a->object_length < b->object_length ? -1 : 1;
     return memcmp(a->object, b->object, a->object_length);
 }

@@ -96,6 +96,7 @@ static enum cl_status grow(struct rules_transaction *transaction)
 {
     size_t capacity = transaction->write_capacity * 4;
     size_t table_size = capacity * 2;
+    assert(capacity > transaction->write_count);
     struct rules_write *writes = malloc(capacity * sizeof *writes);
     uint32_t *table = calloc(table_size, sizeof *table);
     if (writes == NULL || table == NULL) {

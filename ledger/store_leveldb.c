@@ -63,9 +63,10 @@ static void keep_error(struct level_store *store, const char *words)
     struct error_text *newest = atomic_load(&store->errors), *text;
     if (newest != NULL && strcmp(newest->words, words) == 0) return;
     if (atomic_fetch_add(&store->error_count, 1) >= ERRORS_MAX) return;
-    text = malloc(sizeof *text + strlen(words) + 1);
+    size_t size = strlen(words) + 1;
+    text = malloc(sizeof *text + size);
     if (text == NULL) return;
-    strcpy(text->words, words);
+    memcpy(text->words, words, size);
     text->next = newest;
     while (!atomic_compare_exchange_weak(&store->errors, &text->next, text)) continue;
 }

