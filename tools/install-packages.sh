@@ -6,6 +6,7 @@
 #
 #   build   compiler and libraries of the node and the command-line tool
 #   check   what `make check` and tests/interop need on top of that
+#   demo    what tools/demo.sh shows with: openssl, curl, python3-cbor2
 #   deep    what `make check-deep` needs on top of that
 #   list    prints the packages of the groups that follow, installs nothing
 #
@@ -31,11 +32,13 @@ packages_check='clang libclang-rt-dev|libclang-rt-19-dev|libclang-rt-14-dev
     golang-go golang-golang-x-mod-dev node=nodejs npm=npm
     ca-certificates curl git iproute2 mandoc procps'
 
+packages_demo='openssl curl python3-cbor2'
+
 packages_deep='valgrind clang-tidy cppcheck'
 
 usage()
 {
-    echo 'usage: sh tools/install-packages.sh [list] build|check|deep ...' >&2
+    echo 'usage: sh tools/install-packages.sh [list] build|check|demo|deep ...' >&2
     exit 2
 }
 
@@ -85,6 +88,7 @@ for group in "$@"; do
     case $group in
     build) wanted="$wanted $packages_build" ;;
     check) wanted="$wanted $packages_check" ;;
+    demo) wanted="$wanted $packages_demo" ;;
     deep) wanted="$wanted $packages_deep" ;;
     *) usage ;;
     esac
