@@ -353,9 +353,11 @@ static enum cl_status judge_value(struct cl_verify_report *report, struct cl_vie
         return status;
     case CL_STATE_PROFILE:
         return cl_profile_decode(&other.profile, value.data, value.length);
-    case CL_STATE_ANSWER:
+    case CL_STATE_ANSWER: /* proven, and nothing that could be called active */
+        report->verdict = CL_E_OBJECT_KIND;
         return cl_answer_decode(&other.answer, value.data, value.length);
     case CL_STATE_NETWORK:
+        report->verdict = CL_E_OBJECT_KIND;
         return cl_network_decode(&other.network, value.data, value.length);
     }
     return CL_E_FORMAT;

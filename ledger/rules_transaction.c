@@ -96,7 +96,7 @@ static enum cl_status grow(struct rules_transaction *transaction)
 {
     size_t capacity = transaction->write_capacity * 4;
     size_t table_size = capacity * 2;
-    assert(capacity > transaction->write_count);
+    assert(transaction->writes != NULL && capacity > transaction->write_count);
     struct rules_write *writes = malloc(capacity * sizeof *writes);
     uint32_t *table = calloc(table_size, sizeof *table);
     if (writes == NULL || table == NULL) {
@@ -128,6 +128,7 @@ enum cl_status rules_write_end(struct rules_transaction *transaction, const uint
     if (write == NULL) {
         if (transaction->write_count == transaction->write_capacity)
             RULES_TRY(grow(transaction));
+        assert(transaction->writes != NULL);
         write = &transaction->writes[transaction->write_count++];
         memcpy(write->key, key32, 32);
         if (transaction->table != NULL)

@@ -46,6 +46,7 @@ static const char *verdict_sentence(const struct cl_verify_report *report)
     case CL_E_NOT_YET: return "its period has not begun";
     case CL_E_NOT_ACTIVE: return cl_agreement_status_name((enum cl_agreement_status)report->agreement.status);
     case CL_E_NO_OBJECT: return "no such agreement";
+    case CL_E_OBJECT_KIND: return "no agreement, but another entry of the ledger,";
     default: return "not active";
     }
 }
@@ -80,6 +81,18 @@ static int slot_names(struct context *context, char *out, size_t size, const str
     return result;
 }
 
+static const char *kind_word(enum cl_state_kind kind)
+{
+    switch (kind) {
+    case CL_STATE_AGREEMENT: return "agreement";
+    case CL_STATE_TERMS: return "terms";
+    case CL_STATE_PROFILE: return "profile";
+    case CL_STATE_ANSWER: return "answer";
+    case CL_STATE_NETWORK: return "network";
+    }
+    return "unknown";
+}
+
 static int print_report(struct context *context, const struct cl_verify_report *report, const char *names)
 {
     char age[TIME_TEXT_SIZE], as_of[TIME_TEXT_SIZE];
@@ -94,10 +107,11 @@ static int print_report(struct context *context, const struct cl_verify_report *
                 agreement_shown && agreement->live != 0 ? (names[0] != '\0' ? names : slots_text(agreement->live)) : "", agreement_shown && agreement->live != 0 ? "; " : "",
                 agreement_shown && agreement->live != 0 ? period_text(&agreement->not_before, &agreement->not_after) : "");
     if (!context->output.quiet)
-        output_line(&context->output, "%s, agreement %s, as of %s; %zu record%s checked", report->origin, id_text(report->object.bytes), as_of, report->record_count, report->record_count == 1 ? "" : "s");
+        output_line(&context->output, "%s, %s %s, as of %s; %zu record%s checked", report->origin, agreement_shown ? "agreement" : "object", id_text(report->object.bytes), as_of, report->record_count, report->record_count == 1 ? "" : "s");
     json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "verdict", word, "code", cl_status_code(report->verdict), "object", id_text(report->object.bytes), "network_id", id_text(report->network.bytes),
                              "origin", report->origin, "height", (json_int_t)report->height, "log_size", (json_int_t)report->log_size, "as_of", (json_int_t)report->as_of_s,
                              "signed", (json_int_t)report->quorum.signed_count, "members", (json_int_t)report->quorum.witnesses, "records", (json_int_t)report->record_count);
+    (void)json_object_set_new(json, "kind", report->exists ? json_string(kind_word(report->kind)) : json_null());
     if (agreement_shown) {
         json_t *slots = json_array();
         for (unsigned i = 0; i < 64; i++)

@@ -63,7 +63,8 @@ struct cl_verify_report {
     enum cl_state_kind kind;
     struct cl_agreement agreement;  /* where kind is agreement */
     size_t record_count;            /* records shown and checked */
-    enum cl_status verdict;         /* CL_OK active; CL_E_WITHDRAWN, CL_E_TERMINATED, CL_E_SUSPENDED, CL_E_EXPIRED, CL_E_NOT_YET, CL_E_NOT_ACTIVE, CL_E_NO_OBJECT */
+    enum cl_status verdict;         /* CL_OK: of an agreement, active; of TERMS, open; of a PROFILE, there: so look at kind,
+                                       and at object, before acting on it. CL_E_OBJECT_KIND: another kind of value. Else CL_E_WITHDRAWN, CL_E_TERMINATED, CL_E_SUSPENDED, CL_E_EXPIRED, CL_E_NOT_YET, CL_E_NOT_ACTIVE, CL_E_NO_OBJECT */
     uint32_t signature_checks;      /* how many signatures it took */
 };
 /* Returns: CL_OK: the proof holds; verdict says of what. CL_E_PROOF, CL_E_QUORUM, CL_E_SIGNATURE, CL_E_PROOF_OLD
