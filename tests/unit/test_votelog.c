@@ -1,0 +1,235 @@
+/* The vote log: what was synced is read back, a torn tail is cut, damage elsewhere stops. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "consent/record.h"
+#include "files.h"
+#include "votelog.h"
+
+static char directory[64], path[96], sentence[256];
+static const struct votelog_start own = { .network = { { 1, 2, 3 } }, .epoch = 0, .member = 4 };
+
+struct entries { size_t count; uint8_t types[64]; size_t lengths[64]; uint8_t first[64]; };
+
+static enum cl_status note(void *context, enum votelog_type type, const uint8_t *payload, size_t length)
+{
+    struct entries *entries = context;
+    assert_true(entries->count < 64);
+    entries->types[entries->count] = (uint8_t)type;
+    entries->lengths[entries->count] = length;
+    entries->first[entries->count++] = payload[0];
+    return CL_OK;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(directory, sizeof directory, "/tmp/test-votelog-XXXXXX");
+    if (mkdtemp(directory) == NULL) return 1;
+    snprintf(path, sizeof path, "%s/vote.log", directory);
+    return votelog_create(path, &own, sentence, sizeof sentence) == CL_OK ? 0 : 1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink(path);
+    return rmdir(directory);
+}
+
+static struct votelog *open_good(struct entries *entries)
+{
+    struct votelog *log = NULL;
+    memset(entries, 0, sizeof *entries);
+    assert_int_equal(votelog_open(&log, path, &own, note, entries, sentence, sizeof sentence), CL_OK);
+    return log;
+}
+
+static enum cl_status open_bad(void)
+{
+    struct votelog *log = NULL;
+    struct entries entries = { 0 };
+    enum cl_status status = votelog_open(&log, path, &own, note, &entries, sentence, sizeof sentence);
+    assert_null(log);
+    return status;
+}
+
+static void append(struct votelog *log, enum votelog_type type, uint8_t mark, size_t length)
+{
+    uint8_t payload[70000];
+    memset(payload, mark, sizeof payload);
+    assert_int_equal(votelog_append(log, type, payload, length), CL_OK);
+}
+
+static struct cl_buffer content(void)
+{
+    struct cl_buffer bytes = { 0 };
+    assert_int_equal(file_read(&bytes, path, 1 << 24), CL_OK);
+    return bytes;
+}
+
+static void write_content(const uint8_t *bytes, size_t length)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, length, file), length);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void fill(void)
+{
+    struct entries entries;
+    struct votelog *log = open_good(&entries);
+    append(log, VOTELOG_RECORD, 11, 300);
+    append(log, VOTELOG_PROPOSAL, 12, 500);
+    append(log, VOTELOG_VOTE, 13, 120);
+    assert_int_equal(votelog_sync(log), CL_OK);
+    append(log, VOTELOG_CERTIFICATE, 14, 200);
+    append(log, VOTELOG_VOTE, 15, 121);
+    assert_int_equal(votelog_sync(log), CL_OK);
+    votelog_close(log);
+}
+
+static void what_was_synced_is_read_back_in_order(void **state)
+{
+    (void)state;
+    struct entries entries;
+    fill();
+    struct votelog *log = open_good(&entries);
+    const uint8_t types[] = { VOTELOG_RECORD, VOTELOG_PROPOSAL, VOTELOG_VOTE, VOTELOG_CERTIFICATE, VOTELOG_VOTE };
+    assert_int_equal(entries.count, 5);
+    assert_memory_equal(entries.types, types, 5);
+    for (size_t i = 0; i < 5; i++) assert_int_equal(entries.first[i], 11 + i);
+    append(log, VOTELOG_VOTE, 16, 122); /* and it goes on */
+    assert_int_equal(votelog_sync(log), CL_OK);
+    votelog_close(log);
+    log = open_good(&entries);
+    assert_int_equal(entries.count, 6);
+    votelog_close(log);
+}
+
+static void what_was_not_synced_is_not_there(void **state)
+{
+    (void)state;
+    struct entries entries;
+    struct votelog *log = open_good(&entries);
+    append(log, VOTELOG_VOTE, 1, 100);
+    votelog_close(log);
+    log = open_good(&entries);
+    assert_int_equal(entries.count, 0);
+    votelog_close(log);
+}
+
+static void a_tail_torn_at_any_byte_is_cut(void **state)
+{
+    (void)state;
+    struct entries entries;
+    fill();
+    struct cl_buffer whole = content();
+    size_t last = 9 + 121; /* the last entry */
+    for (size_t cut = 1; cut < last; cut++) {
+        write_content(whole.data, whole.length - cut);
+        struct votelog *log = open_good(&entries);
+        assert_int_equal(entries.count, 4);
+        assert_int_equal(votelog_size(log), whole.length - last);
+        votelog_close(log);
+        struct cl_buffer after = content();
+        assert_int_equal(after.length, whole.length - last);
+        cl_buffer_deinit(&after);
+    }
+    cl_buffer_deinit(&whole);
+}
+
+static void damage_before_the_last_entry_stops(void **state)
+{
+    (void)state;
+    fill();
+    struct cl_buffer whole = content();
+    size_t last_entry = whole.length - (9 + 121);
+    for (size_t at = 0; at < last_entry; at += at < 80 ? 1 : 7) {
+        whole.data[at] ^= 0x40;
+        write_content(whole.data, whole.length);
+        enum cl_status status = open_bad();
+        assert_true(status == CL_E_STORE_CORRUPT || status == CL_E_STORE_NEWER);
+        assert_true(strlen(sentence) > 20);
+        whole.data[at] ^= 0x40;
+    }
+    cl_buffer_deinit(&whole);
+}
+
+static void another_network_member_or_epoch_is_refused(void **state)
+{
+    (void)state;
+    struct votelog *log = NULL;
+    struct votelog_start other = own;
+    other.member = 5;
+    assert_int_equal(votelog_open(&log, path, &other, NULL, NULL, sentence, sizeof sentence), CL_E_STORE_OTHER);
+    other = own;
+    other.epoch = 1;
+    assert_int_equal(votelog_open(&log, path, &other, NULL, NULL, sentence, sizeof sentence), CL_E_STORE_OTHER);
+    other = own;
+    other.network.bytes[0] ^= 1;
+    assert_int_equal(votelog_open(&log, path, &other, NULL, NULL, sentence, sizeof sentence), CL_E_STORE_OTHER);
+    unlink(path);
+    assert_int_equal(votelog_open(&log, path, &own, NULL, NULL, sentence, sizeof sentence), CL_E_NOT_FOUND);
+}
+
+static void a_newer_format_is_named_as_such(void **state)
+{
+    (void)state;
+    struct cl_buffer whole = content();
+    whole.data[7] = '2';
+    write_content(whole.data, whole.length);
+    assert_int_equal(open_bad(), CL_E_STORE_NEWER);
+    assert_non_null(strstr(sentence, "newer"));
+    cl_buffer_deinit(&whole);
+}
+
+static void an_existing_log_is_never_made_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(votelog_create(path, &own, sentence, sizeof sentence), CL_E_EXISTS);
+}
+
+static void starting_anew_keeps_what_was_appended_for_it(void **state)
+{
+    (void)state;
+    struct entries entries;
+    fill();
+    struct votelog *log = open_good(&entries);
+    uint64_t before = votelog_size(log);
+    append(log, VOTELOG_VOTE, 77, 90);
+    assert_int_equal(votelog_restart(log), CL_OK);
+    assert_true(votelog_size(log) < before);
+    append(log, VOTELOG_VOTE, 78, 91);
+    assert_int_equal(votelog_sync(log), CL_OK);
+    votelog_close(log);
+    log = open_good(&entries);
+    assert_int_equal(entries.count, 2);
+    assert_int_equal(entries.first[0], 77);
+    assert_int_equal(entries.first[1], 78);
+    votelog_close(log);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_was_synced_is_read_back_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_not_synced_is_not_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_tail_torn_at_any_byte_is_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(damage_before_the_last_entry_stops, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_newer_format_is_named_as_such, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_existing_log_is_never_made_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(starting_anew_keeps_what_was_appended_for_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_network_member_or_epoch_is_refused, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
