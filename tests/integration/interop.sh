@@ -68,12 +68,12 @@ for wanted in 1 2 3 10; do
 done
 collect record "$record"
 collect receipt "$record"
-made=$(collect fill 990)
+made=$(collect fill 990 64)
 by anna proof "$made" -o "$scratch/state.consent-proof"
 collect state 1000 "$scratch/state.consent-proof"
 collect absence
 
-# ---- a first checkpoint, then more of the life of an agreement, then a later one
+# ---- a first checkpoint, then more of the life of an agreement, then a later one with tiles that are full
 by acme subscribe first --offer "$scratch/offer-1" --name first --key acme
 collect inclusion "$(of record_id)"
 by anna suspend grant-1
@@ -124,6 +124,8 @@ echo 12345678 >"$scratch/pin"
 by anna grant token-uri --to "$acme" --terms "$scratch/terms.txt" --signer-key "$token_key" \
     --signer "pkcs11:token=consent;object=party?module-path=$PKCS11_MODULE&pin-source=file:$scratch/pin"
 collect record "$(of record_id)" record_pkcs11
+
+collect fill 700 1 >"$scratch/said"
 
 # ---- the later tree, and the wallet's words
 collect checkpoint checkpoint2

@@ -12,7 +12,8 @@ hashing is hashlib's, and none of our own code takes part, so that what is hande
     collect.py URL DIR tiles                tiles/ of checkpoint2's tree
     collect.py URL DIR state N PROOF        state_existence_N.json and anchor_state_N.json of a .consent-proof file
     collect.py URL DIR absence              absence*.json, anchor_absence*.json: between two leaves, before all, after all
-    collect.py URL DIR fill COUNT           COUNT agreements in records that foreign tools made and signed; prints an id
+    collect.py URL DIR fill COUNT EACH      COUNT agreements, EACH in one record, which foreign tools made and signed;
+                                            prints the id of one of them once all are final
 """
 import base64
 import hashlib
@@ -178,25 +179,27 @@ def absence():
     absent("_last", outermost(max))
 
 
-def fill(count):
-    """GRANTs of 64 entries each, encoded and signed by cbor2 and python3-ecdsa (tests/vectors/formats.py)."""
+def fill(count, each):
+    """GRANTs, encoded and signed by cbor2 and python3-ecdsa (tests/vectors/formats.py)."""
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "vectors"))
     from formats import Party, Record, object_id
     network_id = bytes.fromhex((directory / "network_id.hex").read_text())
-    made = None
-    for first in range(0, count, 64):
-        signer = Party("fill %d" % first)
-        entries = [{1: os.urandom(16), 3: os.urandom(32), 6: [1, os.urandom(32)], 9: 5} for _ in range(min(64, count - first))]
-        made = Record(network_id, signer, 4, int(time.time() * 1000), entries)
-        answer = json.loads(get("/v1/records?wait=final", "application/json", made.bytes))
-        assert answer["status"] == "final" and answer["id"] == made.id.hex() and answer["leaf_hash"] == made.leaf.hex()
-        made = object_id(signer.key, entries[0][1])
-    print(made.hex())
+    signer = Party("fill %d" % each)
+    sent = []
+    for first in range(0, count, each):
+        entries = [{1: os.urandom(16), 3: os.urandom(32), 6: [1, os.urandom(32)], 9: 5}
+                   for _ in range(min(each, count - first))]
+        sent.append(Record(network_id, signer, 4, int(time.time() * 1000), entries))
+        answer = json.loads(get("/v1/records", "application/json", sent[-1].bytes))
+        assert answer["id"] == sent[-1].id.hex() and answer["leaf_hash"] == sent[-1].leaf.hex()
+    for record_sent in sent:  # known by now: answered when final
+        assert json.loads(get("/v1/records?wait=final", "application/json", record_sent.bytes))["status"] == "final"
+    print(object_id(signer.key, entries[0][1]).hex())
 
 
 def main():
     acts = {"network": network, "record": record, "inclusion": inclusion, "receipt": receipt, "consistency": consistency,
-            "tiles": tiles, "state": state, "absence": absence, "fill": lambda count: fill(int(count)),
+            "tiles": tiles, "state": state, "absence": absence, "fill": lambda *numbers: fill(*map(int, numbers)),
             "checkpoint": lambda name: (directory / name).write_bytes(get("/checkpoint"))}
     acts[sys.argv[3]](*sys.argv[4:])
 
