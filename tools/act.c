@@ -1,5 +1,6 @@
 /* Filling an entry, finding what it is about, and whose key signs it. */
 #include "act.h"
+#include "discover.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -127,48 +128,16 @@ static enum cl_side side_of(struct context *context, const struct subject *subje
     const struct cl_wallet_item *item = subject_item(context, subject);
     if (subject->object.kind != CL_STATE_AGREEMENT)
         return CL_SIDE_NONE;
-    if (item != NULL && item->role != CL_SIDE_NONE)
-        return item->role;
-    if (party_key_name(context, &subject->object.as.agreement.customer) != NULL)
-        return CL_SIDE_CUSTOMER;
-    return party_key_name(context, &subject->object.as.agreement.organisation) != NULL ? CL_SIDE_ORGANISATION : CL_SIDE_NONE;
+    return item != NULL && item->role != CL_SIDE_NONE ? item->role : side_by_keys(context, &subject->object);
 }
 
 /* An agreement that reached us through our TERMS, PROFILE or key gets an entry of its own. */
 static int adopt(struct context *context, struct subject *subject)
 {
-    struct cl_wallet_item *item = NULL;
-    char name[CL_NAME_BYTES_MAX + 1];
+    const char *given = option(context, "--name");
     if (subject_item(context, subject) != NULL || subject->object.kind != CL_STATE_AGREEMENT || subject->side == CL_SIDE_NONE)
         return 0;
-    const struct cl_party *own = subject_party(subject, subject->side);
-    struct cl_object_id via = {{0}};
-    memcpy(via.bytes, own->bytes, 32);
-    const struct cl_wallet_item *parent = own->length == 32 ? cl_wallet_item_of(context->wallet, &via) : NULL;
-    const char *given = option(context, "--name"), *key = party_key_name(context, own);
-    (void)snprintf(name, sizeof name, "%.48s-%.8s", given != NULL ? given : parent != NULL ? parent->name : "agreement", id_text(subject->object.id.bytes));
-    if (given != NULL && cl_wallet_name_usable(given))
-        (void)snprintf(name, sizeof name, "%s", given);
-    char key_name[CL_NAME_BYTES_MAX + 1] = "";
-    (void)snprintf(key_name, sizeof key_name, "%s", key == NULL ? "" : key);
-    enum cl_status status = cl_wallet_item_add(context->wallet, &item, name, CL_ITEM_AGREEMENT, &subject->object.id);
-    if (status != CL_OK)
-        return output_fail(&context->output, status, "'%s'", name);
-    item->role = subject->side;
-    item->made_ms = time_now_ms();
-    memcpy(item->key_name, key_name, sizeof key_name);
-    if (own->length == 32 && subject->side == CL_SIDE_ORGANISATION) {
-        item->profile.present = true;
-        memcpy(item->profile.bytes, own->bytes, 32);
-    }
-    if (subject->object.as.agreement.terms.present) {
-        item->terms = subject->object.as.agreement.terms;
-        memcpy(via.bytes, item->terms.bytes, 32);
-        parent = cl_wallet_item_of(context->wallet, &via);
-        for (size_t i = 0; parent != NULL && status == CL_OK && i < parent->body_count; i++)
-            status = cl_wallet_item_body_add(item, parent->bodies[i].data, parent->bodies[i].length);
-    }
-    return status == CL_OK ? 0 : output_fail(&context->output, status, NULL);
+    return entry_adopt(context, &subject->object, subject->side, given != NULL && cl_wallet_name_usable(given) ? given : NULL);
 }
 
 int subject_open(struct context *context, struct subject *out, const char *text)

@@ -105,6 +105,21 @@ static enum cl_status offer_read(struct cl_offer *offer, const struct context *c
     return status;
 }
 
+/* What an offer is called: as it was asked for, else as the file, else by its id. What `subscribe` is told to call
+   something is the agreement, so the terms that it is made under get a name beside that. */
+static void offer_name(struct context *context, char out[CL_NAME_BYTES_MAX + 1], const char *path, const char *name, bool terms, const struct cl_object_id *id)
+{
+    const char *slash = strrchr(path, '/'), *file = slash == NULL ? path : slash + 1;
+    struct cl_wallet_item *item = NULL;
+    if (name != NULL) {
+        (void)snprintf(out, CL_NAME_BYTES_MAX + 1, terms && strcmp(context->command->name, "import") != 0 ? "%.58s.terms" : "%.64s", name);
+        return;
+    }
+    (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.*s", (int)(strcspn(file, ".") < 48 ? strcspn(file, ".") : 48), file);
+    if (!cl_wallet_name_usable(out) || cl_wallet_item_find(&item, context->wallet, out) != CL_E_NOT_FOUND)
+        (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "offer-%.8s", id_text(id->bytes));
+}
+
 int offer_take(struct context *context, const char *path, const char *name, char item_name[CL_NAME_BYTES_MAX + 1])
 {
     struct cl_buffer data = {0};
@@ -124,11 +139,9 @@ int offer_take(struct context *context, const char *path, const char *name, char
     item = cl_wallet_item_of(context->wallet, &offer.object);
     if (item == NULL) {
         char made[CL_NAME_BYTES_MAX + 1];
-        (void)snprintf(made, sizeof made, "offer-%.8s", id_text(offer.object.bytes));
         enum cl_wallet_kind kind = object.kind == CL_STATE_TERMS ? CL_ITEM_TERMS : object.kind == CL_STATE_PROFILE ? CL_ITEM_PROFILE : CL_ITEM_AGREEMENT;
-        /* what `subscribe` is told to call something is the agreement, not the terms that it is made under */
-        bool own_name = name == NULL || (kind == CL_ITEM_TERMS && strcmp(context->command->name, "import") != 0);
-        status = cl_wallet_item_add(context->wallet, &item, own_name ? made : name, kind, &offer.object);
+        offer_name(context, made, path, name, kind == CL_ITEM_TERMS, &offer.object);
+        status = cl_wallet_item_add(context->wallet, &item, made, kind, &offer.object);
         if (status == CL_OK)
             item->made_ms = time_now_ms();
         /* an offer to us: our side is the one that is to answer */

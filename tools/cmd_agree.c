@@ -1,5 +1,5 @@
 /* consent grant, request, subscribe, counter, refuse: how two sides come to sign the same commitment. */
-#include "act.h"
+#include "discover.h"
 
 #include <stdlib.h>
 
@@ -142,15 +142,26 @@ static int answer_signer(struct context *context, struct act *act, struct act_si
     return result;
 }
 
-/* --offer FILE comes into the wallet first; then the subject is opened by the argument. */
+/* --offer FILE comes into the wallet first. The argument is then the name to give it, or the entry that it is about. */
 static int open_offered(struct context *context, struct subject *subject, const char *what)
 {
     char name[CL_NAME_BYTES_MAX + 1] = "";
     const char *offer = option(context, "--offer"), *called = option(context, "--name");
+    struct cl_wallet_item *item = NULL;
     int result = network_open(context);
-    if (result == 0 && offer != NULL)
-        result = offer_take(context, offer, called, name);
-    return result != 0 ? result : subject_open(context, subject, what != NULL ? what : name[0] != '\0' ? name : NULL);
+    if (result != 0 || offer == NULL)
+        return result != 0 ? result : subject_open(context, subject, what);
+    bool known = what != NULL && cl_wallet_item_find(&item, context->wallet, what) == CL_OK;
+    struct cl_object_id id = known ? item->object : (struct cl_object_id){{0}};
+    result = offer_take(context, offer, called != NULL ? called : known ? NULL : what, name);
+    if (result != 0)
+        return result;
+    result = subject_open(context, subject, name);
+    if (result == 0 && known && memcmp(id.bytes, subject->object.id.bytes, 32) != 0) {
+        result = output_usage(&context->output, "'%.64s' is another entry of the wallet than the one of this offer ('%s').", what, name);
+        subject_close(subject);
+    }
+    return result;
 }
 
 /* Nobody signs what they cannot read, unless they say so. */
@@ -245,6 +256,26 @@ int run_request(struct context *context)
     return result != 0 ? result : open_agreement(context, CL_REQUEST, name);
 }
 
+/* What the new agreement is called: --name; with --offer the argument; else the terms' name and a number. */
+static int agreement_name(struct context *context, char out[CL_NAME_BYTES_MAX + 1], const struct subject *subject)
+{
+    const char *called = option(context, "--name"), *what = positional(context, 0);
+    char base[CL_NAME_BYTES_MAX + 1];
+    struct cl_wallet_item *item = NULL;
+    if (called == NULL && option(context, "--offer") != NULL && what != NULL && cl_wallet_item_find(&item, context->wallet, what) == CL_E_NOT_FOUND)
+        called = what;
+    (void)snprintf(base, sizeof base, "%.64s", subject->item_name);
+    if (base[0] == '\0')
+        (void)snprintf(base, sizeof base, "terms-%.8s", id_text(subject->object.id.bytes));
+    if (called == NULL)
+        name_numbered(context, out, base);
+    else if (!cl_wallet_name_usable(called))
+        return output_usage(&context->output, "'%.80s' is not a name of letters, digits, - _ .", called);
+    else
+        (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.64s", called);
+    return 0;
+}
+
 /* SUBSCRIBE to TERMS: a new agreement under them. */
 static int subscribe_terms(struct context *context, struct subject *subject)
 {
@@ -255,18 +286,17 @@ static int subscribe_terms(struct context *context, struct subject *subject)
     const struct cl_terms *terms = &subject->object.as.terms;
     struct cl_wallet_item *item = NULL, *from = subject_item(context, subject);
     struct cl_object_id id;
-    char made[CL_NAME_BYTES_MAX + 1];
-    const char *called = option(context, "--name");
+    char name[CL_NAME_BYTES_MAX + 1];
     act_init(&act, CL_SUBSCRIBE);
     if (!terms->open)
         return output_fail(&context->output, CL_E_CLOSED, NULL);
     int result = show_text(context, from, terms->commitment, terms->slots);
     if (result == 0)
+        result = agreement_name(context, name, subject);
+    if (result == 0)
         result = act_period(context, &act, "--from-date");
     if (result == 0)
         result = as_profile(context, &act, &profile);
-    (void)snprintf(made, sizeof made, "under-%.8s", id_text(subject->object.id.bytes));
-    const char *name = called != NULL ? called : made;
     if (result == 0)
         result = signer_for_new(context, &signer, profile, name);
     if (result == 0 && cl_random_bytes(act.nonce, 16) != CL_OK)

@@ -166,7 +166,7 @@ static int prepare(struct context *context, struct act *act, struct subject *sub
     const char *path = option(context, "--output");
     char page_path[3200];
     if (path == NULL)
-        return output_usage(&context->output, "Where to? consent revoke --prepare NAME -o FILE");
+        return output_usage(&context->output, "Where to? consent revoke NAME --prepare -o FILE");
     act_object(act, &subject->object.id);
     int result = subject_signer(context, &signer, subject);
     if (result == 0)

@@ -1,5 +1,5 @@
 /* consent list, show, history: whom did I give what? */
-#include "act.h"
+#include "discover.h"
 
 #include <stdlib.h>
 
@@ -43,45 +43,101 @@ static json_t *object_json(struct context *context, const struct object *object)
     return json;
 }
 
+static const char *item_word(const struct cl_wallet_item *item)
+{
+    return item->kind == CL_ITEM_TERMS ? "terms" : item->kind == CL_ITEM_PROFILE ? "profile" : item->role == CL_SIDE_CUSTOMER ? "given" : "received";
+}
+
+/* The other side of an agreement in which one side is ours; NULL where there is none to name. */
+static const struct cl_party *other_side(const struct cl_wallet_item *item, const struct object *object)
+{
+    if (object->kind != CL_STATE_AGREEMENT || item->role == CL_SIDE_NONE)
+        return NULL;
+    return item->role == CL_SIDE_CUSTOMER ? &object->as.agreement.organisation : &object->as.agreement.customer;
+}
+
+/* What the ledger says now goes into the wallet's entries; those from first_new on were just fetched. */
+static int refresh(struct context *context, size_t first_new)
+{
+    int result = 0;
+    for (size_t i = 0; i < first_new && result == 0; i++) {
+        struct cl_wallet_item *item = &context->wallet->items[i];
+        struct object object;
+        int fetched = object_fetch(context, &object, &item->object, false);
+        output_progress(&context->output, "refreshed", i + 1, first_new);
+        if (fetched == 0) {
+            const struct cl_party *other = other_side(item, &object);
+            if (other != NULL)
+                item->party = *other;
+            if (cl_buffer_replace(&item->state, object.value.data, object.value.length) != CL_OK)
+                fetched = output_fail(&context->output, CL_E_MEMORY, NULL);
+            object_deinit(&object);
+        }
+        result = fetched == 3 ? 0 : fetched;
+    }
+    output_progress_end(&context->output);
+    return result;
+}
+
+static int discover_and_refresh(struct context *context)
+{
+    size_t found = 0;
+    int result = network_open(context);
+    if (result != 0)
+        return result;
+    size_t known = context->wallet->item_count;
+    result = discover_all(context, &found);
+    if (result == 0)
+        result = refresh(context, known);
+    int saved = wallet_save(context); /* what was found before an interruption is kept too */
+    if (saved == 0 && found > 0)
+        saved = wallet_backup(context, NULL);
+    return result != 0 ? result : saved;
+}
+
+static void list_item(struct context *context, json_t *list, const struct cl_wallet_item *item, const struct object *object, bool known)
+{
+    const struct cl_party *other = known ? other_side(item, object) : NULL;
+    output_line(&context->output, "%-18s %-9s %-24s %s", item->name, item_word(item), other == NULL ? "" : party_short(context, other), known ? state_line(context, object) : "not on the ledger yet");
+    json_t *json = known ? object_json(context, object) : json_pack("{s:s}", "object", id_text(item->object.bytes));
+    (void)json_object_set_new(json, "name", json_string(item->name));
+    (void)json_object_set_new(json, "role", json_string(item->role == CL_SIDE_CUSTOMER ? "customer" : item->role == CL_SIDE_ORGANISATION ? "organisation" : "none"));
+    if (other != NULL)
+        (void)json_object_set_new(json, "with", json_string(party_text(context, other)));
+    if (known && object->kind == CL_STATE_AGREEMENT && object->as.agreement.terms.present)
+        (void)json_object_set_new(json, "terms", json_string(id_text(object->as.agreement.terms.bytes)));
+    (void)json_array_append_new(list, json);
+}
+
+/* terms: only agreements made under these; NULL: everything. Returns: how many. */
+static size_t list_items(struct context *context, json_t *list, const struct cl_object_id *terms)
+{
+    size_t shown = 0;
+    for (size_t i = 0; i < context->wallet->item_count; i++) {
+        const struct cl_wallet_item *item = &context->wallet->items[i];
+        struct object object = {.id = item->object};
+        bool known = item->state.length > 0 && object_decode(context, &object, item->state.data, item->state.length) == 0;
+        bool active = known && object.kind == CL_STATE_AGREEMENT && cl_agreement_check(&object.as.agreement, 0, time_now_ms()) == CL_OK;
+        bool under = known && terms != NULL && object.kind == CL_STATE_AGREEMENT && object.as.agreement.terms.present && memcmp(object.as.agreement.terms.bytes, terms->bytes, 32) == 0;
+        if ((flag(context, "--active") && !active) || (terms != NULL && !under))
+            continue;
+        if (shown++ == 0)
+            output_line(&context->output, "%-18s %-9s %-24s %s", "NAME", "KIND", "WITH", "STATE");
+        list_item(context, list, item, &object, known);
+    }
+    return shown;
+}
+
 int run_list(struct context *context)
 {
-    int result = flag(context, "--refresh") ? network_open(context) : wallet_open(context);
+    int result = flag(context, "--refresh") ? discover_and_refresh(context) : wallet_open(context);
     if (result != 0)
         return result;
     json_t *list = json_array();
-    size_t shown = 0;
-    output_line(&context->output, "%-18s %-10s %-24s %s", "NAME", "KIND", "WITH", "STATE");
-    for (size_t i = 0; i < context->wallet->item_count && result == 0; i++) {
-        struct cl_wallet_item *item = &context->wallet->items[i];
-        struct object object = {.id = item->object};
-        if (flag(context, "--refresh")) {
-            int fetched = object_fetch(context, &object, &item->object, false);
-            if (fetched == 0 && cl_buffer_replace(&item->state, object.value.data, object.value.length) != CL_OK)
-                fetched = output_fail(&context->output, CL_E_MEMORY, NULL);
-            object_deinit(&object);
-            result = fetched == 3 ? 0 : fetched;
-        }
-        bool known = item->state.length > 0 && object_decode(context, &object, item->state.data, item->state.length) == 0;
-        object.id = item->object;
-        bool active = known && object.kind == CL_STATE_AGREEMENT && cl_agreement_check(&object.as.agreement, 0, time_now_ms()) == CL_OK;
-        if (result != 0 || (flag(context, "--active") && !active))
-            continue;
-        const char *with = !known || object.kind != CL_STATE_AGREEMENT || item->role == CL_SIDE_NONE ? "" : party_text(context, item->role == CL_SIDE_CUSTOMER ? &object.as.agreement.organisation : &object.as.agreement.customer);
-        output_line(&context->output, "%-18s %-10s %-24.24s %s", item->name, item->kind == CL_ITEM_TERMS ? "terms" : item->kind == CL_ITEM_PROFILE ? "profile" : item->role == CL_SIDE_CUSTOMER ? "given" : "received", with, known ? state_line(context, &object) : "not on the ledger yet");
-        json_t *json = known ? object_json(context, &object) : json_pack("{s:s}", "object", id_text(item->object.bytes));
-        (void)json_object_set_new(json, "name", json_string(item->name));
-        (void)json_object_set_new(json, "role", json_string(item->role == CL_SIDE_CUSTOMER ? "customer" : item->role == CL_SIDE_ORGANISATION ? "organisation" : "none"));
-        (void)json_array_append_new(list, json);
-        shown++;
-    }
-    if (result == 0 && flag(context, "--refresh"))
-        result = wallet_save(context);
-    if (result == 0 && shown == 0)
-        output_say(&context->output, "There is nothing to show.");
-    if (result == 0)
-        output_json(&context->output, json_pack("{s:O}", "entries", list));
-    json_decref(list);
-    return result;
+    if (list_items(context, list, NULL) == 0)
+        output_say(&context->output, "There is nothing to show.%s", flag(context, "--refresh") ? "" : " 'consent list --refresh' asks the node what there is.");
+    output_json(&context->output, json_pack("{s:o}", "entries", list));
+    return 0;
 }
 
 static void show_agreement(struct context *context, const struct cl_agreement *agreement)
@@ -124,6 +180,24 @@ static int offline_subject(struct context *context, struct subject *subject, con
     return result;
 }
 
+/* Of one's own TERMS: the agreements made under them, asked of the node unless offline. */
+static int show_under(struct context *context, const struct subject *subject, bool offline, json_t *json)
+{
+    size_t found = 0;
+    if (subject->object.kind != CL_STATE_TERMS || subject_item(context, subject) == NULL)
+        return 0;
+    int result = offline ? 0 : discover_under(context, &subject->object.id, &found);
+    output_progress_end(&context->output);
+    if (result != 0)
+        return result;
+    json_t *list = json_array();
+    output_line(&context->output, "%s", "");
+    if (list_items(context, list, &subject->object.id) == 0)
+        output_line(&context->output, "No agreement was made under these terms yet.");
+    (void)json_object_set_new(json, "agreements", list);
+    return found > 0 ? wallet_backup(context, NULL) : 0;
+}
+
 int run_show(struct context *context)
 {
     struct subject subject;
@@ -148,7 +222,9 @@ int run_show(struct context *context)
     (void)json_object_set_new(json, "name", json_string(subject.item_name));
     if (!offline)
         (void)json_object_set_new(json, "as_of_height", json_integer((json_int_t)object->height));
-    if (!offline && item != NULL) {
+    result = show_under(context, &subject, offline, json);
+    item = subject_item(context, &subject); /* it moves when entries are added */
+    if (result == 0 && !offline && item != NULL) {
         if (cl_buffer_replace(&item->state, object->value.data, object->value.length) != CL_OK)
             result = output_fail(&context->output, CL_E_MEMORY, NULL);
         else

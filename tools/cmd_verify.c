@@ -31,6 +31,7 @@ static const char *verdict_word(enum cl_status verdict)
     case CL_E_NOT_YET: return "NOT YET VALID";
     case CL_E_NOT_ACTIVE: return "NEVER ACTIVE";
     case CL_E_NO_OBJECT: return "ABSENT";
+    case CL_E_CLOSED: return "CLOSED";
     default: return "NOT VALID";
     }
 }
@@ -38,14 +39,15 @@ static const char *verdict_word(enum cl_status verdict)
 static const char *verdict_sentence(const struct cl_verify_report *report)
 {
     switch ((int)report->verdict) {
-    case CL_OK: return "active";
+    case CL_OK: return report->kind == CL_STATE_TERMS ? "open" : report->kind == CL_STATE_PROFILE ? "published" : "active";
+    case CL_E_CLOSED: return "closed by their owner";
     case CL_E_WITHDRAWN: return "withdrawn by the customer";
     case CL_E_TERMINATED: return "ended by the organisation";
     case CL_E_SUSPENDED: return "suspended";
     case CL_E_EXPIRED: return "its period is over";
     case CL_E_NOT_YET: return "its period has not begun";
     case CL_E_NOT_ACTIVE: return cl_agreement_status_name((enum cl_agreement_status)report->agreement.status);
-    case CL_E_NO_OBJECT: return "no such agreement";
+    case CL_E_NO_OBJECT: return "no such agreement, terms or profile";
     case CL_E_OBJECT_KIND: return "no agreement, but another entry of the ledger,";
     default: return "not active";
     }
@@ -101,13 +103,14 @@ static int print_report(struct context *context, const struct cl_verify_report *
     age_text(age, now_s > report->as_of_s ? now_s - report->as_of_s : 0);
     time_text(as_of, report->as_of_s);
     bool agreement_shown = report->exists && report->kind == CL_STATE_AGREEMENT;
-    const char *word = verdict_word(report->verdict), *what = report->exists && report->kind == CL_STATE_TERMS ? "terms" : report->exists && report->kind == CL_STATE_PROFILE ? "profile" : verdict_sentence(report);
+    const char *word = verdict_word(report->verdict), *what = verdict_sentence(report);
+    const char *kind = report->exists ? kind_word(report->kind) : "object";
     output_line(&context->output, "%s  %s as of checkpoint %llu (%s old), signed by %zu of %zu%s%s%s%s", output_coloured(&context->output, report->verdict == CL_OK ? "1;32" : "1;31", word), what,
                 (unsigned long long)report->height, age, report->quorum.signed_count, report->quorum.witnesses, agreement_shown && agreement->live != 0 ? "; slots " : "",
                 agreement_shown && agreement->live != 0 ? (names[0] != '\0' ? names : slots_text(agreement->live)) : "", agreement_shown && agreement->live != 0 ? "; " : "",
                 agreement_shown && agreement->live != 0 ? period_text(&agreement->not_before, &agreement->not_after) : "");
     if (!context->output.quiet)
-        output_line(&context->output, "%s, %s %s, as of %s; %zu record%s checked", report->origin, agreement_shown ? "agreement" : "object", id_text(report->object.bytes), as_of, report->record_count, report->record_count == 1 ? "" : "s");
+        output_line(&context->output, "%s, %s %s, as of %s; %zu record%s checked", report->origin, kind, id_text(report->object.bytes), as_of, report->record_count, report->record_count == 1 ? "" : "s");
     json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "verdict", word, "code", cl_status_code(report->verdict), "object", id_text(report->object.bytes), "network_id", id_text(report->network.bytes),
                              "origin", report->origin, "height", (json_int_t)report->height, "log_size", (json_int_t)report->log_size, "as_of", (json_int_t)report->as_of_s,
                              "signed", (json_int_t)report->quorum.signed_count, "members", (json_int_t)report->quorum.witnesses, "records", (json_int_t)report->record_count);

@@ -132,6 +132,11 @@ static int send_request(struct context *context, struct http_answer *answer, con
     return result;
 }
 
+int node_ask(struct context *context, struct http_answer *answer, const char *path, const char *const *headers)
+{
+    return send_request(context, answer, "GET", path, headers, NULL, 0, 0);
+}
+
 int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept)
 {
     char header[160];

@@ -168,7 +168,7 @@ int output_exit_of(enum cl_status status)
         return 4;
     if (status == CL_E_SIGNATURE || status == CL_E_SIGNATURE_HIGH_S || status == CL_E_KEY)
         return 10;
-    if (status == CL_E_WITHDRAWN || status == CL_E_TERMINATED)
+    if (status == CL_E_WITHDRAWN || status == CL_E_TERMINATED || status == CL_E_CLOSED)
         return 11;
     if (status == CL_E_EXPIRED || status == CL_E_NOT_YET || status == CL_E_SUSPENDED)
         return 12;

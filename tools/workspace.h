@@ -23,6 +23,8 @@ int file_write(struct context *context, const char *path, const void *data, size
 int node_open(struct context *context);
 /* node_open, and the wallet is open and belongs to a network: pinned at first use. */
 int network_open(struct context *context);
+/* GET with these headers (at most six, NULL ends); an answer of any HTTP status is good. */
+int node_ask(struct context *context, struct http_answer *answer, const char *path, const char *const *headers);
 /* GET; any HTTP status but an error is good. 404 is CL_E_NOT_FOUND. accept may be NULL (JSON). */
 int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept);
 int node_get_json(struct context *context, json_t **out, const char *path);
