@@ -115,7 +115,7 @@ static void sort_disclosures(struct cl_body *body, struct digest *digests)
 {
     for (size_t i = 0; i < body->disclosure_count; i++) {
         struct cl_buffer disclosure = body->disclosures[i];
-        struct digest digest;
+        struct digest digest = {{0}};
         cl_sha256_once(digest.bytes, disclosure.data, disclosure.length);
         size_t k = i;
         for (; k > 0 && memcmp(digests[k - 1].bytes, digest.bytes, 32) > 0; k--) {

@@ -196,10 +196,12 @@ static void differ_list(struct difference *difference, const char *where, const 
 static void differ_slot(struct difference *difference, const struct cl_terms_slot *a, const struct cl_terms_slot *b)
 {
     char where[96];
-    (void)snprintf(where, sizeof where, "slot %u (%s)", (a != NULL ? a : b)->number, (a != NULL ? a : b)->name);
+    const struct cl_terms_slot *known = a != NULL ? a : b; /* one of the two is there */
+    assert(known != NULL);
+    (void)snprintf(where, sizeof where, "slot %u (%s)", known->number, known->name);
     if (a == NULL || b == NULL) {
         difference->count++;
-        say(&difference->page, "%s: %s, %s\n", where, a == NULL ? "new" : "gone", (a != NULL ? a : b)->category);
+        say(&difference->page, "%s: %s, %s\n", where, a == NULL ? "new" : "gone", known->category);
         return;
     }
     differ(difference, where, "name", a->name, b->name);

@@ -77,7 +77,7 @@ static unsigned distance(const char *a, const char *b)
     size_t length = strnlen(b, SPELLING_MAX);
     for (size_t k = 0; k <= length; k++)
         row[k] = (unsigned)k;
-    for (size_t i = 0; a[i] != '\0' && i < SPELLING_MAX; i++) {
+    for (size_t i = 0; i < SPELLING_MAX && a[i] != '\0'; i++) {
         unsigned diagonal = row[0];
         row[0] = (unsigned)i + 1;
         for (size_t k = 1; k <= length; k++) {
