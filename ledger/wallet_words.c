@@ -22,7 +22,7 @@ static unsigned word_number(const uint8_t bits[33], unsigned position)
 {
     unsigned number = 0;
     for (unsigned bit = position * 11; bit < position * 11 + 11; bit++)
-        number = number << 1 | ((bits[bit / 8] >> (7 - bit % 8)) & 1u);
+        number = number << 1 | ((unsigned)bits[bit / 8] >> (7 - bit % 8) & 1u);
     return number;
 }
 

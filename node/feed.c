@@ -33,7 +33,7 @@ static void time_text(char out[40], uint64_t ms)
 static json_t *block_event(const struct cl_state_leaf *leaf, uint64_t index)
 {
     json_t *data = json_pack("{s:I,s:I,s:I,s:I,s:I}", "log_index", (json_int_t)index, "height", (json_int_t)leaf->height, "block_time_ms", (json_int_t)leaf->time_ms,
-                             "records", (json_int_t)leaf->record_count, "log_size", (json_int_t)(index + 1));
+                             "records", (json_int_t)leaf->record_count, "log_size", (json_int_t)index + 1);
     if (data == NULL) return NULL;
     json_set_hex(data, "previous", leaf->previous.bytes, 32);
     json_set_hex(data, "state_root", leaf->state_root.bytes, 32);
@@ -95,7 +95,7 @@ static enum cl_status append_event(struct feed *feed, struct cl_ledger_view *vie
 static enum cl_status next_part(struct feed *feed, bool *at_end)
 {
     struct cl_ledger_view *view = NULL;
-    struct cl_tip tip;
+    struct cl_tip tip = {0};
     feed->part.length = 0;
     feed->sent = 0;
     enum cl_status status = cl_ledger_view_new(&view, feed->api->node->ledger);

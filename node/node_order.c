@@ -265,6 +265,7 @@ static enum cl_status recover_record(struct recovery *recovery, const uint8_t *p
     }
     struct cl_ledger_record *record = NULL;
     enum cl_status status = cl_ledger_record_new(&record, NULL, payload, length, &recovery->node->genesis.core.network);
+    assert(status != CL_OK || record != NULL);
     if (status == CL_OK) recovery->records[recovery->record_count++] = record;
     return status == CL_OK || status == CL_E_MEMORY ? status : CL_E_STORE_CORRUPT;
 }

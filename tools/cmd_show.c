@@ -252,7 +252,7 @@ int run_history(struct context *context)
     (void)snprintf(path, sizeof path, "/v1/agreements/%s", id_text(subject.object.id.bytes));
     result = node_get_json(context, &json, path);
     json_t *list = json_array();
-    if (result == 0)
+    if (result == 0) {
         json_array_foreach(json_object_get(json, "history"), position, event) {
             const char *type = json_string_value(json_object_get(event, "type")), *signer = json_string_value(json_object_get(event, "signer"));
             char when[TIME_TEXT_SIZE];
@@ -264,8 +264,8 @@ int run_history(struct context *context)
             (void)json_object_del(copy, "record");
             (void)json_array_append_new(list, copy);
         }
-    if (result == 0)
         output_json(&context->output, json_pack("{s:s, s:O}", "object", id_text(subject.object.id.bytes), "history", list));
+    }
     json_decref(list);
     json_decref(json);
     subject_close(&subject);

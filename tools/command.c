@@ -49,7 +49,7 @@ static unsigned spelling_distance(const char *a, const char *b)
     size_t length = strnlen(b, 39);
     for (size_t k = 0; k <= length; k++)
         row[k] = (unsigned)k;
-    for (size_t i = 0; a[i] != '\0' && i < 39; i++) {
+    for (size_t i = 0; i < 39 && a[i] != '\0'; i++) {
         unsigned diagonal = row[0];
         row[0] = (unsigned)i + 1;
         for (size_t k = 1; k <= length; k++) {
