@@ -16,6 +16,7 @@
 #define NODE_REFUSALS_KEPT 4096u
 #define NODE_EVENTS_MAX 16u
 #define NODE_TICK_MS 1000u
+#define NODE_BLOCK_ENTRIES 16384u /* a block that we propose is full when it has so many entries */
 
 /* One record that somebody waits for. Whoever makes it gets done called once, by the owner thread, and frees it. */
 enum outcome { OUTCOME_NONE, OUTCOME_ACCEPTED, OUTCOME_KNOWN_PENDING, OUTCOME_FINAL, OUTCOME_REFUSED, OUTCOME_STOPPED };
