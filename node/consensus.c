@@ -328,7 +328,7 @@ static enum cl_status accept_certificate(struct consensus *c, struct consensus_e
     }
     case CL_VOTE_PROPOSE: break;
     }
-    assert(!"a proposal has no certificate");
+    assert(false && "a proposal has no certificate");
     return CL_E_CERTIFICATE;
 }
 
