@@ -13,6 +13,8 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -
 HARDENING := -fstack-protector-strong -fPIC
 OPTIMISE ?= -O2 -D_FORTIFY_SOURCE=2
 SANITIZE ?=
+# `make -s` says nothing but what went wrong.
+SAY := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -DCL_VERSION='"$(VERSION)"' -Iinclude $(WARNINGS) $(HARDENING) $(OPTIMISE) -g $(SANITIZE) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
 
@@ -58,11 +60,11 @@ help:
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	@echo "  CC    $<"
+	@$(SAY) "  CC    $<"
 	@$(CC) $(CFLAGS_ALL) $(if $(filter tests/%,$<),-Iledger -Inode -Itests/lib) $(if $(filter node/% tools/%,$<),-Iledger) -c $< -o $@
 
 $(BUILD)/libconsent.a: $(LEDGER_OBJECTS)
-	@echo "  AR    $@"
+	@$(SAY) "  AR    $@"
 	@rm -f $@ && ar rcs $@ $^
 $(BUILD)/libnode.a: $(NODE_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
@@ -74,14 +76,14 @@ $(BUILD)/exports.map: $(wildcard include/consent/*.h)
 	@mkdir -p $(@D)
 	@{ echo '{ global:'; sed -n 's/^.*[ *]\(cl_[a-z0-9_]*\)(.*$$/\1;/p' $^ | sort -u; echo 'local: *; };'; } > $@
 $(BUILD)/libconsent.so: $(LEDGER_OBJECTS) $(BUILD)/exports.map
-	@echo "  LINK  $@"
+	@$(SAY) "  LINK  $@"
 	@$(CC) -shared -Wl,-soname,libconsent.so.0 -Wl,--version-script=$(BUILD)/exports.map -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS) $(LEDGER_OBJECTS) $(LIB_LIBS) -o $@
 
 $(BUILD)/consentd: $(BUILD)/node/main.o $(BUILD)/libnode.a $(BUILD)/libconsent.a
-	@echo "  LINK  $@"
+	@$(SAY) "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) $^ $(NODE_LIBS) $(PROGRAM_LIBS) -o $@
 $(BUILD)/consent: $(BUILD)/tools/main.o $(BUILD)/libtools.a $(BUILD)/libconsent.a
-	@echo "  LINK  $@"
+	@$(SAY) "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) $^ $(TOOLS_LIBS) $(PROGRAM_LIBS) -o $@
 
 TEST_ARCHIVES := $(if $(wildcard node/*.c),$(BUILD)/libnode.a) $(if $(wildcard tools/*.c),$(BUILD)/libtools.a) $(BUILD)/libconsent.a
@@ -103,13 +105,13 @@ FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_OBJECTS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(wildcard ledger/*.c) $(filter-out node/main.c,$(wildcard node/*.c)) $(wildcard tests/lib/*.c))
 $(BUILD)/fuzz/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	@echo "  FUZZ  $<"
+	@$(SAY) "  FUZZ  $<"
 	@clang -std=c11 -D_GNU_SOURCE -DCL_VERSION='"$(VERSION)"' -DCL_FUZZING -Iinclude -Iledger -Inode -Itests/lib -O1 -g \
 	  -fno-omit-frame-pointer -fsanitize=fuzzer-no-link $(FUZZ_SANITIZE) -MMD -MP -c $< -o $@
 $(BUILD)/fuzz/product.a: $(FUZZ_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/product.a
-	@echo "  LINK  $@"
+	@$(SAY) "  LINK  $@"
 	@clang -fsanitize=fuzzer $(FUZZ_SANITIZE) $^ $(NODE_LIBS) $(PROGRAM_LIBS) -o $@
 
 programs: $(TEST_PROGRAMS)
