@@ -203,13 +203,6 @@ enum cl_status cl_view_leaf_borrow(struct cl_ledger_view *view, struct cl_view *
     }
 }
 
-enum cl_status cl_view_leaf(struct cl_ledger_view *view, struct cl_buffer *bytes, uint64_t log_index)
-{
-    struct cl_view leaf;
-    enum cl_status status = cl_view_leaf_borrow(view, &leaf, log_index);
-    bytes->length = 0;
-    return status == CL_OK ? cl_buffer_append(bytes, leaf.data, leaf.length) : status;
-}
 
 /* ---- tiles */
 
@@ -253,6 +246,25 @@ static enum cl_status read_hashes(void *context, struct cl_hash *out, unsigned l
         return CL_E_STORE_CORRUPT;
     memcpy(out, view->value.data + 32 * (size_t)offset, 32 * (size_t)count);
     return CL_OK;
+}
+
+/* What leaves this file is what the log's tiles commit to; behind the last complete tile there is nothing to compare. */
+enum cl_status cl_view_leaf(struct cl_ledger_view *view, struct cl_buffer *bytes, uint64_t log_index)
+{
+    struct cl_view leaf;
+    struct cl_hash expected;
+    struct cl_leaf_hash hash;
+    bytes->length = 0;
+    enum cl_status status = cl_view_leaf_borrow(view, &leaf, log_index);
+    if (status == CL_OK)
+        status = cl_buffer_append(bytes, leaf.data, leaf.length);
+    if (status != CL_OK || log_index / CL_TILE_WIDTH >= view->tip.log_size / CL_TILE_WIDTH)
+        return status;
+    status = read_hashes(view, &expected, 0, log_index, 1);
+    if (status != CL_OK)
+        return status;
+    cl_log_leaf_hash(&hash, bytes->data, bytes->length);
+    return memcmp(hash.bytes, expected.bytes, 32) == 0 ? CL_OK : CL_E_STORE_CORRUPT;
 }
 
 void cl_view_log_source(struct cl_log_source *out, struct cl_ledger_view *view)

@@ -327,6 +327,23 @@ static bool sync_with_parent(const char *directory)
     return good;
 }
 
+/* LevelDB takes a directory without CURRENT for a new one, and would then delete the tables that it finds there. */
+static bool lost_its_head(const char *directory)
+{
+    bool current = false, content = false;
+    DIR *entries = opendir(directory);
+    if (entries == NULL) return false;
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        struct stat file;
+        const char *dot = strrchr(entry->d_name, '.');
+        if (strcmp(entry->d_name, "CURRENT") == 0) current = true;
+        if (dot == NULL || (strcmp(dot, ".ldb") != 0 && strcmp(dot, ".log") != 0)) continue;
+        if (fstatat(dirfd(entries), entry->d_name, &file, AT_SYMLINK_NOFOLLOW) == 0 && file.st_size > 0) content = true;
+    }
+    closedir(entries);
+    return content && !current;
+}
+
 /* Before main, because LevelDB refuses it by an assertion once anything in the process has used it. */
 __attribute__((constructor)) static void prefer_plain_reads(void)
 {
@@ -366,6 +383,11 @@ enum cl_status cl_store_leveldb_open(struct cl_store *out, const char *directory
     if (store == NULL) {
         (void)snprintf(error, error_size, "%s", cl_status_sentence(CL_E_MEMORY));
         return CL_E_MEMORY;
+    }
+    if (lost_its_head(directory)) {
+        (void)snprintf(error, error_size, "The database's file CURRENT is gone, and without it nothing else in its directory can be read: restore a backup, or fetch the blocks from a peer again.");
+        level_close(store);
+        return CL_E_STORE_CORRUPT;
     }
     store->database = leveldb_open(store->options, directory, &words);
     if (words != NULL) {

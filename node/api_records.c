@@ -99,6 +99,8 @@ static bool answer_if_final(struct api_call *call, const struct cl_record_id *id
         return false;
     }
     if (status == CL_OK) status = final_record_load(&record, view, &call->api->node->genesis.core.network, log_index);
+    if (status == CL_E_NOT_FOUND || (status == CL_OK && memcmp(record.record.id.bytes, id->bytes, 32) != 0))
+        status = CL_E_STORE_CORRUPT; /* the index of places points elsewhere */
     if (status != CL_OK) {
         api_fail(call->request, status);
     } else if (type == AS_BYTES) {

@@ -352,6 +352,7 @@ static int offline(struct arguments *arguments, bool rebuild, const char *usage)
     cl_store_options_default(&options);
     options.create = false;
     status = cl_store_leveldb_open(&store, store_path, &options, detail, sizeof detail);
+    if (status == CL_E_NOT_FOUND) snprintf(detail, sizeof detail, "There is no database in %.200s yet; 'consentd run' makes one.", store_path);
     if (status == CL_OK) {
         status = rebuild ? cl_ledger_reindex(&store, &genesis.core, show_progress, &shown, detail, sizeof detail)
                          : cl_ledger_check(&store, &genesis.core, show_progress, &shown, detail, sizeof detail);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t node_now_ms(void)
 {
@@ -104,7 +105,7 @@ static enum cl_status load_identity(struct node *node, char *sentence, size_t se
     enum cl_status status = node_keys_load(&node->keys, data);
     if (status != CL_OK) {
         snprintf(sentence, sentence_size, status == CL_E_NOT_FOUND ? "There is no node.seed in %s; run 'consentd init' first." :
-                 "%s/node.seed is not usable: it must be a seed file that only its owner may read (mode 0600).", data);
+                 "%s/node.seed is not usable: it must be a seed file that only its owner may read (mode 0600); restore it from its backup.", data);
         return status;
     }
     if (node->options.config.genesis[0] != '\0') snprintf(path, sizeof path, "%s", node->options.config.genesis);
@@ -134,6 +135,13 @@ static void store_options(struct cl_store_options *out, const struct node_config
     if (config->store_write_buffer_mb > 0) out->write_buffer_bytes = (size_t)config->store_write_buffer_mb << 20;
 }
 
+/* The vote log is made after the ledger: where it stands alone, a ledger was lost, and beginning anew would contradict it. */
+static bool has_vote_log(const struct node *node)
+{
+    char path[1200];
+    return file_path(path, sizeof path, node->options.config.data, "vote.log") == CL_OK && access(path, F_OK) == 0;
+}
+
 static enum cl_status open_ledger(struct node *node, char *sentence, size_t sentence_size)
 {
     char path[1200];
@@ -153,6 +161,11 @@ static enum cl_status open_ledger(struct node *node, char *sentence, size_t sent
     }
     node->buckets_open = true;
     status = cl_ledger_open(&node->ledger, &node->store, &node->buckets, &node->genesis.core, on_progress, &logged);
+    if (status == CL_E_NOT_FOUND && has_vote_log(node)) {
+        snprintf(sentence, sentence_size, "The database in %.150s is gone or empty, but this node has voted (vote.log): restore a backup of 'store'. Only for a network of "
+                 "which nothing is to be kept, remove vote.log as well.", path);
+        return CL_E_STORE_CORRUPT;
+    }
     if (status == CL_E_NOT_FOUND) {
         status = cl_ledger_create(&node->store, &node->genesis.core);
         if (status == CL_OK) status = cl_ledger_open(&node->ledger, &node->store, &node->buckets, &node->genesis.core, on_progress, &logged);

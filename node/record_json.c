@@ -19,14 +19,34 @@ enum cl_status block_time_of(struct cl_ledger_view *view, uint64_t height, uint6
     return status;
 }
 
+/* What was final once and is no good record now is damage, whatever is wrong with it. */
+static enum cl_status sound(enum cl_status status)
+{
+    return status == CL_OK || status == CL_E_MEMORY ? status : CL_E_STORE_CORRUPT;
+}
+
+static enum cl_status decode_stored(struct final_record *out, const struct cl_network_id *network)
+{
+    enum cl_status status = sound(cl_record_decode(&out->record, NULL, out->bytes.data, out->bytes.length, network));
+    out->decoded = status == CL_OK;
+    return status;
+}
+
+/* There no hash of the leaf is stored for cl_view_leaf to compare with, so its signature has to speak for it. */
+static bool past_last_tile(struct cl_ledger_view *view, uint64_t log_index)
+{
+    struct cl_tip tip;
+    return cl_view_tip(view, &tip) != CL_OK || log_index / CL_TILE_WIDTH >= tip.log_size / CL_TILE_WIDTH;
+}
+
 enum cl_status final_record_load(struct final_record *out, struct cl_ledger_view *view, const struct cl_network_id *network, uint64_t log_index)
 {
     memset(out, 0, sizeof *out);
     out->log_index = log_index;
     enum cl_status status = cl_view_leaf(view, &out->bytes, log_index);
     if (status == CL_OK && (out->bytes.length == 0 || out->bytes.data[0] != 0xd2)) status = CL_E_NOT_FOUND; /* a state leaf */
-    if (status == CL_OK) status = cl_record_decode(&out->record, NULL, out->bytes.data, out->bytes.length, network);
-    out->decoded = status == CL_OK;
+    if (status == CL_OK) status = decode_stored(out, network);
+    if (status == CL_OK && past_last_tile(view, log_index)) status = sound(cl_record_check_signature(&out->record));
     if (status == CL_OK) status = cl_view_block_of(view, &out->height, log_index);
     if (status == CL_OK) status = block_time_of(view, out->height, &out->block_time_ms);
     if (status != CL_OK) final_record_deinit(out);
