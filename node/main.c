@@ -289,6 +289,7 @@ static int run_node(const struct node_options *options)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread starts: all inherit it */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a full disk: a sentence, not a dump */
     enum cl_status status = node_start(&node, options, sentence, sizeof sentence);
     if (status != CL_OK) {
         fprintf(stderr, "consentd: %s (%s)\n", sentence, cl_status_code(status));
