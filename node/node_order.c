@@ -275,8 +275,11 @@ static enum cl_status recover_record(struct recovery *recovery, const uint8_t *p
 
 static struct cl_ledger_record *find_record(const struct recovery *recovery, const struct cl_leaf_hash *leaf)
 {
-    for (size_t i = 0; i < recovery->record_count; i++)
-        if (memcmp(recovery->records[i]->record.leaf_hash.bytes, leaf->bytes, 32) == 0) return recovery->records[i];
+    for (size_t i = 0; i < recovery->record_count; i++) {
+        struct cl_ledger_record *record = recovery->records[i];
+        assert(record != NULL);
+        if (memcmp(record->record.leaf_hash.bytes, leaf->bytes, 32) == 0) return record;
+    }
     return NULL;
 }
 

@@ -308,6 +308,7 @@ static enum cl_status accept_withdrawal(struct node *node, struct submission *su
 
 static void wait_in(struct pool_entry *entry, struct submission *submission)
 {
+    assert(entry != NULL);
     submission->next = entry->waiters;
     entry->waiters = submission;
 }

@@ -38,13 +38,20 @@ enum cl_status pool_new(struct pool **out, const struct pool_limits *limits)
     return CL_OK;
 }
 
+static void free_all(const struct queue *queue)
+{
+    for (struct pool_entry *entry = queue->first, *next; entry != NULL; entry = next) {
+        next = entry->next;
+        cl_ledger_record_unref(entry->record);
+        free(entry); /* the first member of its node */
+    }
+}
+
 void pool_free(struct pool *pool)
 {
     if (pool == NULL) return;
-    for (struct pool_entry *entry = pool_next(pool, NULL); entry != NULL; entry = pool_next(pool, NULL)) {
-        entry->waiters = NULL;
-        pool_remove(pool, entry);
-    }
+    free_all(&pool->withdrawals);
+    free_all(&pool->others);
     free(pool->leaves);
     free(pool->ids);
     free(pool);

@@ -123,7 +123,7 @@ static void offer_name(struct context *context, char out[CL_NAME_BYTES_MAX + 1],
 int offer_take(struct context *context, const char *path, const char *name, char item_name[CL_NAME_BYTES_MAX + 1])
 {
     struct cl_buffer data = {0};
-    struct cl_offer offer;
+    struct cl_offer offer = {0};
     struct object object = {0};
     struct cl_wallet_item *item = NULL;
     int result = file_read(context, &data, path, CL_PROOF_BYTES_MAX);
