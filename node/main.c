@@ -2,6 +2,7 @@
 #include "crypto.h"
 #include "files.h"
 #include "logging.h"
+#include "keys.h"
 #include "node.h"
 #include "consent/record.h"
 
@@ -24,6 +25,7 @@ static const char usage_all[] =
     "  consentd run       runs the node\n"
     "  consentd check     checks everything that is stored, without changing it\n"
     "  consentd reindex   rebuilds every index from the stored blocks\n"
+    "  consentd sign      signs a digest with the member's party key, for 'consent vouch --signer'\n"
     "  consentd --check-config FILE   reads a configuration file and says what is wrong with it\n"
     "  consentd --version\n\n"
     "'consentd COMMAND --help' tells more. Example: consentd run --data /var/lib/consentd\n";
@@ -54,6 +56,11 @@ static const char usage_reindex[] =
     "consentd reindex --data DIR\n\n"
     "Rebuilds indexes and state from the stored blocks. The node must not run.\n"
     "Example: consentd reindex --data /var/lib/consentd\n";
+static const char usage_sign[] =
+    "consentd sign --data DIR\n\n"
+    "Reads a 32-byte digest on standard input and writes this member's signature (64 bytes, r || s) by its party key.\n"
+    "Example: consent vouch ID --until 2027-06-30 --signer \"exec:consentd sign --data /var/lib/consentd\" --signer-key KEY\n"
+    "(KEY is party_key in member.json.)\n";
 
 /* ---- arguments: --name value, --flag, and what is left over */
 struct arguments { int count; char **values; bool bad; };
@@ -368,12 +375,34 @@ static int offline(struct arguments *arguments, bool rebuild, const char *usage)
     return EXIT_ERROR;
 }
 
+/* ---- sign: the party key never leaves the data directory; 'consent' hands the digest over */
+static int command_sign(struct arguments *arguments)
+{
+    const char *data = take(arguments, "--data");
+    struct node_keys keys;
+    uint8_t digest[33], signature[64];
+    int result = check_left(arguments, false, usage_sign);
+    if (result == EXIT_DONE) result = need(data, "--data", usage_sign);
+    if (result != EXIT_DONE) return result;
+    if (fread(digest, 1, sizeof digest, stdin) != 32) {
+        fprintf(stderr, "consentd: standard input has to be a digest of 32 bytes.\n");
+        return EXIT_USAGE;
+    }
+    enum cl_status status = node_keys_load(&keys, data);
+    if (status != CL_OK) return failed(data, status);
+    status = cl_ecdsa_sign(signature, keys.party_secret, digest);
+    node_keys_wipe(&keys);
+    if (status != CL_OK) return failed("sign", status);
+    return fwrite(signature, 1, sizeof signature, stdout) == sizeof signature && fflush(stdout) == 0 ? EXIT_DONE : failed("standard output", CL_E_IO);
+}
+
 static int command_check(struct arguments *arguments) { return offline(arguments, false, usage_check); }
 static int command_reindex(struct arguments *arguments) { return offline(arguments, true, usage_reindex); }
 
 static const struct { const char *name; int (*run)(struct arguments *); const char *usage; } commands[] = {
     { "init", command_init, usage_init }, { "genesis", command_genesis, usage_genesis }, { "run", command_run, usage_run },
     { "check", command_check, usage_check }, { "reindex", command_reindex, usage_reindex },
+    { "sign", command_sign, usage_sign },
 };
 
 int main(int argc, char **argv)

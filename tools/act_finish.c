@@ -106,16 +106,19 @@ static enum cl_status offer_read(struct cl_offer *offer, const struct context *c
 }
 
 /* What an offer is called: as it was asked for, else as the file, else by its id. What `subscribe` is told to call
-   something is the agreement, so the terms that it is made under get a name beside that. */
+   something is the agreement, so the terms that it is made under are called as the file, or something beside that. */
 static void offer_name(struct context *context, char out[CL_NAME_BYTES_MAX + 1], const char *path, const char *name, bool terms, const struct cl_object_id *id)
 {
     const char *slash = strrchr(path, '/'), *file = slash == NULL ? path : slash + 1;
     struct cl_wallet_item *item = NULL;
-    if (name != NULL) {
-        (void)snprintf(out, CL_NAME_BYTES_MAX + 1, terms && strcmp(context->command->name, "import") != 0 ? "%.58s.terms" : "%.64s", name);
+    bool beside = name != NULL && terms && strcmp(context->command->name, "import") != 0;
+    if (name != NULL && !beside) {
+        (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.64s", name);
         return;
     }
     (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.*s", (int)(strcspn(file, ".") < 48 ? strcspn(file, ".") : 48), file);
+    if (beside && strcmp(out, name) == 0)
+        (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.58s.terms", name);
     if (!cl_wallet_name_usable(out) || cl_wallet_item_find(&item, context->wallet, out) != CL_E_NOT_FOUND)
         (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "offer-%.8s", id_text(id->bytes));
 }

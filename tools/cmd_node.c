@@ -116,8 +116,6 @@ int run_node_doctor(struct context *context)
     examine_checkpoint(&doctor);
     json_decref(status);
     output_json(&context->output, json_pack("{s:i, s:o}", "bad", (int)doctor.bad, "findings", doctor.findings));
-    if (!context->output.json)
-        json_decref(doctor.findings);
     return doctor.bad == 0 ? 0 : 1;
 }
 

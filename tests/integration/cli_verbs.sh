@@ -1,0 +1,187 @@
+#!/bin/sh
+# Every verb of the command line on a real node, and what it did to the state; every record type is on the ledger at the
+# end, every command was used, and exit statuses are the documented ones. Two customers (alice, ben), one organisation.
+. "$(dirname "$0")/../lib/cli.sh"
+start_node
+cd "$scratch" || exit 1
+used=$scratch/used
+wallet_of() { who=$1; shift; echo "$1 ${2-} " >>"$used"; CONSENT_WALLET=$scratch/$who "$consent" "$@"; }
+alice() { wallet_of alice "$@"; }
+ben() { wallet_of ben "$@"; }
+acme() { wallet_of acme "$@"; }
+anybody() { wallet_of nobody "$@"; }
+# is WHAT WANTED: a member of the last JSON result
+is() { value=$(json "$1" 2>/dev/null); [ "$value" = "$2" ] || fail "$1 is '$value' instead of '$2'"; }
+# state WHO NAME WANTED [MEMBER VALUE]: as the ledger has it now
+state() { expect 0 "$1" show "$2" --json && is state "$3" && { [ $# -lt 5 ] || is "$4" "$5"; }; }
+count() { /usr/bin/python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))[sys.argv[2]]))' "$scratch/out" "$1"; }
+
+# ---- keys, profile, terms
+expect 0 alice key new --name alice --no-ask
+alice key new --name alice2 --json >out && words=$(/usr/bin/python3 -c 'import json; print(json.load(open("out")).get("words",""))')
+[ -z "$words" ] || fail "the words were shown twice"
+expect 0 ben key new --name ben --no-ask
+expect 0 acme key new --name office --no-ask
+expect 2 acme profile
+expect 0 acme profile acme --display "Acme Ltd" -o acme.consent-offer --json && is state published && is act PROFILE
+profile=$(json object)
+expect 0 acme profile acme --replace --display "Acme Limited" --json && is act PROFILE
+expect 0 acme key list --json && [ "$(count keys)" -ge 3 ] || fail "key list"
+alice terms new >t.txt
+expect 0 alice terms check t.txt --json && is good True
+sed 's/dpv:Marketing/dpv:Marketting/' t.txt >wrong.txt
+expect 1 alice terms check wrong.txt && has_err "Did you mean dpv:Marketing?"
+expect 0 alice terms publish t.txt --name shopping --limit 500 --standing --recovery -o shopping.consent-offer --json && is act TERMS && is state open
+expect 0 alice terms publish t.txt --name asking --limit 5 --vouched-only -o asking.consent-offer --json && is state open
+expect 0 alice terms show shopping --slots 1 --json && is slots.0.name email
+
+# ---- a subscription, found again by the customer, who withdraws one slot of it, and more
+expect 0 acme subscribe anna --as acme --offer shopping.consent-offer --json && is act SUBSCRIBE && is name anna && is state active
+expect 0 acme list --json && is entries.1.name shopping && is entries.2.name anna
+expect 0 ben key new --name solo --uri consent:relationship/solo
+expect 0 ben import shopping.consent-offer --json && is name shopping
+expect 0 ben subscribe shopping --json && is name shopping.1 && is state active
+expect 0 alice list --json && [ "$(count entries)" -eq 2 ] || fail "the customer knows agreements before asking"
+expect 0 alice list --refresh --json && is entries.2.name shopping.1 && is entries.3.name shopping.2 && is entries.3.role customer
+expect 0 alice list --refresh --json && [ "$(count entries)" -eq 4 ] || fail "a second refresh changes the list"
+expect 0 alice show shopping --json && is agreements.1.name shopping.2
+[ "$(json agreements.0.with)" != "$(json agreements.1.with)" ] || fail "with"
+mine=shopping.1; [ "$(json agreements.0.with)" = "$profile" ] || mine=shopping.2
+other=shopping.$((3 - ${mine#shopping.}))
+expect 0 alice revoke "$mine" --slots 2 --json && is act REVOKE && is state active
+state alice "$mine" active slots "[1]"
+state acme anna active due "[2]"
+expect 0 acme check anna --slot email --purpose dpv:Marketing --json && is allowed True
+expect 1 acme check anna --slot purchases --json && is code CL_E_SLOT_NOT_LIVE
+expect 0 alice suspend "$mine" --json && is act SUSPEND && is state suspended
+expect 12 acme check anna && expect 12 alice check "$mine"
+expect 0 alice resume "$mine" --json && is act RESUME && is state active
+expect 0 alice proof "$mine" -o mine.consent-proof
+expect 0 alice history "$mine" --json && is history.0.type SUBSCRIBE && is history.1.type REVOKE && is history.3.type RESUME
+expect 0 acme erase anna --slots 2 --json && is act ERASE && state acme anna active due "[]"
+expect 0 alice revoke "$mine" --json && is state withdrawn
+expect 11 acme check anna
+expect 0 acme ack anna --state complied --json && is act ACK
+expect 0 acme erase anna --json && is act ERASE
+expect 0 alice erase "$mine" --json && is act ERASE
+
+# ---- terms on which the customer is asked, for vouched organisations only
+expect 1 acme subscribe --as acme --offer asking.consent-offer --name early && has_err CL_E_NOT_VOUCHED
+member_key=$(/usr/bin/python3 -c 'import json; print(json.load(open("node/member.json"))["party_key"])')
+expect 4 acme vouch "$profile" --until 2099-06-30
+expect 0 acme vouch "$profile" --until 2099-06-30 --reason document --signer "exec:$consentd sign --data $scratch/node" --signer-key "$member_key" --json && is act VOUCH
+expect 0 acme show acme && has "1 vouched"
+expect 0 acme subscribe --as acme --offer asking.consent-offer --json && is name asking.1 && is state subscribed
+expect 17 acme check asking.1
+expect 0 alice list --refresh --json
+expect 0 alice grant asking.1 --slots 1 --json && is act GRANT && is state active
+state acme asking.1 active slots "[1]"
+expect 0 alice revoke asking --json && is state closed
+expect 0 acme proof asking -o closed.consent-proof
+expect 0 acme node policy -o net.policy
+expect 11 anybody verify closed.consent-proof --policy net.policy && has "CLOSED  closed by their owner" && has ", terms "
+expect 11 ben subscribe "$(alice show asking --json | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["object"])')" --unseen && has_err CL_E_CLOSED
+
+# ---- a grant to somebody in particular, countered, accepted, amended three ways, renewed
+expect 0 alice grant bank --to "$profile" --terms t.txt --until 2099-06-30 --recovery -o bank.consent-offer --json && is act GRANT && is state offered
+expect 17 alice check bank
+expect 4 ben subscribe --offer bank.consent-offer --name mine && has_err CL_E_AUDIENCE
+expect 0 ben forget mine
+sed 's/P30D/P1Y/' t.txt >t2.txt
+expect 0 acme terms diff t.txt t2.txt --json && is differences 1
+expect 0 acme counter alice --offer bank.consent-offer --terms t2.txt --until 2099-06-30 --as acme -o alice-counter.consent-offer --json && is act COUNTER && is state countered && is name alice
+expect 0 alice list --refresh --json
+expect 0 alice grant bank --offer alice-counter.consent-offer --json && is act GRANT && is state active
+expect 0 alice amend bank --slots 1 --json && is act AMEND && state alice bank active slots "[1]"
+expect 0 acme amend alice --terms t.txt --until 2099-06-30 -o amended.consent-offer --json && is act AMEND && is state active
+expect 0 alice amend bank --accept --offer amended.consent-offer --json && is act AMEND && state alice bank active slots "[1, 2]"
+expect 0 alice renew bank --until 2099-12-31 --json && is act RENEW && state acme alice active not_after 4102444800
+expect 0 alice dispute bank --json && is act DISPUTE && expect 0 acme show alice && has "disputed      yes"
+expect 0 alice dispute bank --clear
+helper=$(ben key new --name helper)
+expect 0 alice delegate bank "$helper" --powers revoke --until 2098-01-01 --json && is act DELEGATE
+expect 0 ben suspend "$(alice show bank --json | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["object"])')" --key helper
+state alice bank suspended
+expect 0 alice resume bank --json && is state active
+expect 0 alice undelegate bank "$helper" --json && is act UNDELEGATE
+expect 0 alice rotate bank --json && is act ROTATE && is state active
+expect 0 alice rotate bank --recover --json && is act ROTATE
+expect 0 alice suspend bank --json && is state suspended && expect 0 alice resume bank
+expect 0 acme rotate acme --json && is act ROTATE
+printf '%064d' 7 >uses.root
+expect 0 acme statement acme --root-file uses.root --from 2026-01-01 --until 2026-03-31 --json && is act STATEMENT
+expect 0 acme revoke alice --reason no-longer-needed --json && is act REVOKE && is state terminated
+expect 11 alice check bank
+
+# ---- a request, granted; another, refused
+ben_key=$(ben key new --name asked)
+expect 0 acme request survey --to "$ben_key" --terms t.txt --as acme -o survey.consent-offer --json && is act REQUEST && is state requested
+expect 0 ben grant survey --offer survey.consent-offer --key asked --until 2099-01-01 --json && is act GRANT && is state active && is name survey
+expect 0 acme list --refresh --active --json && [ "$(count entries)" -eq 2 ] || fail "list --active"
+expect 0 acme request other --to "$ben_key" --terms t.txt --as acme -o other.consent-offer
+expect 0 ben refuse --offer other.consent-offer --key asked --json && is act REFUSE && is state refused && is name other
+
+# ---- files: export, inspect, sign elsewhere, submit; receipts
+expect 0 acme export anna -o again.consent-offer
+expect 0 acme inspect again.consent-offer --json
+expect 0 ben revoke survey --save revoke.cose --json && is record_status signed
+network=$(curl -s "$CONSENT_NODE/v1/network" | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["network_id"])')
+expect 0 ben sign revoke.cose --digest-only --signer-key "$ben_key" --network "$network" --json && digest=$(json digest)
+expect 0 ben sign revoke.cose --key asked -o signed.cose --json && is record_id "$digest"
+cp signed.cose bad.cose
+printf '\001' | dd of=bad.cose bs=1 seek=$(($(wc -c <bad.cose) - 3)) conv=notrunc 2>/dev/null
+expect 10 anybody submit bad.cose --wait && has_err CL_E_SIGNATURE
+expect 0 anybody submit signed.cose --wait --json && is record_status final
+expect 11 acme check survey
+expect 0 acme proof survey --format tlog-proof -o survey.tlog-proof
+expect 0 acme proof survey --format cose -o survey.cose-receipt
+expect 0 anybody verify survey.tlog-proof --record signed.cose --policy net.policy && has VALID
+expect 13 anybody verify survey.tlog-proof --record bad.cose --policy net.policy
+expect 0 anybody verify mine.consent-proof --policy net.policy --json && is verdict VALID && is kind agreement
+expect 0 acme proof survey && expect 11 acme check survey --offline
+sleep 2
+expect 16 anybody verify mine.consent-proof --policy net.policy --max-age 1s && has_err CL_E_PROOF_OLD
+
+# ---- the words alone: what the ledger holds under the derived keys comes back
+CONSENT_WALLET=$scratch/fresh "$consent" key new --name fresh --no-ask --json >fresh.json 2>/dev/null
+/usr/bin/python3 -c 'import json; print(json.load(open("fresh.json"))["words"])' >fresh.words
+fresh() { wallet_of fresh "$@"; }
+expect 0 fresh terms publish t.txt --name mine --limit 9 --standing
+expect 0 fresh rotate mine
+expect 0 fresh grant bank --to "$profile" --terms t.txt -o fresh.consent-offer
+expect 0 acme subscribe fresh --offer fresh.consent-offer --as acme
+expect 0 fresh export mine -o mine.consent-offer
+expect 0 acme subscribe mine --offer mine.consent-offer --as acme
+printf 'mine\nbank\n' >fresh.list
+again() { wallet_of again "$@"; }
+expect 0 again key recover --words-file fresh.words --list fresh.list --json
+expect 0 again list --refresh --json
+[ "$(count entries)" -eq 3 ] || fail "recovered $(count entries) entries instead of 3"
+expect 0 again revoke bank --json && is state withdrawn
+expect 0 again revoke mine.1 --slots 1 --json && is state active
+expect 0 fresh key backup -o fresh.backup
+rm -f "$scratch/again"*
+expect 0 again key recover --words-file fresh.words --backup fresh.backup --json && is entries 2
+
+# ---- the node, from outside
+expect 0 anybody node status --json
+expect 0 anybody node doctor
+expect 0 anybody help revoke && has "example: consent revoke bank"
+for shell in bash zsh fish; do expect 0 anybody completions "$shell"; done
+anybody feed --json >followed 2>/dev/null &
+feed=$!
+for _ in $(seq 100); do [ -s followed ] && break; sleep 0.05; done
+pkill -INT -P "$feed" 2>/dev/null || kill -INT "$feed"
+wait "$feed" 2>/dev/null
+expect 0 anybody feed --once --json
+missing=$(/usr/bin/python3 -c 'import json,sys
+seen = {json.loads(line)["data"].get("type_number") for line in open(sys.argv[1])}
+print([n for n in [*range(1, 13), *range(14, 22)] if n not in seen])' "$scratch/out")
+[ "$missing" = "[]" ] || fail "record types that no verb made: $missing"
+"$consent" help | sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' | sed 's/ *$//' >commands
+[ "$(wc -l <commands)" -ge 45 ] || fail "consent help lists $(wc -l <commands) commands"
+while read -r command; do
+    case $command in audit) continue ;; esac # tests/integration/cli_audit.sh
+    grep -q "^$command " "$used" || fail "no test used 'consent $command'"
+done <commands
+finish
