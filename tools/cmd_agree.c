@@ -1,4 +1,6 @@
 /* consent grant, request, subscribe, counter, refuse: how two sides come to sign the same commitment. */
+#include "act.h"
+#include "bulk.h"
 #include "discover.h"
 
 #include <stdlib.h>
@@ -339,6 +341,8 @@ static int subscribe_terms(struct context *context, struct subject *subject)
 int run_subscribe(struct context *context)
 {
     struct subject subject;
+    if (option(context, "--from") != NULL)
+        return bulk_subscribe(context);
     int result = open_offered(context, &subject, positional(context, 0));
     if (result != 0)
         return result;

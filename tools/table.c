@@ -61,6 +61,7 @@ const struct command command_table[] = {
      "consent sign --digest-only r.cbor --signer-key did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme", run_sign},
     {"submit", "FILE", "--wait --timeout=", "hands a signed record to a node", "consent submit r.cose --wait", run_submit},
     {"inspect", "FILE", "--network=", "shows any of our files in plain words and in CBOR diagnostic notation", "consent inspect a.consent-proof", run_inspect},
+    {"audit", "[URL]", "--policy= --state= --once --interval=", "follows a node, verifies everything, refuses forks", "consent audit http://127.0.0.1:8780 --once", run_audit},
     {"feed", "", "--after= --once", "prints what becomes final; resumable", "consent feed --after 91000 --json", run_feed},
     {"node status", "", "", "says how the node is", "consent node status", run_node_status},
     {"node doctor", "", "", "looks for what is wrong with a node, from outside", "consent node doctor", run_node_doctor},

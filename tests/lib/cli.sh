@@ -9,7 +9,12 @@ scratch=$(mktemp -d)
 node_pid=
 failures=0
 stop() {
-    [ -n "$node_pid" ] && kill "$node_pid" 2>/dev/null && wait "$node_pid" 2>/dev/null
+    [ "$failures" -eq 0 ] || tail -n 5 "$scratch/node.err" >&2
+    if [ -n "$node_pid" ] && kill "$node_pid" 2>/dev/null; then
+        for _ in $(seq 100); do kill -0 "$node_pid" 2>/dev/null || break; sleep 0.1; done
+        kill -9 "$node_pid" 2>/dev/null && echo "the node did not stop within 10 s" >&2
+        wait "$node_pid" 2>/dev/null
+    fi
     rm -rf "$scratch"
 }
 trap stop EXIT

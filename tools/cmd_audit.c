@@ -1,0 +1,259 @@
+/* consent audit: follows a node through C2SP tiles, checks every leaf, and keeps both notes where two checkpoints
+   contradict each other. */
+#include "act.h"
+#include "consent/audit.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct auditor {
+    struct context *context;
+    struct cl_audit *audit;
+    struct cl_policy *policy;
+    struct cl_network_id network;
+    char state_path[3200];
+};
+
+/* C2SP tlog-tiles: the number in groups of three digits, all but the last with an x before. */
+static void tile_path(char *out, size_t size, uint64_t tile, unsigned width)
+{
+    char number[64] = "";
+    (void)snprintf(number, sizeof number, "%03u", (unsigned)(tile % 1000));
+    for (uint64_t rest = tile / 1000; rest > 0; rest /= 1000) {
+        char longer[64];
+        (void)snprintf(longer, sizeof longer, "x%03u/%.50s", (unsigned)(rest % 1000), number);
+        memcpy(number, longer, sizeof number);
+    }
+    if (width < CL_TILE_WIDTH)
+        (void)snprintf(out, size, "/tile/entries/%s.p/%u", number, width);
+    else
+        (void)snprintf(out, size, "/tile/entries/%s", number);
+}
+
+/* Feeds the leaves of one tile that are new. Entries: 16-bit length, then the leaf. */
+static int take_tile(struct auditor *auditor, const struct cl_buffer *tile, uint64_t first, unsigned width, uint64_t from)
+{
+    const struct output *output = &auditor->context->output;
+    size_t at = 0;
+    for (unsigned i = 0; i < width; i++) {
+        if (tile->length - at < 2)
+            return output_fail(output, CL_E_CBOR_TRUNCATED, "(a tile of entries)");
+        size_t length = (size_t)tile->data[at] << 8 | tile->data[at + 1];
+        const char *sentence = "";
+        if (length > tile->length - at - 2)
+            return output_fail(output, CL_E_CBOR_TRUNCATED, "(a tile of entries)");
+        if (first + i >= from) {
+            enum cl_status status = cl_audit_leaf(auditor->audit, &sentence, tile->data + at + 2, length);
+            if (status != CL_OK)
+                return output_fail(output, status == CL_E_SIGNATURE ? status : CL_E_PROOF, "Leaf %llu: %s", (unsigned long long)(first + i), sentence);
+        }
+        at += 2 + length;
+    }
+    return at == tile->length ? 0 : output_fail(output, CL_E_CBOR_TRAILING, "(a tile of entries)");
+}
+
+static int take_leaves(struct auditor *auditor, uint64_t from, uint64_t to)
+{
+    struct context *context = auditor->context;
+    int result = 0;
+    for (uint64_t tile = from / CL_TILE_WIDTH; result == 0 && tile * CL_TILE_WIDTH < to; tile++) {
+        uint64_t first = tile * CL_TILE_WIDTH;
+        unsigned width = to - first < CL_TILE_WIDTH ? (unsigned)(to - first) : CL_TILE_WIDTH;
+        char path[128];
+        struct http_answer answer;
+        tile_path(path, sizeof path, tile, width);
+        result = node_get(context, &answer, path, "application/octet-stream");
+        if (result != 0)
+            break;
+        result = take_tile(auditor, &answer.body, first, width, from);
+        http_answer_deinit(&answer);
+        output_progress(&context->output, "leaves", first + width, to);
+        if (result == 0 && http_interrupted)
+            result = output_fail(&context->output, CL_E_CANCELLED, "What was verified before is remembered.");
+    }
+    output_progress_end(&context->output);
+    return result;
+}
+
+/* Both notes, side by side, for whoever has to judge. */
+static int keep_evidence(struct auditor *auditor, const uint8_t *note, size_t length)
+{
+    char first[3300], second[3300];
+    struct cl_audit_report report;
+    cl_audit_report(&report, auditor->audit);
+    (void)snprintf(first, sizeof first, "%s.fork-1", auditor->state_path);
+    (void)snprintf(second, sizeof second, "%s.fork-2", auditor->state_path);
+    int result = report.note.length == 0 ? 0 : file_write(auditor->context, first, report.note.data, report.note.length, false);
+    if (result == 0)
+        result = file_write(auditor->context, second, note, length, false);
+    return result != 0 ? result : output_fail(&auditor->context->output, CL_E_FORK, "The signed notes are in %s and %s.", first, second);
+}
+
+/* A checkpoint that is behind what was seen: the log of now must still begin as it says. */
+static int check_older(struct auditor *auditor, const struct cl_checkpoint *checkpoint, const struct cl_audit_report *report, const struct http_answer *note)
+{
+    char path[128];
+    json_t *json = NULL, *value;
+    struct cl_hash proof[CL_LOG_PATH_MAX];
+    size_t count = 0, position;
+    (void)snprintf(path, sizeof path, "/v1/consistency?from=%llu&to=%llu", (unsigned long long)checkpoint->size, (unsigned long long)report->size);
+    int result = node_get_json(auditor->context, &json, path);
+    if (result != 0) {
+        output_warn(&auditor->context->output, "The node's newest checkpoint (%llu leaves) is older than what was seen before (%llu), and it shows no consistency between them.", (unsigned long long)checkpoint->size, (unsigned long long)report->size);
+        return keep_evidence(auditor, note->body.data, note->body.length);
+    }
+    bool good = true;
+    json_array_foreach(json_object_get(json, "path"), position, value) {
+        const char *hex = json_string_value(value);
+        good = good && hex != NULL && count < CL_LOG_PATH_MAX && cl_hex_decode(proof[count].bytes, 32, hex);
+        count += good ? 1 : 0;
+    }
+    json_decref(json);
+    if (!good || cl_consistency_verify(&checkpoint->root, checkpoint->size, &report->root, report->size, proof, count) != CL_OK)
+        return keep_evidence(auditor, note->body.data, note->body.length);
+    return 0;
+}
+
+static int remember(struct auditor *auditor)
+{
+    struct cl_buffer data = {0};
+    enum cl_status status = cl_audit_encode(&data, auditor->audit);
+    int result = status == CL_OK ? file_write(auditor->context, auditor->state_path, data.data, data.length, false) : output_fail(&auditor->context->output, status, NULL);
+    cl_buffer_deinit(&data);
+    return result;
+}
+
+static int take_checkpoint(struct auditor *auditor, const struct cl_checkpoint *checkpoint, const struct cl_quorum_report *quorum, const struct http_answer *note)
+{
+    struct context *context = auditor->context;
+    struct cl_audit_report before, after;
+    cl_audit_report(&before, auditor->audit);
+    int result = checkpoint->size < before.size ? check_older(auditor, checkpoint, &before, note) : take_leaves(auditor, before.size, checkpoint->size);
+    if (result != 0 || checkpoint->size < before.size)
+        return result;
+    enum cl_status status = cl_audit_checkpoint(auditor->audit, checkpoint, note->body.data, note->body.length);
+    if (status == CL_E_FORK)
+        return keep_evidence(auditor, note->body.data, note->body.length);
+    if (status != CL_OK)
+        return output_fail(&context->output, status == CL_E_PENDING ? CL_E_PROOF : status, "The checkpoint does not end with a block.");
+    result = remember(auditor);
+    cl_audit_report(&after, auditor->audit);
+    if (result == 0 && (after.size != before.size || before.size == 0 || flag(context, "--once"))) {
+        output_line(&context->output, "good  height %llu, %llu leaves, %llu records verified (%llu new), signed by %zu of %zu", (unsigned long long)after.height, (unsigned long long)after.size, (unsigned long long)after.records,
+                    (unsigned long long)(after.records - before.records), quorum->signed_count, quorum->witnesses);
+        json_t *json = json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:I}", "version", 1, "network_id", id_text(auditor->network.bytes), "height", (json_int_t)after.height, "log_size", (json_int_t)after.size, "records", (json_int_t)after.records,
+                                 "new_records", (json_int_t)(after.records - before.records), "root", id_text(after.root.bytes), "signed", (json_int_t)quorum->signed_count, "members", (json_int_t)quorum->witnesses);
+        output_json_line(&context->output, json);
+    }
+    return result;
+}
+
+static int look(struct auditor *auditor)
+{
+    struct http_answer note;
+    struct cl_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
+    struct cl_quorum_report *quorum = calloc(1, sizeof *quorum);
+    int result = checkpoint == NULL || quorum == NULL ? output_fail(&auditor->context->output, CL_E_MEMORY, NULL) : node_get(auditor->context, &note, "/checkpoint", "text/plain");
+    if (result == 0) {
+        enum cl_status status = cl_checkpoint_decode(checkpoint, note.body.data, note.body.length);
+        if (status == CL_OK)
+            status = cl_policy_check(quorum, auditor->policy, checkpoint);
+        result = status == CL_OK ? take_checkpoint(auditor, checkpoint, quorum, &note) : output_fail(&auditor->context->output, status, "%zu of %zu signed, %zu are needed.", quorum->signed_count, quorum->witnesses, quorum->needed);
+        http_answer_deinit(&note);
+    }
+    free(checkpoint);
+    free(quorum);
+    return result;
+}
+
+/* --policy FILE, else the one seen first, kept beside the state. */
+static int auditor_policy(struct auditor *auditor)
+{
+    struct context *context = auditor->context;
+    struct http_answer answer;
+    struct cl_buffer text = {0};
+    size_t bad_line = 0;
+    char path[3300];
+    (void)snprintf(path, sizeof path, "%s.policy", auditor->state_path);
+    const char *given = option(context, "--policy");
+    int result = 0;
+    if (given == NULL && access(path, F_OK) != 0) {
+        result = node_get(context, &answer, "/v1/policy", "text/plain");
+        if (result == 0) {
+            result = file_write(context, path, answer.body.data, answer.body.length, false);
+            http_answer_deinit(&answer);
+            output_say(&context->output, "Taking the trust file from the node itself, this once; --policy FILE gives one that you trust.");
+        }
+    }
+    if (result == 0)
+        result = file_read(context, &text, given != NULL ? given : path, CL_POLICY_BYTES_MAX);
+    enum cl_status status = result == 0 ? cl_policy_new(&auditor->policy, &bad_line, text.data, text.length) : CL_OK;
+    if (status != CL_OK)
+        result = output_fail(&context->output, status, "%s, line %zu", given != NULL ? given : path, bad_line);
+    cl_buffer_deinit(&text);
+    return result;
+}
+
+static int auditor_open(struct auditor *auditor)
+{
+    struct context *context = auditor->context;
+    struct http_answer genesis;
+    struct cl_buffer data = {0};
+    const char *state = option(context, "--state");
+    int result = node_get(context, &genesis, "/v1/genesis", "application/json");
+    if (result != 0)
+        return result;
+    cl_network_id_derive(&auditor->network, genesis.body.data, genesis.body.length);
+    http_answer_deinit(&genesis);
+    if (state != NULL)
+        (void)snprintf(auditor->state_path, sizeof auditor->state_path, "%s", state);
+    else
+        (void)snprintf(auditor->state_path, sizeof auditor->state_path, "%s.audit-%.16s", wallet_path_of(context), id_text(auditor->network.bytes));
+    char *slash = strrchr(auditor->state_path, '/');
+    if (state == NULL && slash != NULL) {
+        *slash = '\0';
+        (void)mkdir(auditor->state_path, 0700);
+        *slash = '/';
+    }
+    result = auditor_policy(auditor);
+    if (result != 0)
+        return result;
+    enum cl_status status;
+    if (access(auditor->state_path, F_OK) == 0) {
+        result = file_read(context, &data, auditor->state_path, 1u << 20);
+        status = result == 0 ? cl_audit_decode(&auditor->audit, data.data, data.length, &auditor->network) : CL_OK;
+    } else {
+        status = cl_audit_new(&auditor->audit, &auditor->network);
+    }
+    if (result == 0 && status != CL_OK)
+        result = output_fail(&context->output, status, "%s", auditor->state_path);
+    cl_buffer_deinit(&data);
+    return result;
+}
+
+int run_audit(struct context *context)
+{
+    struct auditor auditor = {.context = context};
+    const char *url = positional(context, 0), *interval = option(context, "--interval");
+    unsigned long seconds = interval == NULL ? 10 : strtoul(interval, NULL, 10);
+    if (url != NULL && context->option_count < OPTIONS_MAX)
+        context->options[context->option_count++] = (struct option_value){"--node", url};
+    int result = node_open(context);
+    if (result == 0)
+        result = auditor_open(&auditor);
+    while (result == 0) {
+        result = look(&auditor);
+        if (result != 0 || flag(context, "--once"))
+            break;
+        for (unsigned long waited = 0; waited < (seconds == 0 ? 1 : seconds) && !http_interrupted; waited++)
+            (void)sleep(1);
+        if (http_interrupted)
+            result = 130;
+    }
+    if (result == 130)
+        output_say(&context->output, "Interrupted. The next 'consent audit' goes on where this one was (%s).", auditor.state_path);
+    cl_audit_free(auditor.audit);
+    cl_policy_free(auditor.policy);
+    return result;
+}
