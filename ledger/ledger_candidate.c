@@ -36,8 +36,7 @@ static const struct cl_map_entry *find_in_chain(const struct cl_candidate *candi
     return NULL;
 }
 
-/* The candidate's own entry for a key that nothing in the chain has looked at yet. The tree knows which keys exist, so a
-   new id costs no look-up in the store. */
+/* The candidate's own entry for a key that nothing in the chain has looked at yet. */
 static enum cl_status learn(struct cl_map_entry **out, struct cl_candidate *candidate, const uint8_t key32[32])
 {
     uint8_t key_hash[32];
@@ -53,23 +52,43 @@ static enum cl_status learn(struct cl_map_entry **out, struct cl_candidate *cand
     return CL_OK;
 }
 
+/* From the store. The tree in memory knows of nearly every new key that it is not there, which spares the look-up; where
+   the store lacks what the tree may have, the tree is asked in earnest: a value that is gone is damage. */
+static enum cl_status fetch(struct cl_map_entry **out, struct cl_candidate *candidate, const uint8_t key32[32])
+{
+    struct cl_ledger *ledger = candidate->ledger;
+    struct cl_table_key row;
+    uint8_t key_hash[32];
+    bool exists;
+    cl_sha256_once(key_hash, key32, 32);
+    enum cl_status status = cl_smt_may_contain(&exists, ledger->tree, key_hash);
+    if (status == CL_OK && exists) {
+        cl_key_hash(&row, CL_TABLE_STATE, key_hash);
+        status = cl_store_get_key(ledger->store, &ledger->value, NULL, &row);
+        if (status == CL_E_NOT_FOUND) {
+            status = cl_smt_contains(&exists, ledger->tree, key_hash);
+            if (status == CL_OK && exists)
+                status = CL_E_STORE_CORRUPT;
+        }
+    }
+    if (status != CL_OK)
+        return status;
+    *out = cl_map_insert(&candidate->map, key32, key_hash);
+    if (*out == NULL)
+        return CL_E_MEMORY;
+    (*out)->is_new = !exists;
+    return exists ? cl_map_set(&candidate->map, *out, CL_MAP_READ, ledger->value.data, ledger->value.length) : CL_OK;
+}
+
 /* Rules ask for the same key several times in one record; what was found, or found absent, is remembered. */
 static enum cl_status state_get(void *context, const uint8_t key32[32], struct cl_view *value)
 {
     struct cl_candidate *candidate = context;
-    struct cl_ledger *ledger = candidate->ledger;
     struct cl_map_entry *entry;
-    struct cl_table_key row;
     const struct cl_map_entry *known = find_in_chain(candidate, key32);
     if (known != NULL)
         return entry_view(known, value);
-    enum cl_status status = learn(&entry, candidate, key32);
-    if (status != CL_OK || entry->is_new)
-        return status != CL_OK ? status : CL_E_NOT_FOUND;
-    cl_key_hash(&row, CL_TABLE_STATE, entry->key_hash);
-    status = cl_must_exist(cl_store_get_key(ledger->store, &ledger->value, NULL, &row));
-    if (status == CL_OK)
-        status = cl_map_set(&candidate->map, entry, CL_MAP_READ, ledger->value.data, ledger->value.length);
+    enum cl_status status = fetch(&entry, candidate, key32);
     return status == CL_OK ? entry_view(entry, value) : status;
 }
 

@@ -56,6 +56,13 @@ void smt_leaves_hash(struct cl_hash *out, const struct cl_smt_leaf *leaves, unsi
     smt_node_hash(out, &left, &right);
 }
 
+void smt_bucket_mark(struct smt_bucket *bucket, const struct cl_smt_leaf *leaves, unsigned count)
+{
+    assert(count <= CL_SMT_BUCKET_MAX);
+    for (unsigned i = 0; i < count; i++) bucket->marks[i] = leaves[i].key_hash[31];
+    bucket->count = (uint8_t)count;
+}
+
 enum cl_status smt_bucket_load(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, uint32_t reference)
 {
     *count = smt_bucket_at(tree, reference)->count;
@@ -178,7 +185,7 @@ static enum cl_status build_bucket(uint32_t *out, struct cl_smt *tree, const str
     if (status != CL_OK) return status;
     *out = smt_bucket_take(tree);
     bucket = smt_bucket_at(tree, *out);
-    bucket->count = (uint8_t)count;
+    smt_bucket_mark(bucket, leaves, count);
     smt_leaves_hash(&bucket->hash, leaves, count, depth);
     return tree->buckets.save(tree->buckets.context, *out & ~SMT_BUCKET, leaves, count);
 }

@@ -535,7 +535,7 @@ static enum cl_status place_node(struct cl_smt *tree, struct result_node *node)
         node->placed = smt_is_bucket(node->old.base) ? node->old.base : smt_bucket_take(tree);
         bucket = smt_bucket_at(tree, node->placed);
         bucket->hash = node->hash;
-        bucket->count = node->bucket_count;
+        smt_bucket_mark(bucket, leaves, node->bucket_count);
         return tree->buckets.save(tree->buckets.context, node->placed & ~SMT_BUCKET, leaves, node->bucket_count);
     }
     struct smt_inner *inner;

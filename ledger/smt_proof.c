@@ -30,19 +30,37 @@ static unsigned position(bool *equal, const struct cl_smt_leaf *leaves, unsigned
     return at;
 }
 
+/* The bucket that would hold the key, or SMT_EMPTY where none of its marks is the key's. */
+static uint32_t candidate_bucket(const struct cl_smt *tree, const uint8_t key_hash[32])
+{
+    uint32_t at = tree->root;
+    for (unsigned depth = 0; smt_is_inner(at); depth++) {
+        const struct smt_inner *inner = smt_inner_at(tree, at);
+        at = smt_bit(key_hash, depth) != 0 ? inner->right : inner->left;
+    }
+    if (at == SMT_EMPTY) return at;
+    const struct smt_bucket *bucket = smt_bucket_at(tree, at);
+    return memchr(bucket->marks, key_hash[31], bucket->count) != NULL ? at : SMT_EMPTY;
+}
+
+enum cl_status cl_smt_may_contain(bool *found, struct cl_smt *tree, const uint8_t key_hash[32])
+{
+    assert(tree->builder == NULL);
+    *found = false;
+    if (tree->failure != CL_OK) return tree->failure;
+    *found = candidate_bucket(tree, key_hash) != SMT_EMPTY;
+    return CL_OK;
+}
+
 enum cl_status cl_smt_contains(bool *found, struct cl_smt *tree, const uint8_t key_hash[32])
 {
     struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
-    uint32_t at = tree->root;
-    unsigned depth = 0, count;
+    unsigned count;
     enum cl_status status = tree->failure;
     assert(tree->builder == NULL);
     *found = false;
     if (status != CL_OK) return status;
-    for (; smt_is_inner(at); depth++) {
-        const struct smt_inner *inner = smt_inner_at(tree, at);
-        at = smt_bit(key_hash, depth) != 0 ? inner->right : inner->left;
-    }
+    uint32_t at = candidate_bucket(tree, key_hash);
     if (at == SMT_EMPTY) return CL_OK;
     status = smt_bucket_load(leaves, &count, tree, at);
     if (status == CL_OK) (void)position(found, leaves, count, key_hash);

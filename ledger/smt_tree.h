@@ -18,7 +18,9 @@
 #define SMT_CHUNK_NODES (1u << SMT_CHUNK_BITS)
 
 struct smt_inner { struct cl_hash hash; uint32_t left, right; };
-struct smt_bucket { struct cl_hash hash; uint8_t count; }; /* count 0: free, and the hash's first bytes are the next free index */
+/* count 0: free, and the hash's first bytes are the next free index. marks: the last byte of each leaf's key_hash, so that
+   a key that is not there is nearly always known without reading the bucket. */
+struct smt_bucket { struct cl_hash hash; uint8_t count, marks[CL_SMT_BUCKET_MAX]; };
 
 struct smt_inner_array { void **chunks; size_t chunk_count; uint32_t used; };
 struct smt_bucket_array { void **chunks; size_t chunk_count; uint32_t used, free_head, free_count; };
@@ -64,6 +66,7 @@ void smt_node_hash(struct cl_hash *out, const struct cl_hash *left, const struct
 void smt_leaves_hash(struct cl_hash *out, const struct cl_smt_leaf *leaves, unsigned count, unsigned depth);
 /* How many of the sorted leaves have bit 0 at depth. */
 unsigned smt_leaves_split(const struct cl_smt_leaf *leaves, unsigned count, unsigned depth);
+void smt_bucket_mark(struct smt_bucket *bucket, const struct cl_smt_leaf *leaves, unsigned count); /* sets count and marks */
 CL_MUST_USE enum cl_status smt_bucket_load(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, uint32_t reference);
 
 /* Room for that many more nodes; after it the takes below cannot fail. CL_E_MEMORY, CL_E_BOUND. */
