@@ -114,8 +114,35 @@ out:
     return result;
 }
 
-/* Who answers: the signer of a side that is known, else --as, else a fresh key. Fills 13 and, for an offer with an
-   audience, the opening. */
+/* The key in this wallet for which an offer with an audience is meant, or of the profile for which it is (fills 13 then).
+   NULL: nobody's, or --as, --key or --signer say who it shall be. */
+static const char *addressee(struct context *context, struct act *act, const struct cl_wallet_item *item, const struct cl_audience *audience)
+{
+    const struct cl_wallet *wallet = context->wallet;
+    struct cl_hash found;
+    if (option(context, "--as") != NULL || option(context, "--key") != NULL || option(context, "--signer") != NULL)
+        return NULL;
+    if (item == NULL || !item->audience_salt.present || audience->kind != CL_AUDIENCE_HASH)
+        return NULL;
+    for (size_t i = 0; i < wallet->key_count; i++) {
+        cl_audience_derive(&found, item->audience_salt.bytes, wallet->keys[i].key.bytes, 33);
+        if (memcmp(found.bytes, audience->bytes, 32) == 0)
+            return wallet->keys[i].name;
+    }
+    for (size_t i = 0; i < wallet->item_count; i++) {
+        if (wallet->items[i].kind != CL_ITEM_PROFILE)
+            continue;
+        cl_audience_derive(&found, item->audience_salt.bytes, wallet->items[i].object.bytes, 32);
+        if (memcmp(found.bytes, audience->bytes, 32) == 0) {
+            act_party(act, wallet->items[i].object.bytes);
+            return wallet->items[i].key_name;
+        }
+    }
+    return NULL;
+}
+
+/* Who answers: the signer of a side that is known, else --as, else whom it is meant for, else a fresh key. Fills 13 and,
+   for an offer with an audience, the opening. */
 static int answer_signer(struct context *context, struct act *act, struct act_signer *signer, struct subject *subject, enum cl_side side)
 {
     const struct cl_wallet_item *profile = NULL;
@@ -127,7 +154,10 @@ static int answer_signer(struct context *context, struct act *act, struct act_si
     int result = as_profile(context, act, &profile);
     if (result != 0)
         return result;
-    if (profile != NULL || option(context, "--key") != NULL || option(context, "--signer") != NULL || item == NULL)
+    const char *meant_for = addressee(context, act, item, &agreement->audience);
+    if (meant_for != NULL)
+        result = signer_open(context, signer, meant_for);
+    else if (profile != NULL || option(context, "--key") != NULL || option(context, "--signer") != NULL || item == NULL)
         result = signer_for_new(context, signer, profile, subject->item_name[0] == '\0' ? "answer" : subject->item_name);
     else if (item->key_name[0] != '\0')
         result = signer_open(context, signer, item->key_name);
@@ -299,8 +329,9 @@ static int subscribe_terms(struct context *context, struct subject *subject)
         result = act_period(context, &act, "--from-date");
     if (result == 0)
         result = as_profile(context, &act, &profile);
+    const char *meant_for = result == 0 ? addressee(context, &act, from, &terms->audience) : NULL;
     if (result == 0)
-        result = signer_for_new(context, &signer, profile, name);
+        result = meant_for != NULL ? signer_open(context, &signer, meant_for) : signer_for_new(context, &signer, profile, name);
     if (result == 0 && cl_random_bytes(act.nonce, 16) != CL_OK)
         result = output_fail(&context->output, CL_E_IO, NULL);
     if (result == 0 && terms->audience.kind == CL_AUDIENCE_HASH) {

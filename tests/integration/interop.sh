@@ -74,7 +74,7 @@ collect state 1000 "$scratch/state.consent-proof"
 collect absence
 
 # ---- a first checkpoint, then more of the life of an agreement, then a later one with tiles that are full
-by acme subscribe first --offer "$scratch/offer-1" --name first --key acme
+by acme subscribe first --offer "$scratch/offer-1" --name first
 collect inclusion "$(of record_id)"
 by anna suspend grant-1
 by anna revoke grant-1
