@@ -50,7 +50,7 @@ static void put_indent(struct page *page, unsigned depth)
 
 static void put_item(struct page *page, struct cl_cbor_reader *reader, unsigned depth);
 
-/* RFC 8949 section 8: text as in JSON. */
+/* RFC 8949 section 8: text as in JSON. Control characters, those of Latin-1 too, could drive the reader's terminal. */
 static void put_text(struct page *page, struct cl_view text)
 {
     put(page, "\"", 1);
@@ -60,10 +60,19 @@ static void put_text(struct page *page, struct cl_view text)
             say(page, "\\%c", c);
         else if (c < 0x20 || c == 0x7f)
             say(page, "\\u%04x", c);
+        else if (c == 0xc2 && i + 1 < text.length && text.data[i + 1] < 0xa0)
+            say(page, "\\u%04x", text.data[++i]);
         else
             put(page, (const char *)&text.data[i], 1);
     }
     put(page, "\"", 1);
+}
+
+/* The first line of a text of anybody, as far as it is printable ASCII. */
+static void put_first_line(struct page *page, struct cl_view text)
+{
+    for (size_t i = 0; i < text.length && i < 200 && text.data[i] != '\n'; i++)
+        put(page, text.data[i] >= 0x20 && text.data[i] < 0x7f ? (const char *)&text.data[i] : "?", 1);
 }
 
 /* Whether a byte string is one array, map or tag in itself. Lengths of hashes, keys and signatures are left alone. */
@@ -97,15 +106,28 @@ static void put_bytes(struct page *page, struct cl_view bytes, unsigned depth)
     put(page, "'", 1);
 }
 
+/* RFC 8949 section 4.2.1: keys in bytewise order of their encodings, each once. No item begins another, so the shorter
+   length decides. */
+static bool ascends(struct cl_view last, struct cl_view key)
+{
+    return memcmp(last.data, key.data, last.length < key.length ? last.length : key.length) < 0;
+}
+
 static void put_list(struct page *page, struct cl_cbor_reader *reader, unsigned depth, bool map)
 {
     size_t start = page->out->length, count = map ? cl_cbor_map(reader) : cl_cbor_array(reader);
     const uint8_t *from = reader->at;
+    struct cl_view key = {NULL, 0};
     put(page, map ? "{" : "[", 1);
     for (size_t i = 0; i < count && reader->status == CL_OK && page->status == CL_OK; i++) {
         put_indent(page, depth + 1);
+        struct cl_view last = key;
+        key.data = reader->at;
         put_item(page, reader, depth + 1);
+        key.length = (size_t)(reader->at - key.data);
         if (map) {
+            if (reader->status == CL_OK && i > 0 && !ascends(last, key))
+                cl_cbor_fail(reader, CL_E_CBOR_NOT_CANONICAL);
             put(page, ": ", 2);
             put_item(page, reader, depth + 1);
         }
@@ -470,7 +492,9 @@ static enum cl_status words_of_proof(struct page *page, const uint8_t *data, siz
     if (reader.status != CL_OK)
         return reader.status;
     say_bytes(page, "about", object, 32);
-    say(page, "checkpoint (%zu bytes) of %.*s; state leaf of %zu bytes\n", checkpoint.length, (int)(memchr(checkpoint.data, '\n', checkpoint.length < 200 ? checkpoint.length : 200) == NULL ? 0 : (const uint8_t *)memchr(checkpoint.data, '\n', checkpoint.length) - checkpoint.data), (const char *)checkpoint.data, leaf.length);
+    say(page, "checkpoint (%zu bytes) of ", checkpoint.length);
+    put_first_line(page, checkpoint);
+    say(page, "; state leaf of %zu bytes\n", leaf.length);
     if (value.length == 0)
         say(page, "it shows that there is no such object\n");
     else if (words_of_state(page, value.data, value.length) != CL_OK)

@@ -384,6 +384,8 @@ static enum cl_status read_disclosure(struct cl_terms_text *text, struct cl_view
     }
     if (name_is(name, "text-hash")) {
         const uint8_t *hash = cl_cbor_bytes_fixed(&reader, 32);
+        if (text->has_text_hash)
+            return CL_E_FORMAT;
         if (hash != NULL)
             memcpy(text->text_hash, hash, 32);
         text->has_text_hash = true;

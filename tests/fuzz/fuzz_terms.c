@@ -1,51 +1,99 @@
-/* Terms as text and as a body file, from anybody. What is accepted survives text -> body -> text without a difference. */
-#include <stdlib.h>
-
-#include "consent/record.h"
+/* Terms texts and bodies. What parses makes a body, the body decodes, and the text that its disclosures make says the
+   same; a body of somebody else is read strictly and can be shown whatever it holds. */
 #include "consent/terms.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "consent/record.h"
+#include "require.h"
+#include "terms_text.h"
 
-static void around(const struct cl_terms_text *text)
+static void can_be_shown(const struct cl_terms_text *text)
 {
-    static const uint8_t seed[32] = {1};
-    struct cl_body body;
-    struct cl_object_id object = {{0}};
-    struct cl_buffer bytes = {0}, page = {0};
-    struct cl_body_file *file = malloc(sizeof *file);
-    struct cl_terms_text *back = NULL;
-    size_t differences = 0;
-    if (file != NULL && cl_body_make(&body, text, seed) == CL_OK) {
-        if (cl_body_file_encode(&bytes, &object, seed, &body) != CL_OK || cl_body_file_decode(file, bytes.data, bytes.length) != CL_OK ||
-            cl_body_file_text(&back, file) != CL_OK || cl_terms_text_diff(&page, &differences, text, back) != CL_OK || differences != 0)
-            abort();
-        cl_body_deinit(&body);
+    const char *sentences[8];
+    struct cl_buffer out = {0};
+    size_t differences = 1;
+    uint64_t slots = cl_terms_text_slots(text);
+    require(text->slot_count <= CL_SLOTS_MAX);
+    for (size_t i = 0; i < text->slot_count; i++) {
+        const struct cl_terms_slot *slot = &text->slots[i];
+        require(slot->number < CL_SLOTS_MAX && (slots >> slot->number & 1) != 0);
+        require(i == 0 || slot->number > text->slots[i - 1].number);
+        for (size_t k = 0; k < slot->purpose_count; k++)
+            require(cl_terms_slot_allows(slot, slot->purposes[k]));
     }
-    cl_terms_text_free(back);
+    (void)cl_terms_text_advice(sentences, 8, text);
+    require(cl_terms_text_plain(&out, text, UINT64_MAX) == CL_OK && cl_terms_text_plain(&out, text, slots & 5) == CL_OK);
+    require(cl_terms_text_diff(&out, &differences, text, text) == CL_OK && differences == 0);
+    cl_buffer_deinit(&out);
+}
+
+static void body_says_the_same(const struct cl_terms_text *text)
+{
+    static struct cl_body_file file;
+    static const uint8_t seed[32] = {1}, salt[32] = {2};
+    static const struct cl_object_id object = {{3}};
+    struct cl_body *body = calloc(1, sizeof *body);
+    struct cl_terms_text *again = NULL;
+    struct cl_buffer bytes = {0}, out = {0};
+    size_t differences = 1;
+    require(body != NULL);
+    enum cl_status status = cl_body_make(body, text, seed);
+    require(status == CL_OK || status == CL_E_BOUND); /* long values, or many: a body has its own bounds */
+    if (status == CL_OK) {
+        require(cl_body_file_encode(&bytes, &object, salt, body) == CL_OK);
+        status = cl_body_file_decode(&file, bytes.data, bytes.length);
+        require(status == CL_OK && file.disclosure_count == file.digest_count);
+        require(cl_body_file_text(&again, &file) == CL_OK);
+        require(cl_terms_text_diff(&out, &differences, text, again) == CL_OK && differences == 0);
+        require(again->has_text_hash && memcmp(again->text_hash, text->text_hash, 32) == 0);
+        cl_terms_text_free(again);
+    }
+    cl_buffer_deinit(&out);
     cl_buffer_deinit(&bytes);
-    cl_buffer_deinit(&page);
-    free(file);
+    cl_body_deinit(body);
+    free(body);
+}
+
+static void text_of_anybody(const uint8_t *data, size_t size)
+{
+    struct cl_terms_text *text = NULL;
+    struct cl_terms_fault fault = {0};
+    enum cl_status status = cl_terms_text_parse(&text, &fault, (const char *)data, size);
+    if (status != CL_OK) {
+        require(text == NULL && memchr(fault.sentence, 0, sizeof fault.sentence) != NULL);
+        require(status != CL_E_FORMAT || fault.sentence[0] != '\0');
+        return;
+    }
+    can_be_shown(text);
+    body_says_the_same(text);
+    cl_terms_text_free(text);
+}
+
+static void body_of_anybody(const uint8_t *data, size_t size)
+{
+    static struct cl_body_file file;
+    struct cl_terms_text *text = NULL;
+    struct cl_commitment commitment;
+    if (cl_body_file_decode(&file, data, size) != CL_OK)
+        return;
+    require(file.disclosure_count <= file.digest_count && file.disclosure_count <= CL_BODY_FIELDS_MAX);
+    cl_body_file_commitment(&commitment, &file);
+    if (cl_body_file_text(&text, &file) == CL_OK) {
+        can_be_shown(text);
+        cl_terms_text_free(text);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct cl_terms_text *text = NULL;
-    struct cl_terms_fault fault;
-    struct cl_buffer page = {0};
-    struct cl_body_file *file = malloc(sizeof *file);
-    if (size > 0 && cl_terms_text_parse(&text, &fault, (const char *)data, size) == CL_OK) {
-        if (cl_terms_text_plain(&page, text, ~0ull) != CL_OK)
-            abort();
-        around(text);
-        cl_terms_text_free(text);
-    }
-    text = NULL;
-    if (size > 0 && file != NULL && cl_body_file_decode(file, data, size) == CL_OK && cl_body_file_text(&text, file) == CL_OK) {
-        if (cl_terms_text_plain(&page, text, ~0ull) != CL_OK)
-            abort();
-        cl_terms_text_free(text);
-    }
-    cl_buffer_deinit(&page);
-    free(file);
+    char *text = malloc(size + 1);
+    require(text != NULL);
+    if (size > 0)
+        memcpy(text, data, size);
+    text[size] = '\0';
+    (void)cl_duration_usable(text);
+    (void)cl_vocabulary_nearest(CL_VOCABULARY_PURPOSE, size <= 80 ? text : "");
+    text_of_anybody(data, size);
+    body_of_anybody(data, size);
+    free(text);
     return 0;
 }
