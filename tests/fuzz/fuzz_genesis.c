@@ -14,6 +14,7 @@ static void holds_together(const struct node_genesis *genesis, const uint8_t *da
     cl_network_id_derive(&id, data, size);
     require(memcmp(&id, &genesis->core.network, sizeof id) == 0);
     require(origin_valid(genesis->core.origin) && network->member_count >= 1 && network->member_count <= CL_MEMBERS_MAX);
+    require(network->parameters.block_records_max <= CL_BLOCK_RECORDS_MAX && network->parameters.block_bytes_max <= CL_BLOCK_BYTES_MAX);
     for (size_t i = 0; i < network->member_count; i++) {
         require(member_name_valid(network->members[i].name) && genesis->info[i].certificate[0] != '\0');
         for (size_t k = 0; k < i; k++)

@@ -1,8 +1,9 @@
-/* The vote log's reader. Twice: the bytes as they are, and entries that the input describes, written with their
+/* The vote log's reader, and the decoders behind its entries. Twice: the bytes as they are, and entries that the input describes, written with their
    checksums, then cut or damaged in one byte. A torn tail is forgiven, damage with good entries after it never, and what
    is given to the caller is what was written. */
 #include "votelog.h"
 
+#include "block.h"
 #include "cbor.h"
 #include "consent/record.h"
 #include "crypto.h"
@@ -10,11 +11,27 @@
 
 struct seen { size_t count, bytes; struct cl_sha256 hash; };
 
+/* What the node does with an entry once it is read. */
+static void decode(enum votelog_type type, const uint8_t *payload, size_t length)
+{
+    static struct cl_certificate certificate;
+    struct cl_vote vote;
+    struct cl_proposal proposal;
+    struct cl_leaf_hash *leaves = NULL;
+    if (type == VOTELOG_VOTE)
+        (void)!cl_vote_decode(&vote, payload, length);
+    else if (type == VOTELOG_CERTIFICATE)
+        (void)!cl_certificate_decode(&certificate, payload, length);
+    else if (type == VOTELOG_PROPOSAL && cl_proposal_decode(&proposal, &leaves, payload, length) == CL_OK)
+        free(leaves);
+}
+
 static enum cl_status note(void *context, enum votelog_type type, const uint8_t *payload, size_t length)
 {
     struct seen *seen = context;
     uint8_t byte = (uint8_t)type;
     require(length > 0 && type >= VOTELOG_PROPOSAL && type < VOTELOG_START);
+    decode(type, payload, length);
     cl_sha256_update(&seen->hash, &byte, 1);
     cl_sha256_update(&seen->hash, payload, length);
     seen->count++;
