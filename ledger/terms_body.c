@@ -288,9 +288,8 @@ void cl_body_file_commitment(struct cl_commitment *out, const struct cl_body_fil
 static const char *get_text(struct cl_cbor_reader *reader, struct cl_terms_text *text, bool iri)
 {
     struct cl_view value = cl_cbor_text(reader);
-    for (size_t i = 0; i < value.length; i++)
-        if (value.data[i] < 0x20 || value.data[i] == 0x7f)
-            cl_cbor_fail(reader, CL_E_FORMAT);
+    if (reader->status == CL_OK && !cl_terms_value_plain((const char *)value.data, value.length))
+        cl_cbor_fail(reader, CL_E_FORMAT);
     if (reader->status != CL_OK)
         return NULL;
     struct cl_buffer shorter = {0};

@@ -99,6 +99,16 @@ static CL_PRINTF(2, 3) bool fault_at(struct cl_terms_fault *fault, const char *f
     return false;
 }
 
+bool cl_terms_value_plain(const char *value, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)value[i];
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && i + 1 < length && (unsigned char)value[i + 1] < 0xa0))
+            return false;
+    }
+    return true;
+}
+
 bool cl_duration_usable(const char *text)
 {
     if (*text++ != 'P')
@@ -230,6 +240,8 @@ static bool parse_list(struct parser *parser, const char **list, size_t *count, 
         size_t part = comma == NULL ? length : (size_t)(comma - value);
         const char *item = value;
         size_t item_length = trimmed(&item, part);
+        if (!cl_terms_value_plain(item, item_length))
+            return fault_at(parser->fault, "There is a control character in this line.");
         if (item_length == 0 || *count == CL_SLOT_LIST_MAX)
             return fault_at(parser->fault, "A list has 1 to %u items with commas between.", CL_SLOT_LIST_MAX);
         if ((list[(*count)++] = keep_short(parser->text, item, item_length)) == NULL)
@@ -246,6 +258,8 @@ static bool parse_one(struct parser *parser, const char **out, const char *value
         return fault_at(parser->fault, "This line is there twice.");
     if (length == 0)
         return fault_at(parser->fault, "There is nothing behind the colon.");
+    if (!cl_terms_value_plain(value, length)) /* tabs too: around a value they are white space, within it nobody could read it */
+        return fault_at(parser->fault, "There is a control character in this line.");
     *out = keep_short(parser->text, value, length);
     return *out != NULL || fault_at(parser->fault, "The text is too long.");
 }
@@ -307,6 +321,8 @@ static bool parse_section(struct parser *parser, const char *line, size_t length
     left = trimmed(&at, left);
     if (digits == 0 || number >= CL_SLOTS_MAX || left == 0 || left > SLOT_NAME_BYTES_MAX)
         return fault_at(parser->fault, "A slot needs a number from 0 to 63 and a short name: [slot 1 email].");
+    if (!cl_terms_value_plain(at, left))
+        return fault_at(parser->fault, "There is a control character in this line.");
     struct cl_terms_text *text = parser->text;
     if (text->slot_count > 0 && text->slots[text->slot_count - 1].number >= number)
         return fault_at(parser->fault, "Slots come in ascending order of their numbers, each number once.");

@@ -8,6 +8,8 @@
 CL_MUST_USE enum cl_status cl_terms_text_new(struct cl_terms_text **out, size_t bytes);
 /* Copies into the storage. Returns: NULL where it is full. */
 const char *cl_terms_text_keep(struct cl_terms_text *text, const char *value, size_t length);
+/* No control characters, those of Latin-1 (U+0080 to U+009F) neither: values are shown on terminals. */
+bool cl_terms_value_plain(const char *value, size_t length);
 const char *cl_terms_field_key(enum cl_terms_field field);
 const char *cl_terms_field_heading(enum cl_terms_field field);
 bool cl_terms_field_required(enum cl_terms_field field);

@@ -4,15 +4,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static inline void require(bool condition)
+_Noreturn static inline void require_failed(const char *file, int line, const char *condition)
 {
-    if (!condition)
-        abort();
+    fprintf(stderr, "%s:%d: this does not hold: %s\n", file, line, condition);
+    abort();
 }
+#define require(condition) ((condition) ? (void)0 : require_failed(__FILE__, __LINE__, #condition))
 
 #endif
