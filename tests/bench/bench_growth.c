@@ -2,7 +2,7 @@
    BUILD/bench-data/growth-10m; then single-entry ingest on top of it, in turns with the same at ten thousand; the peak
    memory of the node's process, which holds nothing of the benchmark's; and the start with a cold page cache.
    `bench_growth BUILD JSON --fresh` builds the tree anew. The node runs in a child: `bench_growth BUILD JSON --node DIR`
-   takes lines "feed PATH COUNT", "peak", "quit" on standard input and answers each with a number. */
+   takes lines "feed PATH COUNT", "peak", "processor", "quit" on standard input and answers each with a number. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -46,6 +46,7 @@ static int run_node(const char *directory)
     while (fgets(line, sizeof line, stdin)) {
         if (sscanf(line, "feed %4095s %" SCNu64, path, &count) == 2) feed_file(&node, path, count);
         else if (strcmp(line, "peak\n") == 0) answer((double)bench_peak_memory());
+        else if (strcmp(line, "processor\n") == 0) answer(bench_cpu_seconds());
         else break;
     }
     bench_node_close(&node);
@@ -87,6 +88,14 @@ static double child_feed(struct child *child, const char *path, uint64_t count)
     char question[5000];
     snprintf(question, sizeof question, "feed %s %" PRIu64 "\n", path, count);
     return ask(child, question);
+}
+
+/* Records a second; *processor_us: processor time of the node's process for one. */
+static double child_rate(struct child *child, const char *path, double *processor_us)
+{
+    double before = ask(child, "processor\n"), seconds = child_feed(child, path, PER_ROUND);
+    *processor_us = (ask(child, "processor\n") - before) * 1e6 / PER_ROUND;
+    return PER_ROUND / seconds;
 }
 
 /* Returns the peak memory of all its life. */
@@ -153,6 +162,7 @@ static void measure(const char *program, const struct bench_context *context, co
 {
     static const char *const names[ROUNDS] = { "growth-0", "growth-1", "growth-2", "growth-3", "growth-4" };
     struct bench_figure rate = { .name = "growth", .unit = "records/s", .limit_name = "ingest at 10,000 agreements", .kind = BENCH_AT_LEAST, .target = 0.8 };
+    struct bench_figure cost = { .name = "growth/processor time", .unit = "us/record", .limit_name = "at 10,000 agreements" };
     struct bench_figure memory = { .name = "growth/peak memory (VmHWM)", .unit = "MiB", .limit_name = "MiB allowed", .kind = BENCH_AT_MOST, .target = 1 };
     struct bench_figure start = { .name = "growth/start, page cache cold", .unit = "s" };
     struct child large, small;
@@ -173,15 +183,17 @@ static void measure(const char *program, const struct bench_context *context, co
         record_path(path, context, names[round]);
         bench_clone(small_directory, small_base);
         child_start(&small, program, context, small_directory);
-        double at_small = PER_ROUND / child_feed(&small, path, PER_ROUND);
+        double small_us, large_us, at_small = child_rate(&small, path, &small_us);
         (void)child_stop(&small);
         bench_remove_tree(small_directory);
-        double at_large = PER_ROUND / child_feed(&large, path, PER_ROUND);
+        double at_large = child_rate(&large, path, &large_us);
         bench_round(&rate, at_large, at_small);
-        bench_say("round %u: %.0f records/s at ten million, %.0f at ten thousand", round + 1, at_large, at_small);
+        bench_round(&cost, large_us, small_us);
+        bench_say("round %u: %.0f records/s (%.1f us of processor time) at ten million, %.0f (%.1f us) at ten thousand", round + 1, at_large, large_us, at_small, small_us);
     }
     bench_round(&memory, child_stop(&large) / 1048576.0, MEMORY_MAX / 1048576.0);
     bench_report(context, &rate);
+    bench_report(context, &cost);
     bench_report(context, &memory);
     bench_report(context, &start);
     bench_remove_tree(directory);
