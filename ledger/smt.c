@@ -59,7 +59,7 @@ void smt_leaves_hash(struct cl_hash *out, const struct cl_smt_leaf *leaves, unsi
 void smt_bucket_mark(struct smt_bucket *bucket, const struct cl_smt_leaf *leaves, unsigned count)
 {
     assert(count <= CL_SMT_BUCKET_MAX);
-    for (unsigned i = 0; i < count; i++) bucket->marks[i] = leaves[i].key_hash[31];
+    for (unsigned i = 0; i < count; i++) memcpy(bucket->marks[i], leaves[i].key_hash + 30, sizeof bucket->marks[i]);
     bucket->count = (uint8_t)count;
 }
 

@@ -33,7 +33,7 @@ void cl_smt_root(struct cl_hash *out, const struct cl_smt *tree);
 uint64_t cl_smt_count(const struct cl_smt *tree);
 /* *found: is there a leaf with this key_hash? (Saves a look-up in the store for ids that are new.) */
 CL_MUST_USE enum cl_status cl_smt_contains(bool *found, struct cl_smt *tree, const uint8_t key_hash[32]);
-/* The same from memory alone: false is certain, true is wrong for one absent key in about twenty. */
+/* The same from memory alone: false is certain, true is wrong for one absent key in some 6,000. */
 CL_MUST_USE enum cl_status cl_smt_may_contain(bool *found, struct cl_smt *tree, const uint8_t key_hash[32]);
 
 /* A set of changed leaves over the tree, or over another overlay (NULL parent: over the tree itself). Blocks that are

@@ -40,7 +40,9 @@ static uint32_t candidate_bucket(const struct cl_smt *tree, const uint8_t key_ha
     }
     if (at == SMT_EMPTY) return at;
     const struct smt_bucket *bucket = smt_bucket_at(tree, at);
-    return memchr(bucket->marks, key_hash[31], bucket->count) != NULL ? at : SMT_EMPTY;
+    for (unsigned i = 0; i < bucket->count; i++)
+        if (memcmp(bucket->marks[i], key_hash + 30, sizeof bucket->marks[i]) == 0) return at;
+    return SMT_EMPTY;
 }
 
 enum cl_status cl_smt_may_contain(bool *found, struct cl_smt *tree, const uint8_t key_hash[32])

@@ -18,9 +18,10 @@
 #define SMT_CHUNK_NODES (1u << SMT_CHUNK_BITS)
 
 struct smt_inner { struct cl_hash hash; uint32_t left, right; };
-/* count 0: free, and the hash's first bytes are the next free index. marks: the last byte of each leaf's key_hash, so that
-   a key that is not there is nearly always known without reading the bucket. */
-struct smt_bucket { struct cl_hash hash; uint8_t count, marks[CL_SMT_BUCKET_MAX]; };
+/* count 0: free, and the hash's first bytes are the next free index. marks: the last two bytes of each leaf's key_hash, so that
+   a key that is not there is nearly always known without reading the bucket (with one byte, one in twenty was not, and
+   its look-up in a large store cost more than all that was spared). */
+struct smt_bucket { struct cl_hash hash; uint8_t count, marks[CL_SMT_BUCKET_MAX][2]; };
 
 struct smt_inner_array { void **chunks; size_t chunk_count; uint32_t used; };
 struct smt_bucket_array { void **chunks; size_t chunk_count; uint32_t used, free_head, free_count; };
