@@ -202,7 +202,7 @@ static int show_text(struct context *context, const struct cl_wallet_item *item,
     struct cl_terms_text *text = item == NULL ? NULL : body_text_of(item, commitment32);
     struct cl_buffer page = {0};
     if (text == NULL)
-        return flag(context, "--unseen") ? 0 : output_fail(&context->output, CL_E_BODY, "The text of these terms is not at hand: give the offer with --offer FILE, or --unseen to accept without it.");
+        return flag(context, "--unseen") ? 0 : output_fail(&context->output, CL_E_NOT_FOUND, "The text of these terms is not at hand: give the offer with --offer FILE, or --unseen to accept without it.");
     if (!context->output.json && !context->output.quiet && cl_terms_text_plain(&page, text, slots) == CL_OK)
         (void)fwrite(page.data, 1, page.length, stderr);
     cl_buffer_deinit(&page);

@@ -87,7 +87,7 @@ static int amend_accept(struct context *context, struct subject *subject)
     struct cl_terms_text *text = item == NULL ? NULL : body_text_of(item, pending->commitment);
     struct cl_buffer page = {0};
     if (text == NULL)
-        return output_fail(&context->output, CL_E_BODY, "The text of the proposal is not at hand: give it with --offer FILE.");
+        return output_fail(&context->output, CL_E_NOT_FOUND, "The text of the proposal is not at hand: give it with --offer FILE.");
     if (!context->output.json && !context->output.quiet && cl_terms_text_plain(&page, text, pending->slots) == CL_OK)
         (void)fwrite(page.data, 1, page.length, stderr);
     cl_buffer_deinit(&page);
@@ -177,7 +177,7 @@ static int prepare(struct context *context, struct act *act, struct subject *sub
         result = output_fail(&context->output, CL_E_MEMORY, NULL);
     struct cl_buffer page = {0};
     char line[400];
-    int length = snprintf(line, sizeof line, "Withdrawal of consent, signed in advance\n\nagreement  %s\nnetwork    %s\n\nAny node of the network takes it, years later:\n  base64 -d THESE-LINES > withdrawal && consent submit withdrawal --wait\n\n", id_text(subject->object.id.bytes), id_text(context->wallet->network.id.bytes));
+    int length = snprintf(line, sizeof line, "Withdrawal of consent, signed in advance\n\nagreement  %s\nnetwork    %s\n\nAny node of the network takes it, years later:\n  base64 -d THESE-LINES > withdrawal && consent submit withdrawal --wait\nIt is good as long as the key of the agreement is not replaced.\n\n", id_text(subject->object.id.bytes), id_text(context->wallet->network.id.bytes));
     enum cl_status status = cl_buffer_append(&page, line, (size_t)length);
     for (size_t at = 0; result == 0 && status == CL_OK && at < base64.length; at += 64) {
         status = cl_buffer_append(&page, base64.data + at, base64.length - at < 64 ? base64.length - at : 64);
@@ -285,6 +285,15 @@ int run_ack(struct context *context)
     return result;
 }
 
+/* Whether the terms that an agreement was made under are in the wallet, with their text. */
+static bool text_of_terms(struct context *context, const struct cl_wallet_item *item)
+{
+    struct cl_object_id id;
+    memcpy(id.bytes, item->terms.bytes, 32);
+    const struct cl_wallet_item *terms = cl_wallet_item_of(context->wallet, &id);
+    return terms != NULL && terms->body_count > 0;
+}
+
 /* records.md rule 11: sign ERASE, destroy, then submit; so that the statement is never made of something that is still there. */
 int run_erase(struct context *context)
 {
@@ -307,11 +316,17 @@ int run_erase(struct context *context)
         result = subject_signer(context, &signer, &subject);
     if (result == 0)
         result = act_sign(context, &record, &act, &signer);
-    struct cl_wallet_item *item = result == 0 ? subject_item(context, &subject) : NULL;
-    if (item != NULL && slots == 0 && !flag(context, "--keep"))
+    struct cl_wallet_item *item = result == 0 && slots == 0 && !flag(context, "--keep") ? subject_item(context, &subject) : NULL;
+    bool shared = item != NULL && item->terms.present && text_of_terms(context, item);
+    if (item != NULL) {
         cl_wallet_item_destroy_secrets(item);
+        result = wallet_save(context);
+        if (result == 0) /* the backup held them too */
+            result = wallet_backup(context, NULL);
+    }
     if (result == 0) {
-        output_say(&context->output, "You state that what was shared under '%s'%s%s is destroyed at your side%s.", called(&subject), slots != 0 ? " in slots " : "", slots != 0 ? slots_text(slots) : "", item != NULL && slots == 0 && !flag(context, "--keep") ? "; terms and salts are gone from this wallet" : "");
+        output_say(&context->output, "You state that what was shared under '%s'%s%s is destroyed at your side%s%s.", called(&subject), slots != 0 ? " in slots " : "", slots != 0 ? slots_text(slots) : "", item != NULL ? "; text, salt and proofs are gone from this wallet and its backup" : "",
+                   shared ? ", but those of the terms that it was made under, which others rest on" : "");
         result = act_finish(context, &act, &record, &subject.object.id, subject.item_name, false, NULL);
     }
     subject_close(&subject);

@@ -87,7 +87,7 @@ static void examine_status(struct doctor *doctor, const json_t *status)
     json_int_t free_mib = number(status, "disk_free_bytes") >> 20, behind = number(status, "log_size") - number(status, "checkpoint_size");
     finding(doctor, apart < 30000, "its clock is %lld ms from this machine's", (long long)apart);
     finding(doctor, free_mib >= 1024, "its disk has %lld MiB left", (long long)free_mib);
-    finding(doctor, number(status, "members") > 0 && number(status, "quorum") > 0, "%lld members, quorum %lld", (long long)number(status, "members"), (long long)number(status, "quorum"));
+    finding(doctor, number(status, "members") > 0 && number(status, "quorum") > 0, "%lld member%s, quorum %lld", (long long)number(status, "members"), number(status, "members") == 1 ? "" : "s", (long long)number(status, "quorum"));
     finding(doctor, behind < 65536, "its checkpoint is %lld leaves behind its log", (long long)behind);
 }
 
@@ -165,7 +165,7 @@ static void print_event(struct feed *feed, json_t *event)
     time_text(when, (uint64_t)number(data, "block_time_ms") / 1000u);
     const char *type = json_string_value(json_object_get(data, "type"));
     if (type == NULL)
-        output_line(&feed->context->output, "%lld  %s  block %lld, %lld records", (long long)feed->last, when, (long long)number(data, "height"), (long long)number(data, "records"));
+        output_line(&feed->context->output, "%lld  %s  block %lld, %lld record%s", (long long)feed->last, when, (long long)number(data, "height"), (long long)number(data, "records"), number(data, "records") == 1 ? "" : "s");
     else
         output_line(&feed->context->output, "%lld  %s  %-10s %s", (long long)feed->last, when, output_printable(type, strlen(type)), text_of(event, "subject"));
     (void)fflush(stdout);

@@ -136,8 +136,22 @@ int run_list(struct context *context)
     json_t *list = json_array();
     if (list_items(context, list, NULL) == 0)
         output_say(&context->output, "There is nothing to show.%s", flag(context, "--refresh") ? "" : " 'consent list --refresh' asks the node what there is.");
+    else if (!flag(context, "--refresh"))
+        output_say(&context->output, "As this wallet saw it last; 'consent list --refresh' asks the node.");
     output_json(&context->output, json_pack("{s:o}", "entries", list));
     return 0;
+}
+
+static const char *powers_text(uint8_t powers)
+{
+    static const char *const names[] = {"revoke", "grant", "amend", "state", "deliver"};
+    static char out[64];
+    size_t used = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; i < 5; i++)
+        if ((powers >> i & 1u) != 0)
+            used += (size_t)snprintf(out + used, sizeof out - used, "%s%s", used == 0 ? "" : ", ", names[i]);
+    return out;
 }
 
 static void show_agreement(struct context *context, const struct cl_agreement *agreement)
@@ -160,7 +174,7 @@ static void show_agreement(struct context *context, const struct cl_agreement *a
         char until[TIME_TEXT_SIZE];
         memcpy(key.bytes, agreement->delegations[i].key, 33);
         time_until_text(until, agreement->delegations[i].until);
-        output_line(output, "delegate      %s, powers %u, until %s", party_text(context, &key), agreement->delegations[i].powers, until);
+        output_line(output, "delegate      %s may %s until %s", party_text(context, &key), powers_text(agreement->delegations[i].powers), until);
     }
 }
 

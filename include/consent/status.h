@@ -9,7 +9,7 @@
     X(MEMORY, "Out of memory.") \
     X(IO, "Reading or writing failed.") \
     X(EXISTS, "It exists already.") \
-    X(NOT_FOUND, "Nothing is known under that name or id.") \
+    X(NOT_FOUND, "Not found.") \
     X(ARGUMENT, "An argument is not usable.") \
     X(BOUND, "A limit is reached.") \
     X(UNSUPPORTED, "This version does not support that.") \
