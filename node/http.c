@@ -490,7 +490,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const struct 
 static void server_free(struct http_server *server)
 {
     free(server->tls_certificate);
-    if (server->tls_key != NULL) memset(server->tls_key, 0, strlen(server->tls_key));
+    if (server->tls_key != NULL) explicit_bzero(server->tls_key, strlen(server->tls_key));
     free(server->tls_key);
     pthread_mutex_destroy(&server->lock);
     free(server);
@@ -515,13 +515,14 @@ enum cl_status http_start(struct http_server **out, const struct node_config *co
     int handle = open_socket(address, port, server->url, sizeof server->url, server->tls_key != NULL, sentence, sentence_size);
     status = CL_E_IO;
     if (handle < 0) goto failed;
+    *out = server; /* before its threads run: what they ask of the node includes its server */
     server->daemon = start_daemon(server, config, handle);
     if (server->daemon == NULL) {
+        *out = NULL;
         snprintf(sentence, sentence_size, "The HTTP server did not start on %s.", server->url);
         close(handle);
         goto failed;
     }
-    *out = server;
     return CL_OK;
 failed:
     server_free(server);

@@ -64,7 +64,7 @@ static bool next_line(struct bulk *bulk, char out[80])
         bulk->at += length + 1;
         bulk->line++;
         size_t part = 0;
-        while (part < length && part < 79 && strchr(",;\r \t", start[part]) == NULL)
+        while (part < length && part < 79 && memchr(",;\r \t", start[part], 5) == NULL) /* a zero byte separates nothing */
             part++;
         if (part == 0 || start[0] == '#')
             continue;

@@ -19,6 +19,10 @@ int run_node_status(struct context *context)
     int result = node_open(context);
     if (result == 0)
         result = node_get_json(context, &json, "/v1/status");
+    if (result == 0 && (!json_is_string(json_object_get(json, "member")) || !json_is_integer(json_object_get(json, "height")))) {
+        result = output_fail(&context->output, CL_E_FORMAT, "%s does not answer as a node does; check --node.", context->node_url);
+        json_decref(json);
+    }
     if (result != 0)
         return result;
     char when[TIME_TEXT_SIZE];

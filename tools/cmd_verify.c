@@ -147,7 +147,9 @@ static int verify_state(struct context *context, const struct cl_buffer *proof, 
         else if (status != CL_OK)
             result = output_fail(&context->output, status == CL_E_SIGNATURE ? CL_E_SIGNATURE : status == CL_E_PROOF || status == CL_E_CHECKPOINT ? status : CL_E_PROOF, "%s", status == CL_E_PROOF ? "" : cl_status_sentence(status));
     }
-    if (result == 0 && option(context, "--body") != NULL && report->exists && report->kind == CL_STATE_AGREEMENT)
+    if (result == 0 && option(context, "--body") != NULL && report->exists && report->kind != CL_STATE_AGREEMENT)
+        result = output_fail(&context->output, CL_E_OBJECT_KIND, "--body names the slots of an agreement; this proof is of %s: leave --body out.", kind_word(report->kind));
+    if (result == 0 && option(context, "--body") != NULL && report->exists)
         result = slot_names(context, names, sizeof names, report);
     if (result == 0)
         result = print_report(context, report, names);

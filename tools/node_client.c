@@ -203,6 +203,24 @@ static int pin_network(struct context *context)
     return result != 0 ? result : wallet_save(context);
 }
 
+/* A node that the wallet has not used before may serve another network, where its agreements are unknown: say that, and
+   not that they do not exist. */
+static int same_network(struct context *context)
+{
+    const struct cl_wallet_network *network = &context->wallet->network;
+    json_t *json = NULL;
+    int result = node_get_json(context, &json, "/v1/network");
+    if (result != 0)
+        return result;
+    const char *id = json_string_value(json_object_get(json, "network_id"));
+    if (id == NULL)
+        result = output_fail(&context->output, CL_E_FORMAT, "%s does not answer as a node does; check --node.", context->node_url);
+    else if (strcmp(id, id_text(network->id.bytes)) != 0)
+        result = output_fail(&context->output, CL_E_NETWORK, "%s serves another network than this wallet's, %s; check --node.", context->node_url, network->origin);
+    json_decref(json);
+    return result;
+}
+
 int network_open(struct context *context)
 {
     int result = wallet_open(context);
@@ -210,6 +228,8 @@ int network_open(struct context *context)
         result = node_open(context);
     if (result == 0 && !context->wallet->network.known)
         result = pin_network(context);
+    else if (result == 0 && strcmp(context->node_url, context->wallet->network.url) != 0)
+        result = same_network(context);
     return result;
 }
 

@@ -7,9 +7,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PASSPHRASE_BYTES_MAX 1024u
+/* Commands are short but for waits on a node; whoever holds the lock longer than this is stuck, or takes a list. */
+#define LOCK_WAIT_MS 15000u
+#define LOCK_POLL_MS 50u
 
 static const char *data_directory(void)
 {
@@ -133,9 +137,17 @@ static int lock_wallet(struct context *context)
     context->wallet_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (context->wallet_lock < 0)
         return output_fail(&context->output, CL_E_IO, "%s: %s", path, strerror(errno));
-    while (flock(context->wallet_lock, LOCK_EX) != 0)
-        if (errno != EINTR || http_interrupted)
-            return output_fail(&context->output, errno == EINTR ? CL_E_CANCELLED : CL_E_IO, NULL);
+    for (unsigned waited_ms = 0; flock(context->wallet_lock, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_POLL_MS) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return output_fail(&context->output, CL_E_IO, "%s: %s", path, strerror(errno));
+        if (http_interrupted)
+            return output_fail(&context->output, CL_E_CANCELLED, NULL);
+        if (waited_ms >= LOCK_WAIT_MS)
+            return output_fail(&context->output, CL_E_STORE_LOCKED, "Another consent command holds the wallet %s; wait for it to end, or stop it.", context->wallet_path);
+        if (waited_ms == 1000)
+            output_say(&context->output, "Waiting for another consent command that uses this wallet.");
+        (void)nanosleep(&(struct timespec){.tv_nsec = LOCK_POLL_MS * 1000000L}, NULL);
+    }
     return 0;
 }
 
