@@ -17,6 +17,7 @@ const struct api_route api_routes[] = {
     { "GET", "/v1/records/{id}", api_record_get, 0, "getRecord", "Status, bytes or receipt of a record", "", JSON "|application/cose|text/plain|application/scitt-receipt+cose", "200|404|406|409" },
     { "GET", "/v1/agreements/{id}", api_object_get, 0, "getObject", "State and history of an agreement, terms or profile, or a proof of it", "history:0 leaves the history out",
       JSON "|application/consent-proof", "200|404|406" },
+    { "POST", "/v1/objects", api_objects_post, 0, "getObjects", "State values of up to 1,000 ids (32 bytes each, one after the other) at one moment", "", JSON, "200|413|415" },
     { "GET", "/v1/check", api_check, 0, "check", "May this agreement, or slots of it, be used now?", "agreement:object id, 64 hex digits (required)|slot:0 to 63, may be repeated", JSON, "200" },
     { "GET", "/v1/terms", api_terms, API_READER, "listTerms", "All standing terms", "cursor:from the page before|limit:1 to 1000", JSON, "200|401" },
     { "GET", "/v1/challenge", api_challenge, 0, "getChallenge", "A nonce to sign for reads by key", "key:compressed public key, 66 hex digits (required)", JSON, "200" },
@@ -257,11 +258,11 @@ int json_set_hex(json_t *object, const char *key, const uint8_t *bytes, size_t l
     return json_object_set_new(object, key, json_string(text));
 }
 
-int json_set_base64(json_t *object, const char *key, const uint8_t *bytes, size_t length)
+json_t *json_base64(const uint8_t *bytes, size_t length)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char *text = malloc((length + 2) / 3 * 4 + 1), *at = text;
-    if (text == NULL) return -1;
+    if (text == NULL) return NULL;
     for (size_t i = 0; i < length; i += 3) {
         uint32_t group = (uint32_t)bytes[i] << 16 | (i + 1 < length ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < length ? bytes[i + 2] : 0u);
         *at++ = digits[group >> 18];
@@ -271,7 +272,12 @@ int json_set_base64(json_t *object, const char *key, const uint8_t *bytes, size_
     }
     json_t *value = json_stringn(text, (size_t)(at - text));
     free(text);
-    return json_object_set_new(object, key, value);
+    return value;
+}
+
+int json_set_base64(json_t *object, const char *key, const uint8_t *bytes, size_t length)
+{
+    return json_object_set_new(object, key, json_base64(bytes, length));
 }
 
 json_t *json_slots(uint64_t slots)

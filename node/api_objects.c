@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { HISTORY_MAX = 256, PAGE_MAX = 1000, PAGE_DEFAULT = 100 };
 static const char *const object_types[] = { "application/json", "application/consent-proof", NULL };
@@ -108,6 +109,54 @@ void api_object_get(struct api_call *call)
     }
     free(job);
     api_fail(call->request, status);
+}
+
+/* ---- many at once */
+static bool ids_type_good(const struct http_request *request)
+{
+    const char *type = http_header(request, "Content-Type");
+    size_t length = type == NULL ? 0 : strcspn(type, "; ");
+    return type == NULL || (length == 24 && strncasecmp(type, "application/octet-stream", length) == 0);
+}
+
+static enum cl_status add_values(json_t *array, struct cl_ledger_view *view, struct cl_view ids)
+{
+    struct cl_buffer value = { 0 };
+    enum cl_status status = CL_OK;
+    for (size_t at = 0; at < ids.length && status == CL_OK; at += 32) {
+        status = cl_view_state(view, &value, ids.data + at);
+        json_t *text = status == CL_OK ? json_base64(value.data, value.length) : status == CL_E_NOT_FOUND ? json_null() : NULL;
+        if (status == CL_E_NOT_FOUND) status = CL_OK;
+        if (status == CL_OK && json_array_append_new(array, text) != 0) status = CL_E_MEMORY;
+    }
+    cl_buffer_deinit(&value);
+    return status;
+}
+
+/* One snapshot answers for all: whoever has thousands of terms to look at does not ask thousands of times. */
+void api_objects_post(struct api_call *call)
+{
+    struct cl_view ids = http_body(call->request);
+    struct cl_ledger_view *view = NULL;
+    if (!ids_type_good(call->request)) {
+        api_problem(call->request, 415, CL_E_UNSUPPORTED, -1, "Ids are sent as application/octet-stream.");
+        return;
+    }
+    if (ids.length == 0 || ids.length % 32 != 0 || ids.length > 32 * PAGE_MAX) {
+        api_problem(call->request, ids.length > 32 * PAGE_MAX ? 413 : 400, CL_E_ARGUMENT, -1, "The body is 1 to 1,000 ids of 32 bytes each.");
+        return;
+    }
+    json_t *array = json_array(), *tip = NULL;
+    enum cl_status status = array == NULL ? CL_E_MEMORY : cl_ledger_view_new(&view, call->api->node->ledger);
+    if (status == CL_OK) status = add_values(array, view, ids);
+    if (status == CL_OK) tip = json_tip(view);
+    cl_ledger_view_free(view);
+    if (status != CL_OK) {
+        json_decref(array);
+        api_fail(call->request, status);
+        return;
+    }
+    api_answer_json(call->request, 200, json_pack("{s:i,s:o,s:o}", "version", 1, "as_of", tip, "values", array));
 }
 
 /* ---- check */

@@ -42,6 +42,7 @@ bool api_hex_argument(uint8_t *out, size_t length, const char *text);
 /* A whole number in a query; *present false where absent. False where it is no number. */
 bool api_query_number(const struct http_request *request, const char *name, uint64_t *out, bool *present);
 int json_set_hex(json_t *object, const char *key, const uint8_t *bytes, size_t length);
+json_t *json_base64(const uint8_t *bytes, size_t length); /* NULL: out of memory */
 int json_set_base64(json_t *object, const char *key, const uint8_t *bytes, size_t length);
 json_t *json_slots(uint64_t slots);
 json_t *json_tip(struct cl_ledger_view *view); /* as_of */
@@ -77,6 +78,7 @@ CL_MUST_USE enum cl_status challenge_check(struct challenges *challenges, const 
 void api_records_post(struct api_call *call);
 void api_record_get(struct api_call *call);
 void api_object_get(struct api_call *call);
+void api_objects_post(struct api_call *call);
 void api_check(struct api_call *call);
 void api_terms(struct api_call *call);
 void api_challenge(struct api_call *call);

@@ -96,9 +96,10 @@ static json_t *operation_of(const struct api_route *route)
     json_t *operation = json_pack("{s:s,s:s,s:o,s:o}", "operationId", route->name, "summary", route->summary, "parameters", parameters_of(route), "responses",
                                   responses_of(route));
     if (operation == NULL) return NULL;
+    const char *taken = strcmp(route->name, "submitRecord") == 0 ? "application/cose" : "application/octet-stream";
     if (strcmp(route->method, "POST") == 0)
-        json_object_set_new(operation, "requestBody", json_pack("{s:b,s:{s:{s:{s:s,s:s}}}}", "required", 1, "content", "application/cose", "schema", "type", "string",
-                                                                "contentMediaType", "application/cose"));
+        json_object_set_new(operation, "requestBody", json_pack("{s:b,s:{s:{s:{s:s,s:s}}}}", "required", 1, "content", taken, "schema", "type", "string",
+                                                                "contentMediaType", taken));
     if ((route->flags & API_READER) != 0) json_object_set_new(operation, "security", json_pack("[{},{s:[]}]", "reader"));
     return operation;
 }

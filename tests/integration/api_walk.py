@@ -58,7 +58,7 @@ def walk(node, maker, known):
             described = set(operation["responses"])
             types = {kind for code, answer in operation["responses"].items() for kind in answer["content"]}
             if method == "post":
-                answer = node.post(known["grant"])
+                answer = node.post(known["grant"]) if path == "/v1/records" else objects(node, known)
                 check(path, method, answer, described, types, "200")
                 seen += 1
                 continue
@@ -80,6 +80,23 @@ def walk(node, maker, known):
                 assert answer.status == 406, f"{path}: {answer}"
     assert seen >= 25, f"only {seen} answers were seen"
     return description
+
+
+def objects(node, known):
+    """Many ids in one question: values in the order asked for, nothing for what is not there."""
+    ids = [known["agreement"], "ab" * 32, known["terms"], known["profile"]]
+    answer = node.request("POST", "/v1/objects", b"".join(map(bytes.fromhex, ids)), {"Content-Type": "application/octet-stream"})
+    values = answer.json()["values"]
+    assert len(values) == 4 and values[1] is None, values
+    for asked, value in zip(ids, values):
+        if value is not None:
+            assert value == node.get(f"/v1/agreements/{asked}").json()["value"], asked
+    for body, status in ((b"", 400), (b"x" * 31, 400), (b"x" * 32 * 1001, 413)):
+        refused = node.request("POST", "/v1/objects", body, {"Content-Type": "application/octet-stream"})
+        assert refused.status == status, f"{len(body)} bytes: {refused}"
+    assert node.request("POST", "/v1/objects", b"x" * 32 * 1000, {"Content-Type": "application/octet-stream"}).json()["values"] == [None] * 1000
+    assert node.request("POST", "/v1/objects", b"x" * 32, {"Content-Type": "text/plain"}).status == 415
+    return answer
 
 
 def check(path, method, answer, described, types, expected):
