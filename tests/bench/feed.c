@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "logging.h"
 
 enum { SETTLE_MS = 600000, FILE_BYTES_MAX = 1 << 28 };
 static const char *const home_files[] = { "node.seed", "genesis.json" };
@@ -120,7 +121,7 @@ void bench_node_open(struct bench_node *out, const char *directory)
     node_config_default(&options.config);
     snprintf(options.config.data, sizeof options.config.data, "%s", directory);
     snprintf(options.config.listen, sizeof options.config.listen, "none");
-    options.config.log_level = 0;
+    log_set_level(LOG_LEVEL_ERROR);
     *out = (struct bench_node){ 0 };
     enum cl_status status = node_start(&out->node, &options, sentence, sizeof sentence);
     if (status != CL_OK) bench_fail("the node does not start: %s: %s", cl_status_code(status), sentence);
