@@ -149,7 +149,7 @@ static const char *powers_text(uint8_t powers)
     size_t used = 0;
     out[0] = '\0';
     for (unsigned i = 0; i < 5; i++)
-        if ((powers >> i & 1u) != 0)
+        if (((unsigned)powers >> i & 1u) != 0)
             used += (size_t)snprintf(out + used, sizeof out - used, "%s%s", used == 0 ? "" : ", ", names[i]);
     return out;
 }

@@ -1,0 +1,82 @@
+#!/bin/sh
+# The example that each command's help prints works as printed; only ids, a URL, folders and years are put in.
+. "$(dirname "$0")/../lib/cli.sh"
+start_node
+cd "$scratch" || exit 1
+PATH=$build:$PATH
+CONSENT_WALLET=$scratch/me
+export PATH CONSENT_WALLET
+you() { CONSENT_WALLET=$scratch/you "$consent" "$@"; }
+me() { "$consent" "$@"; }
+# example STATUS COMMAND: runs what 'consent help COMMAND' ends with
+example() {
+    wanted=$1; shift
+    echo "$*" >>shown
+    line=$("$consent" help "$@" | sed -n 's/^example: //p' | sed -e 's/202\([78]\)-/209\1-/g' -e "s|http://127.0.0.1:8780|$CONSENT_NODE|" \
+        -e "s|/var/lib/consentd|$scratch/node|" -e "s|/etc/bash_completion.d/|$scratch/|" -e "s|9f3c1b\.\.\.|${profile-}|" -e "s|02c6\.\.\.|${member_key-}|")
+    [ -n "$line" ] || fail "'consent help $*' has no example"
+    eval "$line" >out 2>err </dev/null
+    got=$?
+    [ "$got" -eq "$wanted" ] || { fail "exit $got instead of $wanted: $line"; sed 's/^/  | /' err out >&2; }
+}
+id_of() { "$@" --json | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["object"])'; }
+
+example 0 key new
+example 0 key list
+you key new --name you --no-ask >/dev/null 2>&1
+for command in "terms new" "terms check" "terms publish" "terms show"; do example 0 $command; done
+cp t.txt old.txt; sed 's/P30D/P1Y/' t.txt >new.txt; cp new.txt mine.txt; printf '%064d' 7 >uses.root
+example 0 terms diff
+for command in profile statement delegate undelegate rotate; do example 0 $command; done
+profile=$(id_of me show acme)
+member_key=$(/usr/bin/python3 -c 'import json; print(json.load(open("node/member.json"))["party_key"])')
+example 0 vouch
+
+# anna shares with acme
+you terms publish t.txt --name anna --limit 5 --standing -o anna.consent-offer >/dev/null 2>&1
+example 0 subscribe
+me forget anna >/dev/null
+you terms publish t.txt --name other --limit 5 --standing -o other.consent-offer >/dev/null 2>&1
+me subscribe anna --as acme --offer other.consent-offer >/dev/null 2>&1 || fail "subscribe"
+for command in check ack erase; do example 0 $command; done
+me forget anna >/dev/null
+example 0 request
+
+# a bank asks, and gets other terms than it asked for
+example 0 grant
+me forget bank >/dev/null
+key=$(me key new --name asked)
+you profile bank >/dev/null 2>&1
+you request asked --to "$key" --terms t.txt --as bank -o bank.consent-offer >/dev/null 2>&1
+for command in import export counter; do example 0 $command; done
+you subscribe asked --unseen >/dev/null 2>&1 || fail "accepting the counter-offer"
+for command in "list" show history suspend resume amend renew dispute proof "node policy" verify inspect revoke; do example 0 $command; done
+me forget bank >/dev/null
+you request again --to "$key" --terms t.txt --as bank -o again.consent-offer >/dev/null 2>&1
+me import again.consent-offer --name bank >/dev/null 2>&1
+example 0 refuse
+me import anna.consent-offer --name old-offer >/dev/null 2>&1
+example 0 forget
+
+# files, the node, the rest
+me revoke T --save r.cbor >/dev/null 2>&1
+me ack T --save r.cose >/dev/null 2>&1
+for command in sign submit audit "node status" "node doctor" completions help "key backup"; do example 0 $command; done
+echo feed >>shown
+line=$("$consent" help feed | sed -n 's/^example: //p')
+# shellcheck disable=SC2086
+timeout -s INT 2 $line >out 2>err
+got=$?
+case $got in 124|130) ;; *) fail "exit $got: $line"; cat err >&2 ;; esac
+CONSENT_WALLET=$scratch/first
+me key new --name first --no-ask --json 2>/dev/null >first.json
+/usr/bin/python3 -c 'import json; print(json.load(open("first.json"))["words"])' >words.txt
+me key backup -o wallet.backup >/dev/null 2>&1
+CONSENT_WALLET=$scratch/recovered
+example 0 key recover
+
+"$consent" help | sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' | sed 's/ *$//' | while read -r command; do
+    grep -qx "$command" shown || echo "$command"
+done >not_shown
+[ -s not_shown ] && fail "examples that were not run: $(tr '\n' ' ' <not_shown)"
+finish
