@@ -19,7 +19,8 @@
      no full REVOKE and no REFUSE. What a shown prev names is never older than the last head
      shown.
    - Each signer that counts is the party's key in the value, or a key that a shown ROTATE turned into it, or a delegate
-     (with the power to grant or amend) in the value or in a shown DELEGATE. A recovery ROTATE does not name the key that it replaces: where one is shown,
+     (with the power to grant or amend) by a DELEGATE that is shown; the value's list of delegates is the quorum's word, and
+     would let it put anybody's signature in the place of a party's. A recovery ROTATE does not name the key that it replaces: where one is shown,
      C's earlier keys are not tied to the present one by this proof. Where the party is an object (PROFILE, TERMS), the
      record that made the party known names it; that the signer may act for that object rests on the quorum.
 
@@ -28,7 +29,7 @@
 
 #include "proof_build.h"
 
-#define KEYS_MAX (CL_PROOF_RECORDS_MAX * 2 + CL_DELEGATIONS_MAX + 1)
+#define KEYS_MAX (CL_PROOF_RECORDS_MAX * 2 + 1)
 
 /* ---- which entry it is about */
 
@@ -85,7 +86,7 @@ static bool has_key(const struct keys *keys, const uint8_t key33[33])
 
 static void add_key(struct keys *keys, const uint8_t *key33)
 {
-    if (keys->count < KEYS_MAX) /* 1 party, 16 delegations, at most one for each record and pass: it always fits */
+    if (keys->count < KEYS_MAX) /* 1 party, at most one for each record and pass: it always fits */
         keys->list[keys->count++] = key33;
 }
 
@@ -94,7 +95,7 @@ static bool may_bind(uint64_t powers) { return (powers & (CL_POWER_GRANT | CL_PO
 
 static bool is_rotate(const struct cl_act *act) { return act->type == CL_ROTATE && !act->on_terms && act->key != NULL; }
 
-static void collect_keys(struct keys *keys, const struct cl_party *party, uint8_t side, const struct cl_act *acts, size_t count, const struct cl_agreement *agreement)
+static void collect_keys(struct keys *keys, const struct cl_party *party, uint8_t side, const struct cl_act *acts, size_t count)
 {
     keys->count = 0;
     keys->any = party->length == 32; /* an object's present key acts: the quorum knows which that was */
@@ -111,9 +112,6 @@ static void collect_keys(struct keys *keys, const struct cl_party *party, uint8_
             add_key(keys, acts[i].signer33);
     }
     size_t own = keys->count;
-    for (size_t i = 0; i < agreement->delegation_count; i++)
-        if (agreement->delegations[i].side == side && may_bind(agreement->delegations[i].powers))
-            add_key(keys, agreement->delegations[i].key);
     for (size_t i = 0; i < count; i++) {
         if (acts[i].type != CL_DELEGATE || acts[i].on_terms || acts[i].key == NULL || !may_bind(acts[i].mode))
             continue;
@@ -386,8 +384,8 @@ enum cl_status cl_acts_check_agreement(const struct cl_act *acts, size_t count, 
     life.terms = life.head = NULL;
     life.in_force = NULL;
     life.by_customer = life.by_organisation = (struct signed_terms){NULL, 0};
-    collect_keys(&life.customer, &agreement->customer, CL_SIDE_CUSTOMER, acts, count, agreement);
-    collect_keys(&life.organisation, &agreement->organisation, CL_SIDE_ORGANISATION, acts, count, agreement);
+    collect_keys(&life.customer, &agreement->customer, CL_SIDE_CUSTOMER, acts, count);
+    collect_keys(&life.organisation, &agreement->organisation, CL_SIDE_ORGANISATION, acts, count);
     for (size_t i = 0; i < count; i++)
         if ((i > 0 && acts[i].index <= acts[i - 1].index) || !live_through(&life, &acts[i]))
             return CL_E_PROOF;
