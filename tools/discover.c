@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #define PAGE_LIMIT 1000
+#define PAGES_MAX (CL_WALLET_ITEMS_MAX / PAGE_LIMIT + 1) /* more would not fit into a wallet */
+#define PROFILE_FOUND_MAX 1000
 #define NOT_OURS_NOW (-1) /* the node says that another key signs for the party */
 
 /* ---- names */
@@ -223,22 +225,24 @@ static int take_in(struct context *context, const char *id_hex, size_t *found, b
     return result;
 }
 
-static int discover_party(struct context *context, const char *party, const struct cl_wallet_key *key, size_t *found, bool *stale)
+static int discover_party(struct context *context, const char *party, const struct cl_wallet_key *key, size_t found_max, size_t *found, bool *stale)
 {
+    size_t found_before = *found;
     char cursor[65] = "";
     int result = 0;
-    for (bool more = true; more && result == 0;) {
+    bool more = true;
+    for (size_t pages = 0; more && result == 0; pages++) {
         json_t *page = NULL, *entry;
         size_t position;
-        result = party_page(context, &page, party, key, cursor);
+        result = pages < PAGES_MAX ? party_page(context, &page, party, key, cursor) : output_fail(&context->output, CL_E_BOUND, "There is more than a wallet holds; follow 'consent feed' instead.");
         const json_t *list = json_object_get(page, "agreements");
         json_array_foreach(list, position, entry) {
-            if (result == 0)
+            if (result == 0 && *found - found_before < found_max)
                 result = http_interrupted ? output_fail(&context->output, CL_E_CANCELLED, NULL) : take_in(context, json_string_value(json_object_get(entry, "id")), found, stale);
         }
         const char *next = json_string_value(json_object_get(page, "cursor"));
         /* a node that repeats itself does not keep us for ever */
-        more = next != NULL && strlen(next) == 64 && strcmp(next, cursor) > 0;
+        more = next != NULL && strlen(next) == 64 && strcmp(next, cursor) > 0 && *found - found_before < found_max;
         (void)snprintf(cursor, sizeof cursor, "%.64s", more ? next : "");
         json_decref(page);
     }
@@ -249,13 +253,17 @@ int discover_under(struct context *context, const struct cl_object_id *object, s
 {
     const struct cl_wallet_item *item = cl_wallet_item_of(context->wallet, object);
     const struct cl_wallet_key *key = item == NULL || item->key_name[0] == '\0' ? NULL : cl_wallet_key_find(context->wallet, item->key_name);
+    /* A person sees everything. What an organisation has under its profile may be a million; ids work without entries. */
+    size_t found_before = *found, found_max = item != NULL && item->kind == CL_ITEM_PROFILE ? PROFILE_FOUND_MAX : SIZE_MAX;
     bool stale = false;
     if (key == NULL) /* somebody else's, or signed for outside of this wallet */
         return 0;
     struct cl_wallet_key copy = *key;
     char name[CL_NAME_BYTES_MAX + 1];
     memcpy(name, item->name, sizeof name);
-    int result = discover_party(context, id_text(object->bytes), &copy, found, &stale);
+    int result = discover_party(context, id_text(object->bytes), &copy, found_max, found, &stale);
+    if (*found - found_before == found_max)
+        output_say(&context->output, "There is more under '%s' than is taken in at once; the same command goes on.", name);
     if (result == NOT_OURS_NOW)
         output_warn(&context->output, "Another key signs for '%s' now, so the node does not list what is under it.", name);
     return result == NOT_OURS_NOW ? 0 : result;
@@ -290,7 +298,7 @@ static int discover_key(struct context *context, size_t position, size_t *found)
         char party[67];
         bool stale = false;
         cl_hex_encode(party, key.key.bytes, 33);
-        int result = discover_party(context, party, &key, found, &stale);
+        int result = discover_party(context, party, &key, SIZE_MAX, found, &stale);
         if (result == NOT_OURS_NOW)
             return output_fail(&context->output, CL_E_LOCKED, "The node refuses the signature of key '%s'.", key.name);
         if (result != 0 || !stale || !next_key(context, &position))
