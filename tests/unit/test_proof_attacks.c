@@ -420,7 +420,8 @@ static void a_cosignatures_time_is_signed(void **state)
     cl_buffer_deinit(&note);
 }
 
-/* A quorum that lies takes a SUBSCRIBE by a delegate into the log whom the organisation let no more than end things. */
+/* A quorum that lies takes a SUBSCRIBE by a delegate into the log whom the organisation let no more than end things; or
+   whom only the quorum's own word, the state value, calls a delegate. */
 static void a_delegate_without_the_power_is_not_its_sides_signature(void **state)
 {
     struct scene *scene = *state;
@@ -430,7 +431,10 @@ static void a_delegate_without_the_power_is_not_its_sides_signature(void **state
         struct cl_buffer value = {0};
         open_grant(scene, (uint8_t)powers);
         uint64_t grant = world->leaf_count - 2;
-        struct cl_entry entry = subscribe(scene);
+        struct cl_entry entry = subscribe(scene), delegation = {.present = CL_HAS(1) | CL_HAS(5) | CL_HAS(12) | CL_HAS(14), .object_length = 32,
+            .object = scene->object.bytes, .not_after = NOW_S + 9999, .key = scene->delegate.public33, .key_length = 33, .mode = powers};
+        proof_world_force(world, NULL, &scene->organisation, CL_DELEGATE, &delegation);
+        uint64_t delegated = world->leaf_count - 2;
         proof_world_force(world, &scene->head, &scene->delegate, CL_SUBSCRIBE, &entry);
         uint64_t answered = world->leaf_count - 2;
         const struct cl_buffer *found = proof_world_value(world, scene->object.bytes);
@@ -447,9 +451,12 @@ static void a_delegate_without_the_power_is_not_its_sides_signature(void **state
         memcpy(agreement.delegations[0].key, scene->delegate.public33, 33);
         MUST(cl_agreement_encode(&value, &agreement));
         proof_world_force_state(world, scene->object.bytes, &value);
-        struct parts *parts = take_apart(scene, (const uint64_t[]){grant, answered}, 2);
+        struct parts *parts = take_apart(scene, (const uint64_t[]){grant, delegated, answered}, 3);
         bool may = (powers & (CL_POWER_GRANT | CL_POWER_AMEND)) != 0;
         assert_int_equal(verify(scene, parts), may ? CL_OK : CL_E_PROOF);
+        parts_free(parts);
+        parts = take_apart(scene, (const uint64_t[]){grant, answered}, 2);
+        assert_int_equal(verify(scene, parts), CL_E_PROOF);
         parts_free(parts);
         cl_buffer_deinit(&value);
     }
