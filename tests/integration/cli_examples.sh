@@ -65,9 +65,8 @@ for command in sign submit audit "node status" "node doctor" completions help "k
 echo feed >>shown
 line=$("$consent" help feed | sed -n 's/^example: //p')
 # shellcheck disable=SC2086
-timeout -s INT 2 $line >out 2>err
-got=$?
-case $got in 124|130) ;; *) fail "exit $got: $line"; cat err >&2 ;; esac
+timeout --preserve-status -s INT 2 $line >out 2>err
+[ $? -eq 130 ] || { fail "$line"; cat err >&2; }
 CONSENT_WALLET=$scratch/first
 me key new --name first --no-ask --json 2>/dev/null >first.json
 /usr/bin/python3 -c 'import json; print(json.load(open("first.json"))["words"])' >words.txt

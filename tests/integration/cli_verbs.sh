@@ -139,6 +139,15 @@ expect 0 anybody verify survey.tlog-proof --record signed.cose --policy net.poli
 expect 13 anybody verify survey.tlog-proof --record bad.cose --policy net.policy
 expect 0 anybody verify mine.consent-proof --policy net.policy --json && is verdict VALID && is kind agreement
 expect 0 acme proof survey && expect 11 acme check survey --offline
+# a policy that asks for a second witness, who has not signed
+/usr/bin/python3 - net.policy >two.policy <<'END'
+import base64, hashlib, sys
+name, raw = "consent.example/other", b"\4" + bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+key = "%s+%s+%s" % (name, hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4].hex(), base64.b64encode(raw).decode())
+for line in open(sys.argv[1]):
+    print("witness other %s\ngroup consortium 2 solo other" % key if line.startswith("group ") else line, end="\n" if line.startswith("group ") else "")
+END
+expect 14 anybody verify mine.consent-proof --policy two.policy && has_err CL_E_QUORUM
 sleep 2
 expect 16 anybody verify mine.consent-proof --policy net.policy --max-age 1s && has_err CL_E_PROOF_OLD
 
@@ -168,11 +177,10 @@ expect 0 anybody node status --json
 expect 0 anybody node doctor
 expect 0 anybody help revoke && has "example: consent revoke bank"
 for shell in bash zsh fish; do expect 0 anybody completions "$shell"; done
-anybody feed --json >followed 2>/dev/null &
-feed=$!
-for _ in $(seq 100); do [ -s followed ] && break; sleep 0.05; done
-pkill -INT -P "$feed" 2>/dev/null || kill -INT "$feed"
-wait "$feed" 2>/dev/null
+timeout --preserve-status -s INT 3 "$consent" feed --json >followed 2>err
+[ $? -eq 130 ] || fail "an interrupted feed does not say 130"
+grep -q "To go on: consent feed --after" err || fail "an interrupted feed does not say how to go on"
+[ -s followed ] || fail "the feed gave nothing"
 expect 0 anybody feed --once --json
 missing=$(/usr/bin/python3 -c 'import json,sys
 seen = {json.loads(line)["data"].get("type_number") for line in open(sys.argv[1])}
