@@ -5,6 +5,7 @@
 #include "logging.h"
 
 #include <ctype.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +108,18 @@ unsigned api_status_of(enum cl_status status)
     return 400;
 }
 
+/* Whoever runs the node must hear of a disk that fails or lies, not only who asked; at most once a second. */
+static void tell_operator(enum cl_status status)
+{
+    static atomic_uint_fast64_t told_ms;
+    uint64_t now_ms = node_now_ms(), before_ms = atomic_load(&told_ms);
+    if (now_ms - before_ms < 1000 || !atomic_compare_exchange_strong(&told_ms, &before_ms, now_ms)) return;
+    log_line(LOG_LEVEL_ERROR, "read_failed", "code=%s sentence=\"%s\"", cl_status_code(status), cl_status_sentence(status));
+}
+
 void api_fail(struct http_request *request, enum cl_status status)
 {
+    if (status_is_fatal(status)) tell_operator(status);
     api_problem(request, api_status_of(status), status, -1, NULL);
 }
 
