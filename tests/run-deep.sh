@@ -58,22 +58,15 @@ tsan() {
         run_scripts "$build/tsan" tests/integration/busy_stop.py tests/integration/api_walk.py tests/integration/feed_resume.py \
         tests/integration/bad_input.py tests/integration/bad_http.py tests/integration/kill_loop.py
 }
-# One line for each test that fails. A test that valgrind makes too long for anybody to wait for fails as well: list it
-# in SLOW, with what looks at the same code.
-SLOW='VALGRIND_SLOW'
-valgrind_one() {
-    timeout 900 valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite "$1" >"$1.valgrind" 2>&1 && return 0
-    echo "FAILED: $1"; tail -n 30 "$1.valgrind"; return 1
-}
+# test_ledger_failures brings an allocator of its own, as valgrind does; the address sanitizer looks at what it leaves.
 valgrind_units() {
-    result=0
     for test in "$build"/unit/test_*; do
-        case $test in *.d|*.valgrind) continue ;; esac
-        case " $SLOW " in *" ${test##*/} "*) continue ;; esac
-        echo "== $test"
-        valgrind_one "$test" || result=1
-    done
-    return "$result"
+        case $test in *.d|*/test_ledger_failures) continue ;; esac
+        echo "$test"
+    done | xargs -P "$jobs" -I{} sh -c 'started=$(date +%s) log=$1/log/valgrind-$(basename {}).log
+        timeout 1200 valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite {} >"$log" 2>&1 || {
+            echo "FAILED ($?): {}"; tail -n 30 "$log"; exit 1; }
+        echo "{}: $(($(date +%s) - started)) s"' - "$build"
 }
 # Left out beside what is a matter of taste: widening of multiplications (ours are of constants from limits.h, and the
 # compiler's -Wconversion watches the way down), sizeof of pointers (arrays of pointers), memcpy without the final zero
