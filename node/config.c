@@ -1,6 +1,8 @@
 /* The ini reader: one table says which keys exist, what they hold and between which bounds. */
 #include "config.h"
 
+#include "votelog.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,7 +39,7 @@ static const struct setting settings[] = {
     NUMBER("pool", "bytes_max", pool_bytes_max, 1048576, 1073741824),
     NUMBER("store", "cache_mb", store_cache_mb, 0, 65536),
     NUMBER("store", "write_buffer_mb", store_write_buffer_mb, 0, 1024),
-    NUMBER("votelog", "truncate_mb", votelog_truncate_mb, 1, 1024),
+    NUMBER("votelog", "truncate_mb", votelog_truncate_mb, 1, VOTELOG_TRUNCATE_MB_MAX),
     TEXT("access", "readers", readers),
     TEXT("access", "submitters", submitters),
     { "log", "level", SETTING_LEVEL, offsetof(struct node_config, log_level), 8, 0, 3 },
@@ -60,7 +62,7 @@ void node_config_default(struct node_config *out)
     out->log_level = 2;
 }
 
-__attribute__((format(printf, 3, 4))) static enum cl_status fail(struct config_error *error, size_t line, const char *format, ...)
+static CL_PRINTF(3, 4) enum cl_status fail(struct config_error *error, size_t line, const char *format, ...)
 {
     va_list arguments;
     error->line = line;

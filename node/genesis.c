@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-__attribute__((format(printf, 2, 3))) static enum cl_status fail(struct genesis_error *error, const char *format, ...)
+static CL_PRINTF(2, 3) enum cl_status fail(struct genesis_error *error, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

@@ -9,6 +9,6 @@ enum log_level { LOG_LEVEL_ERROR = 0, LOG_LEVEL_WARNING = 1, LOG_LEVEL_INFO = 2,
 /* Lines above this level are left out. Set once, before threads start. */
 void log_set_level(enum log_level level);
 /* Writes `time=… level=… event=EVENT` and the formatted pairs after it; one write call, so lines never mix. */
-void log_line(enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
+CL_PRINTF(3, 4) void log_line(enum log_level level, const char *event, const char *format, ...);
 
 #endif

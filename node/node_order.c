@@ -367,7 +367,8 @@ static enum cl_status make_consensus(struct node *node, const struct cl_tip *tip
 static enum cl_status open_votelog(struct node *node, struct recovery *recovery, const struct cl_tip *tip, char *sentence, size_t sentence_size)
 {
     char path[1200];
-    struct votelog_start start = { .network = node->genesis.core.network, .epoch = tip->epoch, .member = (uint32_t)node->own };
+    struct votelog_start start = { .network = node->genesis.core.network, .epoch = tip->epoch, .member = (uint32_t)node->own,
+        .vote_key32 = node->genesis.core.value.members[node->own].vote };
     enum cl_status status = file_path(path, sizeof path, node->options.config.data, "vote.log");
     if (status != CL_OK) return status;
     status = votelog_open(&node->votelog, path, &start, recover_entry, recovery, sentence, sentence_size);

@@ -91,7 +91,7 @@ struct node {
 
 uint64_t node_now_ms(void);
 /* The node cannot go on: the sentence is logged, everything stops. Returns status. */
-enum cl_status node_fail(struct node *node, enum cl_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+CL_PRINTF(3, 4) enum cl_status node_fail(struct node *node, enum cl_status status, const char *format, ...);
 /* True for what is no refusal but trouble of this machine. */
 bool status_is_fatal(enum cl_status status);
 

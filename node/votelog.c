@@ -2,6 +2,7 @@
    two system calls. */
 #include "votelog.h"
 
+#include "block.h"
 #include "cbor.h"
 #include "consent/record.h"
 #include "crypto.h"
@@ -18,7 +19,10 @@
 
 #define MAGIC "CLVOTE01"
 enum { MAGIC_LENGTH = 8, HEADER_LENGTH = 9 };
-#define FILE_BYTES_MAX (2048ull * 1024 * 1024)
+#define FILE_BYTES_MAX CL_BUFFER_BYTES_MAX
+/* What a round appends after the last look at the size: one block with its records, and the votes and certificates about it. */
+static_assert(VOTELOG_TRUNCATE_MB_MAX * 1024ull * 1024ull + 2ull * (CL_BLOCK_BYTES_MAX + 9ull * CL_BLOCK_RECORDS_MAX + VOTELOG_PAYLOAD_BYTES_MAX) <= FILE_BYTES_MAX,
+              "a vote log that was let grow can be read again");
 
 struct votelog {
     char path[1200];
@@ -82,6 +86,7 @@ static enum cl_status start_decode(struct votelog_start *out, const uint8_t *dat
     uint64_t version = cl_cbor_uint(&reader);
     if (reader.status == CL_OK && version != 1) return CL_E_STORE_NEWER;
     const uint8_t *network = cl_cbor_bytes_fixed(&reader, 32);
+    out->vote_key32 = NULL;
     out->epoch = cl_cbor_uint(&reader);
     uint64_t member = cl_cbor_uint(&reader);
     if (cl_cbor_finish(&reader) != CL_OK || member > UINT32_MAX) return CL_E_STORE_CORRUPT;
@@ -90,17 +95,31 @@ static enum cl_status start_decode(struct votelog_start *out, const uint8_t *dat
     return CL_OK;
 }
 
-/* File systems extend a file's size only after its data, so a torn tail is a short one: nothing good follows it. Good
-   entries behind bad bytes are damage to what was synced once, and no longer a journal to vote by. */
-static bool good_entry_after(const uint8_t *bytes, size_t length)
+static bool is_own_vote(const struct votelog_start *start, const uint8_t *vote_key32, const uint8_t *payload, size_t length)
+{
+    struct cl_vote vote;
+    struct cl_buffer bytes = { 0 };
+    if (cl_vote_decode(&vote, payload, length) != CL_OK || vote.epoch != start->epoch || vote.voter != start->member) return false;
+    if (vote_key32 == NULL || cl_vote_signed_bytes(&bytes, &start->network, vote.epoch, vote.kind, vote.view, vote.has_block ? &vote.block : NULL) != CL_OK)
+        return true;
+    bool own = cl_ed25519_verify(vote_key32, vote.signature, bytes.data, bytes.length);
+    cl_buffer_deinit(&bytes);
+    return own;
+}
+
+/* File systems extend a file's size only after its data, so a torn tail is a short one: nothing good follows it. A vote of
+   ours behind bad bytes is damage to what was synced once, and no longer a journal to vote by. Only votes say so: bytes of
+   a torn record are its sender's, who could have put there what looks like any other entry, to keep us from starting. */
+static bool own_vote_after(const struct votelog_start *start, const uint8_t *vote_key32, const uint8_t *bytes, size_t length)
 {
     size_t total;
     for (size_t at = 1; at + HEADER_LENGTH <= length; at++)
-        if (entry_at(&total, bytes + at, length - at)) return true;
+        if (bytes[at + 8] == VOTELOG_VOTE && entry_at(&total, bytes + at, length - at) &&
+            is_own_vote(start, vote_key32, bytes + at + HEADER_LENGTH, total - HEADER_LENGTH)) return true;
     return false;
 }
 
-enum cl_status votelog_scan(size_t *good, struct votelog_start *start, const uint8_t *bytes, size_t length, votelog_entry_fn each, void *context)
+enum cl_status votelog_scan(size_t *good, struct votelog_start *start, const uint8_t *bytes, size_t length, const uint8_t *vote_key32, votelog_entry_fn each, void *context)
 {
     size_t at = MAGIC_LENGTH, total;
     *good = 0;
@@ -116,7 +135,7 @@ enum cl_status votelog_scan(size_t *good, struct votelog_start *start, const uin
     }
     if (status != CL_OK) return status;
     *good = at;
-    return good_entry_after(bytes + at, length - at) ? CL_E_STORE_CORRUPT : CL_OK;
+    return own_vote_after(start, vote_key32, bytes + at, length - at) ? CL_E_STORE_CORRUPT : CL_OK;
 }
 
 static enum cl_status append_entry(struct cl_buffer *out, enum votelog_type type, const void *payload, size_t length)
@@ -183,13 +202,18 @@ enum cl_status votelog_open(struct votelog **out, const char *path, const struct
     log->file = -1;
     enum cl_status status = file_read(&bytes, path, FILE_BYTES_MAX);
     if (status == CL_E_NOT_FOUND || status == CL_E_MEMORY) goto out;
+    if (status == CL_E_BOUND) {
+        snprintf(sentence, sentence_size, "The vote log is larger than any node writes it (%u MiB). Restore the disk's content.", FILE_BYTES_MAX >> 20);
+        status = CL_E_STORE_CORRUPT;
+        goto out;
+    }
     if (status == CL_OK) log->file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     if (log->file < 0) {
         snprintf(sentence, sentence_size, "The vote log cannot be opened: %s.", strerror(errno));
         status = CL_E_STORE_IO;
         goto out;
     }
-    status = votelog_scan(&good, &found, bytes.data, bytes.length, each, context);
+    status = votelog_scan(&good, &found, bytes.data, bytes.length, start->vote_key32, each, context);
     if (status == CL_OK && (memcmp(found.network.bytes, start->network.bytes, 32) != 0 || found.epoch != start->epoch || found.member != start->member))
         status = CL_E_STORE_OTHER;
     if (status == CL_E_STORE_CORRUPT || status == CL_E_STORE_NEWER || status == CL_E_STORE_OTHER)
@@ -201,6 +225,7 @@ enum cl_status votelog_open(struct votelog **out, const char *path, const struct
     if (status != CL_OK) goto out;
     log->size = good;
     log->start = *start;
+    log->start.vote_key32 = NULL;
     snprintf(log->path, sizeof log->path, "%s", path);
     *out = log;
     log = NULL;

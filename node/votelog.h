@@ -17,15 +17,23 @@
 
 enum votelog_type { VOTELOG_PROPOSAL = 1, VOTELOG_VOTE = 2, VOTELOG_RECORD = 3, VOTELOG_CERTIFICATE = 4, VOTELOG_START = 5 };
 
-struct votelog_start { struct cl_network_id network; uint64_t epoch; uint32_t member; };
+#define VOTELOG_TRUNCATE_MB_MAX 128ull /* the setting that bounds the file has this bound: the file is read whole at start */
+
+struct votelog_start {
+    struct cl_network_id network;
+    uint64_t epoch;
+    uint32_t member;
+    const uint8_t *vote_key32; /* not in the file: the member's public vote key, borrowed while opening; NULL: unknown */
+};
 struct votelog;
 typedef enum cl_status (*votelog_entry_fn)(void *context, enum votelog_type type, const uint8_t *payload, size_t length);
 
 /* Reads entries of a file's bytes (header included) in order; *good is the length of the good part. CL_OK also where the
-   tail is torn: bytes after *good of which none form an entry. CL_E_STORE_CORRUPT: damage with good entries after it, or
-   a bad header. CL_E_STORE_NEWER: a later format. For open, and the fuzzer. */
+   tail is torn: bytes after *good among which there is no vote of this member. CL_E_STORE_CORRUPT: damage with such votes
+   after it, or a bad header. CL_E_STORE_NEWER: a later format. vote_key32: to check votes after damage with, or NULL. For
+   open, and the fuzzer. */
 CL_MUST_USE enum cl_status votelog_scan(size_t *good, struct votelog_start *start, const uint8_t *bytes, size_t length,
-                                        votelog_entry_fn each, void *context);
+                                        const uint8_t *vote_key32, votelog_entry_fn each, void *context);
 
 /* Makes a new one; CL_E_EXISTS where there is a file. sentence: at least 256 bytes, filled on failure. */
 CL_MUST_USE enum cl_status votelog_create(const char *path, const struct votelog_start *start, char *sentence, size_t sentence_size);

@@ -106,8 +106,9 @@ enum cl_status {
 };
 
 #if defined(__GNUC__)
-#define CL_MUST_USE __attribute__((warn_unused_result))
-#define CL_PRINTF(at, first) __attribute__((format(printf, at, first)))
+/* The spellings with underscores: a program that includes this may have macros named format or printf. */
+#define CL_MUST_USE __attribute__((__warn_unused_result__))
+#define CL_PRINTF(at, first) __attribute__((__format__(__printf__, at, first)))
 #else
 #define CL_MUST_USE
 #define CL_PRINTF(at, first)

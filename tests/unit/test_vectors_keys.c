@@ -159,11 +159,11 @@ static void our_vote_log_of_the_same_entries_is_the_same_file(void **state)
     size_t good = 0, before = 0;
     assert_non_null(mkdtemp(directory));
     (void)snprintf(path, sizeof path, "%s/votes", directory);
-    FIXTURE_OK(votelog_scan(&good, &start, file.data, file.length, count_only, &before));
+    FIXTURE_OK(votelog_scan(&good, &start, file.data, file.length, NULL, count_only, &before));
     assert_int_equal(good, file.length);
     FIXTURE_OK(votelog_create(path, &start, sentence, sizeof sentence));
     FIXTURE_OK(votelog_open(&copy.log, path, &start, count_only, &before, sentence, sizeof sentence));
-    FIXTURE_OK(votelog_scan(&good, &start, file.data, file.length, append_again, &copy));
+    FIXTURE_OK(votelog_scan(&good, &start, file.data, file.length, NULL, append_again, &copy));
     assert_true(copy.count >= 4);
     FIXTURE_OK(votelog_sync(copy.log));
     votelog_close(copy.log);

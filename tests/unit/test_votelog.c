@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "block.h"
 #include "consent/record.h"
+#include "crypto.h"
 #include "files.h"
 #include "votelog.h"
 
@@ -69,6 +71,31 @@ static void append(struct votelog *log, enum votelog_type type, uint8_t mark, si
     assert_int_equal(votelog_append(log, type, payload, length), CL_OK);
 }
 
+enum { VOTE_SEED = 42 };
+
+/* A real one, as its member signs it. */
+static struct cl_buffer vote_of(uint64_t view, uint32_t voter)
+{
+    struct cl_buffer bytes = { 0 }, out = { 0 };
+    uint8_t seed[32];
+    memset(seed, VOTE_SEED, sizeof seed);
+    struct cl_vote vote = { .view = view, .kind = CL_VOTE_NOTARIZE, .has_block = true, .voter = voter, .block = { { 7 } } };
+    assert_int_equal(cl_vote_signed_bytes(&bytes, &own.network, 0, vote.kind, view, &vote.block), CL_OK);
+    cl_ed25519_sign(vote.signature, seed, bytes.data, bytes.length);
+    assert_int_equal(cl_vote_encode(&out, &vote), CL_OK);
+    cl_buffer_deinit(&bytes);
+    return out;
+}
+
+static size_t append_vote(struct votelog *log, uint64_t view)
+{
+    struct cl_buffer vote = vote_of(view, own.member);
+    size_t length = vote.length;
+    assert_int_equal(votelog_append(log, VOTELOG_VOTE, vote.data, vote.length), CL_OK);
+    cl_buffer_deinit(&vote);
+    return length;
+}
+
 static struct cl_buffer content(void)
 {
     struct cl_buffer bytes = { 0 };
@@ -84,16 +111,18 @@ static void write_content(const uint8_t *bytes, size_t length)
     assert_int_equal(fclose(file), 0);
 }
 
+static size_t last_entry_length;
+
 static void fill(void)
 {
     struct entries entries;
     struct votelog *log = open_good(&entries);
     append(log, VOTELOG_RECORD, 11, 300);
     append(log, VOTELOG_PROPOSAL, 12, 500);
-    append(log, VOTELOG_VOTE, 13, 120);
+    append_vote(log, 13);
     assert_int_equal(votelog_sync(log), CL_OK);
     append(log, VOTELOG_CERTIFICATE, 14, 200);
-    append(log, VOTELOG_VOTE, 15, 121);
+    last_entry_length = 9 + append_vote(log, 15);
     assert_int_equal(votelog_sync(log), CL_OK);
     votelog_close(log);
 }
@@ -107,7 +136,8 @@ static void what_was_synced_is_read_back_in_order(void **state)
     const uint8_t types[] = { VOTELOG_RECORD, VOTELOG_PROPOSAL, VOTELOG_VOTE, VOTELOG_CERTIFICATE, VOTELOG_VOTE };
     assert_int_equal(entries.count, 5);
     assert_memory_equal(entries.types, types, 5);
-    for (size_t i = 0; i < 5; i++) assert_int_equal(entries.first[i], 11 + i);
+    const uint8_t first[] = { 11, 12, 0x87, 14, 0x87 };
+    assert_memory_equal(entries.first, first, 5);
     append(log, VOTELOG_VOTE, 16, 122); /* and it goes on */
     assert_int_equal(votelog_sync(log), CL_OK);
     votelog_close(log);
@@ -134,7 +164,7 @@ static void a_tail_torn_at_any_byte_is_cut(void **state)
     struct entries entries;
     fill();
     struct cl_buffer whole = content();
-    size_t last = 9 + 121; /* the last entry */
+    size_t last = last_entry_length;
     for (size_t cut = 1; cut < last; cut++) {
         write_content(whole.data, whole.length - cut);
         struct votelog *log = open_good(&entries);
@@ -153,7 +183,7 @@ static void damage_before_the_last_entry_stops(void **state)
     (void)state;
     fill();
     struct cl_buffer whole = content();
-    size_t last_entry = whole.length - (9 + 121);
+    size_t last_entry = whole.length - last_entry_length;
     for (size_t at = 0; at < last_entry; at += at < 80 ? 1 : 7) {
         whole.data[at] ^= 0x40;
         write_content(whole.data, whole.length);
@@ -163,6 +193,48 @@ static void damage_before_the_last_entry_stops(void **state)
         whole.data[at] ^= 0x40;
     }
     cl_buffer_deinit(&whole);
+}
+
+/* Records are other people's bytes: nobody may keep a node from starting after a crash by what they put into one. */
+static void a_torn_record_that_holds_an_entry_is_still_a_torn_tail(void **state)
+{
+    (void)state;
+    struct entries entries;
+    uint8_t key[32], seed[32];
+    memset(seed, VOTE_SEED, sizeof seed);
+    cl_ed25519_public(key, seed);
+    struct votelog_start known = own;
+    known.vote_key32 = key;
+    for (int fake = 0; fake < 4; fake++) {
+        fill();
+        struct cl_buffer whole = content(), inside = { 0 }, vote = vote_of(99, fake == 2 ? own.member + 1 : own.member);
+        if (fake == 3) vote.data[vote.length - 1] ^= 1; /* ours but for the signature */
+        uint8_t head[9] = { 0 }, torn[9] = { 0xe8, 3, 0, 0, 1, 2, 3, 4, VOTELOG_RECORD }; /* 1000 bytes, of which 400 came */
+        enum votelog_type type = fake == 0 ? VOTELOG_RECORD : fake == 1 ? VOTELOG_PROPOSAL : VOTELOG_VOTE;
+        uint32_t crc = cl_crc32c((uint8_t)type, vote.data, vote.length);
+        head[0] = (uint8_t)vote.length;
+        for (int i = 0; i < 4; i++) head[4 + i] = (uint8_t)(crc >> (8 * i));
+        head[8] = (uint8_t)type;
+        size_t good = whole.length;
+        assert_int_equal(cl_buffer_append(&inside, whole.data, whole.length), CL_OK);
+        assert_int_equal(cl_buffer_append(&inside, torn, 9), CL_OK);
+        assert_int_equal(cl_buffer_append(&inside, seed, 32), CL_OK);
+        assert_int_equal(cl_buffer_append(&inside, head, 9), CL_OK);
+        assert_int_equal(cl_buffer_append(&inside, vote.data, vote.length), CL_OK);
+        assert_int_equal(cl_buffer_append(&inside, seed, 32), CL_OK);
+        write_content(inside.data, inside.length);
+        struct votelog *log = NULL;
+        memset(&entries, 0, sizeof entries);
+        assert_int_equal(votelog_open(&log, path, &known, note, &entries, sentence, sizeof sentence), CL_OK);
+        assert_int_equal(entries.count, 5);
+        assert_int_equal(votelog_size(log), good);
+        votelog_close(log);
+        cl_buffer_deinit(&whole);
+        cl_buffer_deinit(&inside);
+        cl_buffer_deinit(&vote);
+        unlink(path);
+        assert_int_equal(votelog_create(path, &own, sentence, sizeof sentence), CL_OK);
+    }
 }
 
 static void another_network_member_or_epoch_is_refused(void **state)
@@ -229,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_newer_format_is_named_as_such, setup, teardown),
         cmocka_unit_test_setup_teardown(an_existing_log_is_never_made_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(starting_anew_keeps_what_was_appended_for_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_torn_record_that_holds_an_entry_is_still_a_torn_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(another_network_member_or_epoch_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
