@@ -54,7 +54,8 @@ static bool find_parent(struct node *node, const struct cl_block_id *id, struct 
 
 /* ---- building */
 /* Takes what is there, withdrawals first, up to the network's limits and our own on entries; what does not apply leaves
-   the pool. A block of nothing but bulk records could hold 80,000 entries and take 250 MB while it is evaluated. */
+   the pool. A withdrawal of what another record in this block makes goes into the next block: it comes first in its own. A
+   block of nothing but bulk records could hold 80,000 entries and take 250 MB while it is evaluated. */
 static enum cl_status fill(struct node *node, struct cl_candidate *candidate)
 {
     struct pool_entry *entry = pool_next(node->pool, NULL);
@@ -65,8 +66,9 @@ static enum cl_status fill(struct node *node, struct cl_candidate *candidate)
         enum cl_status status = cl_candidate_add(candidate, entry->record, &refused_entry);
         if (status == CL_E_BLOCK_SIZE) return CL_OK;
         if (status != CL_OK && status_is_fatal(status)) return status;
-        if (status == CL_OK) entries += entry->record->record.entry_count;
-        else {
+        if (status == CL_OK) {
+            entries += entry->record->record.entry_count;
+        } else if (status == CL_E_REPLAY || !entry->withdrawal || !pool_waits_before(node->pool, entry)) {
             node_settle_refused(node, entry, status, refused_entry);
             node->progress = true;
         }

@@ -161,7 +161,7 @@ void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_st
     if (status == CL_E_REPLAY && submission == NULL) atomic_fetch_add(&node->counters.duplicates, 1);
     else atomic_fetch_add(&node->counters.refused, 1);
     if (status != CL_E_REPLAY) remember_refusal(node, &entry->record->record.id, status, refused_entry);
-    if (entry->withdrawal) {
+    if (entry->kept) {
         enum cl_status dropped = cl_ledger_withdrawal_drop(node->ledger, &entry->record->record.leaf_hash);
         if (dropped != CL_OK && dropped != CL_E_NOT_FOUND) (void)node_fail(node, dropped, "A withdrawal could not be dropped: %s", cl_status_sentence(dropped));
         node_accepted_drop(node, &entry->record->record.leaf_hash);
@@ -179,15 +179,28 @@ void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_st
     pool_take_out(node, entry);
 }
 
+/* Says with this member's signature that a withdrawal is durable here: call it once it is. */
+static enum cl_status sign_acceptance(struct node *node, struct submission *submission, const struct cl_record *record)
+{
+    struct cl_acceptance acceptance = { .network = node->genesis.core.network, .record = record->id, .leaf = record->leaf_hash, .time_ms = node_now_ms() };
+    const char *name = node->genesis.core.value.members[node->own].name;
+    memcpy(acceptance.member, name, strlen(name) + 1);
+    submission->accepted_ms = acceptance.time_ms;
+    return cl_acceptance_sign(&submission->acceptance, &acceptance, node->keys.log_seed);
+}
+
 void node_settle_final(struct node *node, struct cl_ledger_record *record)
 {
     struct pool_entry *entry = pool_find_leaf(node->pool, &record->record.leaf_hash);
     if (entry == NULL) return; /* it came from the vote log at start */
     struct submission *submission = entry->waiters;
     entry->waiters = NULL;
-    if (entry->withdrawal) node_accepted_drop(node, &record->record.leaf_hash);
+    if (entry->kept) node_accepted_drop(node, &record->record.leaf_hash);
     while (submission != NULL) {
         struct submission *next = submission->next;
+        /* It had to wait for a block to decide: what is final is durable, so it can be signed for now. */
+        if (entry->withdrawal && submission->acceptance.length == 0 && sign_acceptance(node, submission, &record->record) != CL_OK)
+            log_line(LOG_LEVEL_WARNING, "acceptance_left_out", "reason=memory");
         submission->next = node->finished;
         node->finished = submission;
         submission = next;
@@ -291,19 +304,16 @@ enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint
 }
 
 /* ---- admission, owner thread */
-static enum cl_status accept_withdrawal(struct node *node, struct submission *submission)
+static enum cl_status accept_withdrawal(struct node *node, struct submission *submission, struct pool_entry *entry)
 {
     const struct cl_record *record = &submission->record->record;
     enum cl_status status = cl_ledger_withdrawal_keep(node->ledger, submission->record);
     if (status != CL_OK) return node_fail(node, status, "A withdrawal could not be kept: %s", cl_status_sentence(status));
+    entry->kept = true;
     status = accepted_add(node, record);
     if (status != CL_OK) return status;
-    struct cl_acceptance acceptance = { .network = node->genesis.core.network, .record = record->id, .leaf = record->leaf_hash, .time_ms = node_now_ms() };
-    const char *name = node->genesis.core.value.members[node->own].name;
-    memcpy(acceptance.member, name, strlen(name) + 1);
-    submission->accepted_ms = acceptance.time_ms;
     atomic_fetch_add(&node->counters.withdrawals_accepted, 1);
-    return cl_acceptance_sign(&submission->acceptance, &acceptance, node->keys.log_seed);
+    return sign_acceptance(node, submission, record);
 }
 
 static void wait_in(struct pool_entry *entry, struct submission *submission)
@@ -313,11 +323,15 @@ static void wait_in(struct pool_entry *entry, struct submission *submission)
     entry->waiters = submission;
 }
 
-/* It is in the pool already: under this leaf hash, or as the same message with another signature. */
-static void join_known(struct pool_entry *entry, struct submission *submission)
+/* It is in the pool already: under this leaf hash, or as the same message with another signature. Whoever lost the
+   answer to a withdrawal gets its acceptance again. */
+static void join_known(struct node *node, struct pool_entry *entry, struct submission *submission)
 {
+    enum cl_status status = CL_OK;
     submission->known = true;
-    if (submission->wait_final) wait_in(entry, submission);
+    if (entry->kept) status = sign_acceptance(node, submission, &entry->record->record);
+    if (status != CL_OK) finish_refused(submission, status, 0);
+    else if (submission->wait_final || (entry->withdrawal && !entry->kept)) wait_in(entry, submission);
     else node_finish_submission(submission, OUTCOME_KNOWN_PENDING);
 }
 
@@ -347,7 +361,7 @@ static void admit(struct node *node, struct verify_item *item, size_t *given_rec
     if (status == CL_OK) {
         entry->counted = true;
         if (submission == NULL) return;
-        if (cl_rules_is_withdrawal(record->type) && !undecided) status = accept_withdrawal(node, submission);
+        if (cl_rules_is_withdrawal(record->type) && !undecided) status = accept_withdrawal(node, submission, entry);
         if (status != CL_OK) finish_refused(submission, status, 0);
         else if (submission->wait_final || undecided) wait_in(entry, submission);
         else node_finish_submission(submission, OUTCOME_ACCEPTED);
@@ -359,7 +373,7 @@ static void admit(struct node *node, struct verify_item *item, size_t *given_rec
     else atomic_fetch_add(&node->counters.refused, 1);
     if (submission == NULL) return;
     if (status == CL_E_EXISTS) {
-        join_known(entry, submission);
+        join_known(node, entry, submission);
     } else if (status == CL_E_REPLAY) {
         submission->known = true;
         node_finish_submission(submission, OUTCOME_FINAL);
@@ -375,14 +389,17 @@ static void on_batch(void *owner, void *context)
     size_t records = 0, bytes = 0; /* room to be given back, once for the batch */
     for (size_t i = 0; i < batch->count; i++) {
         struct verify_item *item = &batch->items[i];
-        if (item->status == CL_OK) {
+        bool stopping = is_stopping(node); /* then nothing more is taken, kept or signed */
+        if (item->status == CL_OK && !stopping) {
             admit(node, item, &records, &bytes);
             continue;
         }
-        atomic_fetch_add(item->record == NULL ? &node->counters.malformed : &node->counters.bad_signature, 1);
+        if (item->status != CL_OK) atomic_fetch_add(item->record == NULL ? &node->counters.malformed : &node->counters.bad_signature, 1);
         records++;
         bytes += item->record != NULL ? item->record->record.bytes.length : item->bytes.length;
-        if (item->submission != NULL) finish_refused(item->submission, item->status, item->refused_entry);
+        if (item->submission == NULL) continue;
+        if (item->status != CL_OK) finish_refused(item->submission, item->status, item->refused_entry);
+        else node_finish_submission(item->submission, OUTCOME_STOPPED);
     }
     if (records > 0) {
         node_room_give(node, records, bytes);
@@ -411,6 +428,7 @@ static enum cl_status restore_withdrawal(void *context, const uint8_t *bytes, si
     status = accepted_add(node, &record->record);
     if (status == CL_OK) status = pool_add(node->pool, &entry, record);
     if (status == CL_E_EXISTS) status = CL_OK;
+    if (status == CL_OK) entry->kept = true;
     if (status == CL_E_BOUND) status = CL_OK; /* it stays kept, and comes again at the next start */
     cl_ledger_record_unref(record);
     return status;

@@ -14,7 +14,7 @@ struct pool {
     struct queue withdrawals, others;
     struct node_of **leaves, **ids;
     size_t mask, count, bytes;
-    uint64_t key[2];
+    uint64_t key[2], arrivals;
 };
 
 enum cl_status pool_new(struct pool **out, const struct pool_limits *limits)
@@ -105,6 +105,7 @@ enum cl_status pool_add(struct pool *pool, struct pool_entry **entry, struct cl_
     cl_ledger_record_ref(record);
     made->entry.record = record;
     made->entry.withdrawal = withdrawal;
+    made->entry.number = pool->arrivals++;
     size_t leaf_place = place(pool, record->record.leaf_hash.bytes), id_place = place(pool, record->record.id.bytes);
     made->by_leaf = pool->leaves[leaf_place];
     pool->leaves[leaf_place] = made;
@@ -154,6 +155,12 @@ struct pool_entry *pool_next(struct pool *pool, struct pool_entry *entry)
     if (entry == NULL) return pool->withdrawals.first != NULL ? pool->withdrawals.first : pool->others.first;
     if (entry->next != NULL) return entry->next;
     return entry->withdrawal ? pool->others.first : NULL;
+}
+
+bool pool_waits_before(const struct pool *pool, const struct pool_entry *withdrawal)
+{
+    assert(withdrawal->withdrawal);
+    return pool->others.first != NULL && pool->others.first->number < withdrawal->number;
 }
 
 size_t pool_count(const struct pool *pool)

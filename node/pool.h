@@ -13,6 +13,8 @@ struct pool_entry {
     struct pool_entry *previous, *next; /* in its queue */
     bool withdrawal;
     bool counted;                 /* the node's: it counts against the inbox's bound */
+    bool kept;                    /* the node's: a withdrawal that is durable and was signed for */
+    uint64_t number;              /* in order of arrival */
 };
 
 CL_MUST_USE enum cl_status pool_new(struct pool **out, const struct pool_limits *limits);
@@ -25,6 +27,9 @@ struct pool_entry *pool_find_leaf(struct pool *pool, const struct cl_leaf_hash *
 struct pool_entry *pool_find_id(struct pool *pool, const struct cl_record_id *id);
 /* The next in block order after entry (NULL: the first): withdrawals, then the others. NULL at the end. */
 struct pool_entry *pool_next(struct pool *pool, struct pool_entry *entry);
+/* Does anything but withdrawals wait that came before this withdrawal? What it builds on may be among that, but comes
+   after it in a block. */
+bool pool_waits_before(const struct pool *pool, const struct pool_entry *withdrawal);
 size_t pool_count(const struct pool *pool);
 size_t pool_bytes(const struct pool *pool);
 

@@ -73,6 +73,7 @@ class Node:
         self.data = f"{self.root}/node"
         self.process = None
         self.config = None
+        self.environment = None  # of the process that start() makes; None: this one's
         self.run("init", "--data", self.data, "--name", "one", "--jurisdiction", "DE", "--address", "https://one.example")
         self.run("genesis", "--origin", "test.example/log", "--out", f"{self.data}/genesis.json",
                  *(["--open-reads"] if open_reads else []), *parameters, f"{self.data}/member.json")
@@ -94,7 +95,7 @@ class Node:
 
     def start(self, *extra):
         with open(f"{self.root}/log", "ab") as log:
-            self.process = subprocess.Popen(self.command(*extra), stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = subprocess.Popen(self.command(*extra), stdout=subprocess.PIPE, stderr=log, text=True, env=self.environment)
         line = self.process.stdout.readline()
         assert line.startswith("consentd is ready at "), f"it did not start: {line!r} {self.log()[-2000:]}"
         self.url = line.split()[-1]
