@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define ACCESS_FILE_BYTES_MAX (16u * 1024 * 1024)
 struct access { uint8_t (*tokens)[32]; size_t token_count; uint8_t (*keys)[33]; size_t key_count; bool restricted; };
@@ -97,7 +98,7 @@ bool access_reader(const struct access *access, const struct http_request *reque
     const char *header = http_header(request, "Authorization");
     uint8_t digest[32];
     bool found = false;
-    if (header == NULL || strncmp(header, "Bearer ", 7) != 0) return false;
+    if (header == NULL || strncasecmp(header, "Bearer ", 7) != 0) return false;
     cl_sha256_once(digest, header + 7, strlen(header + 7));
     for (size_t i = 0; i < access->token_count; i++) found |= cl_equal_constant_time(access->tokens[i], digest, 32);
     return found;

@@ -3,8 +3,9 @@
 
 #include "files.h"
 #include "logging.h"
+#include "media.h"
+#include "route.h"
 
-#include <ctype.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +32,8 @@ const struct api_route api_routes[] = {
     { "GET", "/v1/policy", api_policy, 0, "policy", "The network's trust file (C2SP tlog-policy)", "", "text/plain", "200" },
     { "GET", "/v1/status", api_status, 0, "status", "Height, pool, quorum, disk", "", JSON, "200" },
     { "GET", "/checkpoint", api_checkpoint, 0, "checkpoint", "The newest checkpoint (C2SP tlog-checkpoint)", "", "text/plain", "200|404" },
-    { "GET", "/tile/entries/{number+}", api_tile_entries, API_READER, "tileEntries", "Entries of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
-    { "GET", "/tile/{level}/{number+}", api_tile, API_READER, "tile", "Hashes of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
+    { "GET", "/tile/entries/{number+}", api_tile_entries, API_READER | API_CACHED, "tileEntries", "Entries of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
+    { "GET", "/tile/{level}/{number+}", api_tile, API_READER | API_CACHED, "tile", "Hashes of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
     { "GET", "/livez", api_livez, 0, "livez", "The process answers", "", "text/plain", "200" },
     { "GET", "/readyz", api_readyz, 0, "readyz", "The node takes and orders records", "", "text/plain", "200" },
     { "GET", "/metrics", api_metrics, 0, "metrics", "Counters as Prometheus text", "", "text/plain", "200" },
@@ -124,51 +125,9 @@ void api_fail(struct http_request *request, enum cl_status status)
 }
 
 /* ---- Accept */
-/* Quality in thousandths that a header gives to a media type; more exact ranges win over wildcards. */
-static int quality_of(const char *accept, const char *type)
-{
-    int best = -1, best_exactness = -1;
-    size_t slash = strcspn(type, "/");
-    while (*accept != '\0') {
-        size_t length = strcspn(accept, ",");
-        const char *start = accept;
-        size_t width = length;
-        accept += length + (accept[length] == ',');
-        while (width > 0 && isspace((unsigned char)*start)) start++, width--;
-        size_t name = 0;
-        while (name < width && start[name] != ';' && !isspace((unsigned char)start[name])) name++;
-        int exactness = -1;
-        if (name == strlen(type) && strncasecmp(start, type, name) == 0) exactness = 2;
-        else if (name == slash + 2 && strncasecmp(start, type, slash + 1) == 0 && start[slash + 1] == '*') exactness = 1;
-        else if (name == 3 && strncmp(start, "*/*", 3) == 0) exactness = 0;
-        if (exactness <= best_exactness) continue;
-        int quality = 1000;
-        for (size_t i = name; i + 2 < width; i++)
-            if (start[i] == ';' || isspace((unsigned char)start[i])) {
-                if ((start[i + 1] == 'q' || start[i + 1] == 'Q') && start[i + 2] == '=') {
-                    quality = (int)(strtod(start + i + 3, NULL) * 1000.0);
-                    if (quality < 0 || quality > 1000) quality = 1000;
-                }
-            }
-        best_exactness = exactness;
-        best = quality;
-    }
-    return best;
-}
-
 int api_choose(const struct http_request *request, const char *const *types)
 {
-    const char *accept = http_header(request, "Accept");
-    int chosen = -1, best = 0;
-    if (accept == NULL || accept[0] == '\0') return 0;
-    for (int i = 0; types[i] != NULL; i++) {
-        int quality = quality_of(accept, types[i]);
-        if (quality > best) {
-            best = quality;
-            chosen = i;
-        }
-    }
-    return chosen;
+    return media_choose(http_header(request, "Accept"), types);
 }
 
 /* ---- parameters */
@@ -196,36 +155,47 @@ enum cl_status api_ask_owner(struct http_request *request, void (*run)(void *own
 }
 
 /* ---- the router */
-/* Does path fit the pattern? Arguments are copied out. */
-static bool match(const char *pattern, const char *path, struct api_call *call)
-{
-    size_t argument = 0;
-    while (*pattern != '\0') {
-        if (*pattern != '{') {
-            if (*pattern++ != *path++) return false;
-            continue;
-        }
-        const char *close = strchr(pattern, '}');
-        bool rest = close[-1] == '+';
-        size_t length = rest ? strlen(path) : strcspn(path, "/");
-        if (length == 0 || length >= sizeof call->arguments[0]) return false;
-        memcpy(call->arguments[argument], path, length);
-        call->arguments[argument++][length] = '\0';
-        path += length;
-        pattern = close + 1;
-    }
-    return *path == '\0';
-}
-
 static void answer_method(struct http_request *request, const char *allow)
 {
     http_set_header(request, "Allow", allow);
     api_problem(request, 405, CL_E_UNSUPPORTED, -1, "This path does not take that method.");
 }
 
+bool api_open_reads(const struct api *api) { return api->node->genesis.core.value.parameters.open_reads == 1; }
+
 static bool may_read(const struct api *api, const struct http_request *request)
 {
-    return api->node->genesis.core.value.parameters.open_reads == 1 || access_reader(api->access, request);
+    return api_open_reads(api) || access_reader(api->access, request);
+}
+
+/* Two values for one parameter: whoever looks at the request before or after us may take the other. */
+static bool has_doubles(const struct http_request *request, const struct api_route *route)
+{
+    for (const char *at = route->query; *at != '\0';) {
+        size_t length = strcspn(at, "|"), name_length = strcspn(at, ":");
+        char name[32];
+        snprintf(name, sizeof name, "%.*s", (int)name_length, at);
+        if (strcmp(name, "slot") != 0 && http_query_count(request, name) > 1) return true;
+        at += length + (at[length] == '|');
+    }
+    return false;
+}
+
+static void serve(struct api_call *call, const struct api_route *route)
+{
+    struct http_request *request = call->request;
+    /* Most answers are one reader's, or true for a moment: a cache between us and others must not hand them on. */
+    if ((route->flags & API_CACHED) == 0) http_set_header(request, "Cache-Control", "no-store");
+    if (http_body_too_large(request)) {
+        api_problem(request, 413, CL_E_RECORD_SIZE, -1, NULL);
+    } else if ((route->flags & API_READER) != 0 && !may_read(call->api, request)) {
+        http_set_header(request, "WWW-Authenticate", "Bearer realm=\"consent\"");
+        api_problem(request, 401, CL_E_LOCKED, -1, "Reading everything needs a reader's token.");
+    } else if (has_doubles(request, route)) {
+        api_problem(request, 400, CL_E_ARGUMENT, -1, "A parameter is there more than once.");
+    } else {
+        route->handle(call);
+    }
 }
 
 void api_handle(void *context, struct http_request *request)
@@ -240,20 +210,13 @@ void api_handle(void *context, struct http_request *request)
     }
     for (size_t i = 0; i < api_route_count; i++) {
         const struct api_route *route = &api_routes[i];
-        if (!match(route->path, path, &call)) continue;
+        if (!route_match(route->path, path, call.arguments)) continue;
         bool head = strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0 && (route->flags & API_NO_HEAD) == 0;
         if (strcmp(method, route->method) != 0 && !head) {
             snprintf(allow, sizeof allow, "%s%s", route->method, strcmp(route->method, "GET") == 0 && (route->flags & API_NO_HEAD) == 0 ? ", HEAD" : "");
             continue;
         }
-        if (http_body_too_large(request)) {
-            api_problem(request, 413, CL_E_RECORD_SIZE, -1, NULL);
-        } else if ((route->flags & API_READER) != 0 && !may_read(api, request)) {
-            http_set_header(request, "WWW-Authenticate", "Bearer realm=\"consent\"");
-            api_problem(request, 401, CL_E_LOCKED, -1, "Reading everything needs a reader's token.");
-        } else {
-            route->handle(&call);
-        }
+        serve(&call, route);
         return;
     }
     if (allow[0] != '\0') answer_method(request, allow);

@@ -58,9 +58,11 @@ static void answer_tile(struct api_call *call, bool entries, unsigned level, con
     if (status == CL_OK) status = entries ? cl_view_tile_entries(view, &tile, number, width) : cl_view_tile(view, &tile, level, number, width);
     cl_ledger_view_free(view);
     if (status == CL_OK) {
-        http_set_header(call->request, "Cache-Control", "public, max-age=31536000, immutable"); /* a tile never changes */
+        /* A tile never changes. "public" would let a shared cache hand it to readers without a token. */
+        http_set_header(call->request, "Cache-Control", api_open_reads(call->api) ? "public, max-age=31536000, immutable" : "private, max-age=31536000, immutable");
         http_answer(call->request, 200, "application/octet-stream", tile.data, tile.length);
     } else {
+        http_set_header(call->request, "Cache-Control", "no-store"); /* it may be there soon */
         api_fail(call->request, status);
     }
     cl_buffer_deinit(&tile);

@@ -129,9 +129,9 @@ void api_metrics(struct api_call *call)
     node_counters(node, &n);
     if (node->http != NULL) http_counters(node->http, &h);
     const struct metric metrics[] = {
-        { "consent_ledger_height", "gauge", "Height of the newest final block.", n.height },
+        { "consent_ledger_height_blocks", "gauge", "Height of the newest final block.", n.height },
         { "consent_ledger_log_leaves", "gauge", "Leaves of the log.", n.log_size },
-        { "consent_ordering_view", "gauge", "View in which the newest block became final.", n.view },
+        { "consent_ordering_views", "gauge", "Views up to the one in which the newest block became final.", n.view },
         { "consent_blocks_final_total", "counter", "Blocks made final since the start.", n.blocks },
         { "consent_records_final_total", "counter", "Records made final since the start.", n.final_records },
         { "consent_records_submitted_total", "counter", "Records let in for checking.", n.submitted },
@@ -144,7 +144,7 @@ void api_metrics(struct api_call *call)
         { "consent_checkpoints_signed_total", "counter", "Checkpoints signed.", n.checkpoints },
         { "consent_pool_records", "gauge", "Records that wait for a block.", n.pool_records },
         { "consent_pool_bytes", "gauge", "Bytes of records that wait for a block.", n.pool_bytes },
-        { "consent_commit_microseconds_total", "counter", "Time spent in storing final blocks and signing their checkpoints.", atomic_load(&node->counters.commit_us) },
+        { "consent_uptime_seconds", "gauge", "Since the start.", (node_now_ms() - node->started_ms) / 1000 },
         { "consent_http_requests_total", "counter", "HTTP requests.", h.requests },
         { "consent_http_answers_4xx_total", "counter", "HTTP answers that refuse.", h.answers_4xx },
         { "consent_http_answers_5xx_total", "counter", "HTTP answers that fail.", h.answers_5xx },
@@ -158,6 +158,12 @@ void api_metrics(struct api_call *call)
         char line[512];
         int length = snprintf(line, sizeof line, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", metrics[i].name, metrics[i].help, metrics[i].name, metrics[i].type,
                               metrics[i].name, (unsigned long long)metrics[i].value);
+        status = cl_buffer_append(&text, line, (size_t)length);
+    }
+    if (status == CL_OK) { /* the one that is no whole number */
+        char line[256];
+        int length = snprintf(line, sizeof line, "# HELP consent_commit_seconds_total Time spent in storing final blocks and signing their checkpoints.\n"
+                              "# TYPE consent_commit_seconds_total counter\nconsent_commit_seconds_total %.6f\n", (double)atomic_load(&node->counters.commit_us) / 1e6);
         status = cl_buffer_append(&text, line, (size_t)length);
     }
     if (status == CL_OK) http_answer(call->request, 200, "text/plain; version=0.0.4; charset=utf-8", text.data, text.length);

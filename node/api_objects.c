@@ -165,9 +165,9 @@ struct slot_reader { uint64_t slots; bool bad; };
 static void read_slot(void *context, const char *value)
 {
     struct slot_reader *reader = context;
-    char *end = NULL;
-    unsigned long slot = strtoul(value, &end, 10);
-    if (value[0] < '0' || value[0] > '9' || *end != '\0' || slot > 63) reader->bad = true;
+    size_t digits = strspn(value, "0123456789");
+    unsigned long slot = digits == 1 || digits == 2 ? strtoul(value, NULL, 10) : 64;
+    if (value[digits] != '\0' || slot > 63) reader->bad = true;
     else reader->slots |= 1ull << slot;
 }
 
@@ -244,7 +244,11 @@ void api_terms(struct api_call *call)
     struct cl_ledger_view *view = NULL;
     bool has_cursor = false;
     size_t limit = 0, count = 0;
-    if (ids == NULL || !read_page(call, &cursor, &has_cursor, &limit)) {
+    if (ids == NULL) {
+        api_fail(call->request, CL_E_MEMORY);
+        return;
+    }
+    if (!read_page(call, &cursor, &has_cursor, &limit)) {
         free(ids);
         api_problem(call->request, 400, CL_E_ARGUMENT, -1, "cursor comes from the page before, limit is 1 to 1000.");
         return;
@@ -344,7 +348,7 @@ void api_party_agreements(struct api_call *call)
         json_decref(array);
     } else {
         json_decref(array);
-        api_fail(call->request, status);
+        api_problem(call->request, status == CL_E_BOUND ? 429 : api_status_of(status), status, -1, NULL);
     }
     free(ids);
 }

@@ -3,17 +3,16 @@
 #define NODE_API_PRIVATE_H
 
 #include "node_private.h"
+#include "route.h"
 
 #include <jansson.h>
-
-#define API_ARGUMENTS_MAX 2u
 
 struct access;
 struct challenges;
 struct api { struct node *node; struct access *access; struct challenges *challenges; };
-struct api_call { struct api *api; struct http_request *request; char arguments[API_ARGUMENTS_MAX][256]; };
+struct api_call { struct api *api; struct http_request *request; char arguments[ROUTE_ARGUMENTS_MAX][ROUTE_ARGUMENT_BYTES]; };
 
-enum api_flags { API_READER = 1 /* needs open_reads or a reader's token */, API_NO_HEAD = 2 };
+enum api_flags { API_READER = 1 /* needs open_reads or a reader's token */, API_NO_HEAD = 2, API_CACHED = 4 /* says itself who may cache its answers */ };
 /* One row is one path with one method: the router and /openapi.json both read it. Lists are separated by '|'. */
 struct api_route {
     const char *method, *path;    /* {x} is one segment, {x+} the rest of the path */
@@ -35,6 +34,8 @@ void api_problem(struct http_request *request, unsigned http_status, enum cl_sta
 unsigned api_status_of(enum cl_status status);
 void api_fail(struct http_request *request, enum cl_status status);
 
+/* The network lets anybody read everything. */
+bool api_open_reads(const struct api *api);
 /* Chooses from a NULL-ended list of media types by Accept (quality values, wildcards; the first where none is asked
    for); -1: none fits. */
 int api_choose(const struct http_request *request, const char *const *types);
@@ -70,7 +71,8 @@ bool access_submitter(const struct access *access, const uint8_t key33[33]);
 CL_MUST_USE enum cl_status challenges_new(struct challenges **out);
 void challenges_free(struct challenges *challenges);
 CL_MUST_USE enum cl_status challenge_make(struct challenges *challenges, uint8_t nonce32[32], uint64_t *expires_ms, const uint8_t key33[33], uint64_t now_ms);
-/* CL_E_LOCKED: not ours, used, too old, or the signature is not the key's. */
+/* CL_E_LOCKED: not ours, used, too old, or the signature is not the key's. CL_E_BOUND: more are used within a minute than
+   can be remembered. */
 CL_MUST_USE enum cl_status challenge_check(struct challenges *challenges, const struct cl_network_id *network, const uint8_t nonce32[32], const uint8_t signature64[64],
                                            const uint8_t key33[33], uint64_t now_ms);
 

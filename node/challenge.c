@@ -52,25 +52,25 @@ enum cl_status challenge_make(struct challenges *challenges, uint8_t nonce32[32]
     return status;
 }
 
-/* False: used already, or so many were used within a minute that this one cannot be remembered. */
-static bool use_once(struct challenges *challenges, const uint8_t random8[8], uint64_t expires_ms, uint64_t now_ms)
+/* CL_E_LOCKED: used already; CL_E_BOUND: so many were used within a minute that this one cannot be remembered. */
+static enum cl_status use_once(struct challenges *challenges, const uint8_t random8[8], uint64_t expires_ms, uint64_t now_ms)
 {
-    bool good = true;
+    enum cl_status status = CL_OK;
     pthread_mutex_lock(&challenges->lock);
     while (challenges->count > 0 && challenges->used[challenges->first].expires_ms < now_ms) {
         challenges->first = (challenges->first + 1) % USED_MAX;
         challenges->count--;
     }
-    for (size_t i = 0; i < challenges->count && good; i++)
-        good = memcmp(challenges->used[(challenges->first + i) % USED_MAX].random, random8, 8) != 0;
-    if (challenges->count == USED_MAX) good = false;
-    if (good) {
+    for (size_t i = 0; i < challenges->count && status == CL_OK; i++)
+        if (memcmp(challenges->used[(challenges->first + i) % USED_MAX].random, random8, 8) == 0) status = CL_E_LOCKED;
+    if (status == CL_OK && challenges->count == USED_MAX) status = CL_E_BOUND;
+    if (status == CL_OK) {
         struct used *used = &challenges->used[(challenges->first + challenges->count++) % USED_MAX];
         memcpy(used->random, random8, 8);
         used->expires_ms = expires_ms > now_ms ? now_ms + CHALLENGE_MS : now_ms; /* in order of use */
     }
     pthread_mutex_unlock(&challenges->lock);
-    return good;
+    return status;
 }
 
 enum cl_status challenge_check(struct challenges *challenges, const struct cl_network_id *network, const uint8_t nonce32[32], const uint8_t signature64[64],
@@ -89,5 +89,5 @@ enum cl_status challenge_check(struct challenges *challenges, const struct cl_ne
     cl_sha256_update(&hash, key33, 33);
     cl_sha256_final(&hash, digest);
     if (cl_ecdsa_verify(key33, digest, signature64) != CL_OK) return CL_E_LOCKED;
-    return use_once(challenges, nonce32 + 8, expires_ms, now_ms) ? CL_OK : CL_E_LOCKED;
+    return use_once(challenges, nonce32 + 8, expires_ms, now_ms);
 }

@@ -171,7 +171,6 @@ void api_feed(struct api_call *call)
     enum cl_status status = CL_E_MEMORY;
     if (feed != NULL) {
         *feed = (struct feed){ .api = call->api, .next = next, .follow = follow == NULL || strcmp(follow, "0") != 0, .lines = type == 1, .spoke = monotonic_s() };
-        http_set_header(call->request, "Cache-Control", "no-store");
         status = http_stream(call->request, feed_types[type], feed_read, feed_release, feed);
         if (status == CL_OK) return;
     }

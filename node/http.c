@@ -6,6 +6,7 @@
 #include "consent/record.h"
 #include "files.h"
 #include "logging.h"
+#include "route.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEADERS_MAX = 8, HEADER_VALUE_MAX = 512, CONNECTION_MEMORY = 32 * 1024, STREAM_BLOCK = 16 * 1024 };
+enum { HEADERS_MAX = 8, HEADER_VALUE_MAX = 512, CONNECTION_MEMORY = 32 * 1024, STREAM_BLOCK = 16 * 1024, STREAM_SOCKET_BUFFER = 64 * 1024 };
 
 struct connection { struct connection *previous, *next; int socket; time_t reading_since; /* 0: being served */ };
 /* Outlives its request: the library lets go of a response last. */
@@ -150,6 +151,19 @@ void http_query_each(const struct http_request *request, const char *name, void 
     MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, query_value, &query);
 }
 
+static void count_value(void *context, const char *value)
+{
+    (void)value;
+    *(size_t *)context += 1;
+}
+
+size_t http_query_count(const struct http_request *request, const char *name)
+{
+    size_t count = 0;
+    http_query_each(request, name, count_value, &count);
+    return count;
+}
+
 const char *http_header(const struct http_request *request, const char *name)
 {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
@@ -271,6 +285,9 @@ enum cl_status http_stream(struct http_request *request, const char *content_typ
         pthread_mutex_unlock(&server->lock);
         return CL_E_MEMORY;
     }
+    /* What a reader does not take waits in the kernel: little of it, so that who reads nothing is soon idle, and cut. */
+    int buffer = STREAM_SOCKET_BUFFER;
+    if (request->slot != NULL) setsockopt(request->slot->socket, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
     set_response(request, 200, content_type, response);
     return CL_OK;
 }
@@ -407,6 +424,13 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
     return advance(request);
 }
 
+static size_t on_unescape(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context;
+    (void)connection;
+    return route_unescape(text);
+}
+
 static void on_library_log(void *context, const char *format, va_list arguments)
 {
     char text[256];
@@ -416,7 +440,7 @@ static void on_library_log(void *context, const char *format, va_list arguments)
     vsnprintf(text, sizeof text, format, arguments);
     #pragma GCC diagnostic pop
     for (char *at = text; *at != '\0'; at++)
-        if (*at == '\n' || *at == '"') *at = ' ';
+        if ((unsigned char)*at < ' ' || *at == '"' || *at == '\x7f') *at = ' ';
     log_line(LOG_LEVEL_DEBUG, "http_library", "text=\"%s\"", text);
 }
 
@@ -476,6 +500,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const struct 
         { MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->http_connections_max, NULL },
         { MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)config->http_idle_s, NULL },
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
+        { MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL },
         { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server },
         { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server },
         { tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, server->tls_certificate },

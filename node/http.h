@@ -27,6 +27,7 @@ void http_tick(struct http_server *server);
 const char *http_method(const struct http_request *request);
 const char *http_path(const struct http_request *request);
 const char *http_query(const struct http_request *request, const char *name);  /* NULL: absent */
+size_t http_query_count(const struct http_request *request, const char *name);
 /* Calls each for every value of a repeated parameter. */
 void http_query_each(const struct http_request *request, const char *name, void (*each)(void *context, const char *value), void *context);
 const char *http_header(const struct http_request *request, const char *name); /* NULL: absent */

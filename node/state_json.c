@@ -84,7 +84,7 @@ static json_t *agreement_json(const struct cl_agreement *in, uint64_t now_ms)
 
 static json_t *terms_json(const struct cl_terms *in)
 {
-    json_t *out = json_pack("{s:o,s:i,s:I,s:I,s:b}", "slots", json_slots(in->slots), "mode", (int)in->mode, "limit", (json_int_t)in->limit, "answers",
+    json_t *out = json_pack("{s:o,s:i,s:I,s:I,s:b}", "slots", json_slots(in->slots), "mode", (int)in->mode, "limit", (json_int_t)(in->limit <= INT64_MAX ? in->limit : INT64_MAX), "answers",
                             (json_int_t)in->answers, "open", (int)in->open);
     if (out == NULL) return NULL;
     json_set_hex(out, "owner", in->owner, 33);
