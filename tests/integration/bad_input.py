@@ -135,22 +135,36 @@ def alive(node):
         return False
 
 
-def slow_reader(node):
-    """A reader of the feed that does not read is cut (idle_s = 3) or ends, and holds nothing up."""
-    connection = node.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    connection.sendall(b"GET /v1/feed HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert node.get("/livez").status == 200
-    connection.close()
+def streams(node):
+    return int([line.split()[1] for line in node.get("/metrics").body.decode().split("\n") if line.startswith("consent_feed_streams ")][0])
+
+
+def slow_reader(node, maker):
+    """A reader of the feed that does not read is cut once idle_s (3) is over, holds nothing up until then, and little of the
+    feed waits for it in the kernel: half a megabyte of events is more than enough."""
+    connection = node.connect()
+    for number in range(1000, 1600):
+        assert node.post(maker.record("grant", number, 1, 2, now_ms())[2], wait=True, connection=connection).status == 201
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        reader.connect(("127.0.0.1", node.port))
+        reader.sendall(b"GET /v1/feed HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: streams(node) == 1, "the feed")
+        for number in range(1600, 1610):
+            began = time.monotonic()
+            assert node.post(maker.record("grant", number, 1, 2, now_ms())[2], wait=True, connection=connection).status == 201
+            assert time.monotonic() - began < 5, "a reader that does not read held up a record"
+        wait_for(lambda: streams(node) == 0, "the end of a feed that nobody reads", 30)
+        assert is_cut(reader), "the connection stands"
 
 
 def test(build):
-    node = Node(build, config="[http]\nrequest_s = 2\nidle_s = 10\nconnections_max = 40\n").start()
+    node = Node(build, config="[http]\nrequest_s = 2\nidle_s = 3\nconnections_max = 40\n").start()
     maker = Maker(build)
     try:
         maker.network(node.network_id())
         for step in (lambda: bad_records(node, maker), lambda: bad_http(node), lambda: garbage(node), lambda: slow_clients(node),
-                     lambda: many_connections(node), lambda: slow_reader(node)):
+                     lambda: many_connections(node), lambda: slow_reader(node, maker)):
             step()
             assert node.process.poll() is None, node.log()[-2000:]
         answer = node.post(maker.record("grant", 77, 1, 2, now_ms())[2], wait=True)
