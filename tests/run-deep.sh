@@ -1,6 +1,7 @@
 #!/bin/sh
 # What `make check-deep` adds to `make check`: sanitizers, valgrind, static analysis, 10^6 random records, 200 kills under
-# load, a minute of fuzzing for each target. Each step prints one line; logs are in BUILD/log/deep-NAME.log.
+# load, 100,000 subscriptions from a list, a minute of fuzzing for each target. Each step prints one line; logs are in
+# BUILD/log/deep-NAME.log.
 # STEPS="asan tsan" runs only those.
 set -u
 build=${1:-build}
@@ -8,7 +9,7 @@ passed=0 failed=0
 mkdir -p "$build/log" "$build/asan" "$build/tsan"
 absolute=$(cd "$build" && pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
-steps=${STEPS:-asan tsan valgrind tidy cppcheck histories kills fuzz}
+steps=${STEPS:-asan tsan valgrind tidy cppcheck histories kills bulk fuzz}
 
 step() {
     name=$1; shift
@@ -87,6 +88,9 @@ histories() {
 kills() {
     KILLS=200 /usr/bin/python3 tests/integration/kill_loop.py "$build"
 }
+bulk() {
+    BULK="${BULK:-100000}" sh tests/integration/bulk.sh "$build"
+}
 fuzz() {
     make -s -j"$jobs" BUILD="$build" fuzz SECONDS_EACH="${SECONDS_EACH:-60}"
 }
@@ -100,6 +104,7 @@ step tidy tidy
 step cppcheck cppcheck_all
 step histories histories
 step kills kills
+step bulk bulk
 step fuzz fuzz
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

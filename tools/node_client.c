@@ -137,6 +137,17 @@ int node_ask(struct context *context, struct http_answer *answer, const char *pa
     return send_request(context, answer, "GET", path, headers, NULL, 0, 0);
 }
 
+int node_post(struct context *context, struct http_answer *answer, const char *path, const void *body, size_t length)
+{
+    const char *headers[] = {"Content-Type: application/octet-stream", "Accept: application/json", NULL};
+    int result = send_request(context, answer, "POST", path, headers, body, length, 0);
+    if (result == 0 && answer->status >= 400) {
+        result = node_problem(context, answer);
+        http_answer_deinit(answer);
+    }
+    return result;
+}
+
 int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept)
 {
     char header[160];
@@ -366,8 +377,17 @@ static void read_submission(struct context *context, struct submission *out, con
         count_signers(context, out, checkpoint);
 }
 
+static enum cl_status problem_code(const struct http_answer *answer)
+{
+    json_error_t error;
+    json_t *problem = answer->body.length == 0 ? NULL : json_loadb((const char *)answer->body.data, answer->body.length, 0, &error);
+    enum cl_status status = status_of_code(json_string_value(json_object_get(problem, "code")));
+    json_decref(problem);
+    return status;
+}
+
 /* One POST; *again_s > 0: the node is busy, try again after so many seconds. */
-static int submit_once(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait, unsigned timeout_s, long *again_s)
+static int submit_once(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait, unsigned timeout_s, long *again_s, bool told)
 {
     char path[80];
     struct http_answer answer;
@@ -388,18 +408,22 @@ static int submit_once(struct context *context, struct submission *out, const ui
             read_submission(context, out, json);
         const char *status = json_string_value(json_object_get(json, "status")), *code = json_string_value(json_object_get(json, "code"));
         out->refused = status != NULL && strcmp(status, "refused") == 0;
-        if (out->refused)
-            result = output_fail(&context->output, status_of_code(code), NULL);
+        if (out->refused) {
+            out->why = status_of_code(code);
+            result = told ? output_fail(&context->output, out->why, NULL) : 1;
+        }
         json_decref(json);
     } else {
         out->refused = answer.status == 400 || answer.status == 409;
-        result = node_problem(context, &answer);
+        out->why = problem_code(&answer);
+        result = told || !out->refused ? node_problem(context, &answer) : 1;
     }
     http_answer_deinit(&answer);
     return result;
 }
 
-int record_submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait)
+/* told: a refusal is reported; else out->why alone says so. */
+static int submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait, bool told)
 {
     const char *timeout = option(context, "--timeout");
     unsigned long timeout_s = timeout == NULL ? 30 : strtoul(timeout, NULL, 10);
@@ -408,7 +432,7 @@ int record_submit(struct context *context, struct submission *out, const uint8_t
     *out = (struct submission){0};
     for (unsigned attempt = 0;; attempt++) {
         long again_s = 0;
-        int result = submit_once(context, out, record, length, wait, (unsigned)timeout_s, &again_s);
+        int result = submit_once(context, out, record, length, wait, (unsigned)timeout_s, &again_s, told);
         if (result != 0 || again_s == 0)
             return result;
         if (attempt == 5)
@@ -419,6 +443,17 @@ int record_submit(struct context *context, struct submission *out, const uint8_t
         if (http_interrupted)
             return output_fail(&context->output, CL_E_CANCELLED, NULL);
     }
+}
+
+int record_submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait)
+{
+    return submit(context, out, record, length, wait, true);
+}
+
+int record_offer(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait)
+{
+    int result = submit(context, out, record, length, wait, false);
+    return out->refused ? 0 : result;
 }
 
 void submission_json(json_t *object, const struct submission *submission)

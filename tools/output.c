@@ -122,6 +122,11 @@ int output_usage(const struct output *output, const char *format, ...)
 
 void output_progress(struct output *output, const char *what, uint64_t done, uint64_t total)
 {
+    output_progress_note(output, what, done, total, "");
+}
+
+void output_progress_note(struct output *output, const char *what, uint64_t done, uint64_t total, const char *note)
+{
     enum { WIDTH = 30 };
     if (output->quiet || isatty(STDERR_FILENO) != 1)
         return;
@@ -134,7 +139,7 @@ void output_progress(struct output *output, const char *what, uint64_t done, uin
         memset(bar, '-', WIDTH);
         memset(bar, '#', filled > WIDTH ? WIDTH : filled);
         bar[WIDTH] = '\0';
-        (void)fprintf(stderr, "\r%s [%s] %llu of %llu\033[K", what, bar, (unsigned long long)done, (unsigned long long)total);
+        (void)fprintf(stderr, "\r%s [%s] %llu of %llu%s\033[K", what, bar, (unsigned long long)done, (unsigned long long)total, note);
     }
     (void)fflush(stderr);
 }

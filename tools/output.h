@@ -30,6 +30,8 @@ int output_fail(const struct output *output, enum cl_status status, const char *
 int output_usage(const struct output *output, const char *format, ...) CL_PRINTF(2, 3);
 /* A bar on standard error if that is a terminal. total 0: unknown. */
 void output_progress(struct output *output, const char *what, uint64_t done, uint64_t total);
+/* The same with more words behind it. */
+void output_progress_note(struct output *output, const char *what, uint64_t done, uint64_t total, const char *note);
 void output_progress_end(struct output *output);
 /* Words in colour where standard output shows colour: "32" green, "31" red, "1" bold. Static storage, four at a time. */
 const char *output_coloured(const struct output *output, const char *code, const char *text);

@@ -27,6 +27,8 @@ int network_open(struct context *context);
 int node_ask(struct context *context, struct http_answer *answer, const char *path, const char *const *headers);
 /* GET; any HTTP status but an error is good. 404 is CL_E_NOT_FOUND. accept may be NULL (JSON). */
 int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept);
+/* POST of bytes (application/octet-stream); reports as node_get does. */
+int node_post(struct context *context, struct http_answer *answer, const char *path, const void *body, size_t length);
 int node_get_json(struct context *context, json_t **out, const char *path);
 /* Turns a problem+json answer into a report. */
 int node_problem(const struct context *context, const struct http_answer *answer);
@@ -55,10 +57,13 @@ struct submission {
     bool final;
     uint64_t height, log_index;
     size_t signed_count, member_count; /* of the checkpoint that came with the receipt; 0: not known */
+    enum cl_status why;                /* where refused */
     bool refused;                      /* by the rules or for its form: submitting it again is of no use */
     bool accepted;                     /* a signed acceptance came (withdrawals) */
 };
 int record_submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait);
+/* As record_submit, but a refusal is no failure: out->refused and out->why tell of it. */
+int record_offer(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait);
 void submission_json(json_t *object, const struct submission *submission);
 void submission_say(struct context *context, const struct submission *submission);
 
