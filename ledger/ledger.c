@@ -26,6 +26,7 @@ enum cl_status cl_ledger_record_new(struct cl_ledger_record **out, uint32_t *ref
     record->bytes = (uint8_t *)(record + 1);
     record->references = 1;
     record->first_heard_from = 0;
+    record->ahead = NULL;
     if (length > 0)
         memcpy(record->bytes, bytes, length);
     enum cl_status status = cl_record_decode(&record->record, refused_entry, record->bytes, length, network);
@@ -46,6 +47,7 @@ void cl_ledger_record_unref(struct cl_ledger_record *record)
 {
     if (__atomic_sub_fetch(&record->references, 1, __ATOMIC_ACQ_REL) != 0)
         return;
+    cl_ahead_free(record->ahead);
     cl_record_deinit(&record->record);
     free(record);
 }
@@ -262,7 +264,9 @@ enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_store *store, co
         ledger->trial->ledger = ledger;
         ledger->trial->references = 1;
     }
-    status = ledger->trial == NULL ? CL_E_MEMORY : cl_smt_new(&ledger->tree, buckets);
+    status = ledger->trial == NULL ? CL_E_MEMORY : cl_changes_init(&ledger->changes);
+    if (status == CL_OK)
+        status = cl_smt_new(&ledger->tree, buckets);
     if (status == CL_OK)
         status = cl_random(&ledger->seed, sizeof ledger->seed);
     if (status == CL_OK) {
@@ -290,6 +294,7 @@ void cl_ledger_close(struct cl_ledger *ledger)
     if (ledger == NULL)
         return;
     cl_candidate_free(ledger->trial);
+    cl_changes_deinit(&ledger->changes);
     if (ledger->policy != NULL)
         cl_policy_free(ledger->policy);
     if (ledger->tree != NULL)

@@ -38,10 +38,19 @@ void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out);
 const struct cl_genesis *cl_ledger_genesis(const struct cl_ledger *ledger);
 
 /* A record on its way: decoded once, shared by pool, candidate and feed by counting. bytes are owned. */
-struct cl_ledger_record { struct cl_record record; uint8_t *bytes; uint32_t references; uint32_t first_heard_from; };
+struct cl_ahead;
+struct cl_ledger_record {
+    struct cl_record record;
+    uint8_t *bytes;
+    uint32_t references, first_heard_from;
+    struct cl_ahead *ahead;       /* what was read ahead for it, or NULL */
+};
 CL_MUST_USE enum cl_status cl_ledger_record_new(struct cl_ledger_record **out, uint32_t *refused_entry, const uint8_t *bytes, size_t length, const struct cl_network_id *network);
 void cl_ledger_record_ref(struct cl_ledger_record *record);
 void cl_ledger_record_unref(struct cl_ledger_record *record); /* atomic count: any thread */
+/* [any thread], once, before the record is shared: reads from the store the state values that its entries name, so that
+   evaluating it need not. What it may keep in memory is bounded; where it does nothing, nothing but time is lost. */
+void cl_ledger_look_ahead(const struct cl_ledger *ledger, struct cl_ledger_record *record);
 
 /* Would it apply now, on the last final state at time_ms? Cheap; for admission. CL_E_REPLAY if its id was applied. */
 CL_MUST_USE enum cl_status cl_ledger_try(struct cl_ledger *ledger, const struct cl_record *record, uint64_t time_ms, uint32_t *refused_entry);

@@ -52,6 +52,17 @@ static enum cl_status learn(struct cl_map_entry **out, struct cl_candidate *cand
     return CL_OK;
 }
 
+/* What was read ahead is what the store would give. */
+static enum cl_status take_ahead(struct cl_map_entry **out, struct cl_candidate *candidate, const uint8_t key32[32])
+{
+    const uint8_t *key_hash;
+    struct cl_view value;
+    if (!cl_ahead_find(candidate->ahead, &candidate->ledger->changes, key32, &key_hash, &value))
+        return CL_E_NOT_FOUND;
+    *out = cl_map_insert(&candidate->map, key32, key_hash);
+    return *out != NULL ? cl_map_set(&candidate->map, *out, CL_MAP_READ, value.data, value.length) : CL_E_MEMORY;
+}
+
 /* From the store. The tree in memory knows of nearly every new key that it is not there, which spares the look-up; where
    the store lacks what the tree may have, the tree is asked in earnest: a value that is gone is damage. */
 static enum cl_status fetch(struct cl_map_entry **out, struct cl_candidate *candidate, const uint8_t key32[32])
@@ -88,7 +99,9 @@ static enum cl_status state_get(void *context, const uint8_t key32[32], struct c
     const struct cl_map_entry *known = find_in_chain(candidate, key32);
     if (known != NULL)
         return entry_view(known, value);
-    enum cl_status status = fetch(&entry, candidate, key32);
+    enum cl_status status = take_ahead(&entry, candidate, key32);
+    if (status == CL_E_NOT_FOUND)
+        status = fetch(&entry, candidate, key32);
     return status == CL_OK ? entry_view(entry, value) : status;
 }
 
@@ -357,10 +370,14 @@ enum cl_status cl_candidate_add(struct cl_candidate *candidate, struct cl_ledger
     if (!has_room(candidate, decoded->bytes.length))
         return CL_E_BLOCK_SIZE;
     enum cl_status status = reserve(candidate);
+    candidate->ahead = record->ahead;
     if (status == CL_OK)
         status = apply(candidate, decoded, candidate->head.time_ms, true, refused_entry);
+    candidate->ahead = NULL;
     if (status != CL_OK)
         return status;
+    cl_ahead_free(record->ahead); /* the candidate has it now */
+    record->ahead = NULL;
     cl_ledger_record_ref(record);
     candidate->records[candidate->count] = record;
     id_insert(candidate, candidate->count);

@@ -284,8 +284,10 @@ enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *c
         .log_root = candidate->summary.log_root, .state_root = candidate->summary.state_root,
     };
     status = write_batch(ledger, candidate, &tip, parent_view, certificate_bytes);
-    if (status == CL_OK)
+    if (status == CL_OK) {
+        cl_changes_commit(&ledger->changes, &candidate->map);
         status = cl_smt_overlay_fold(candidate->overlay);
+    }
     if (status != CL_OK) {
         ledger->failed = status; /* memory and store may differ now: only a new start knows */
         return status;

@@ -5,6 +5,8 @@
 #include "ledger.h"
 #include "tables.h"
 
+#include <stdatomic.h>
+
 /* ---- ledger_tables.c: single values in the store */
 
 CL_MUST_USE enum cl_status cl_store_get_key(const struct cl_store *store, struct cl_buffer *out, const struct cl_store_snapshot *snapshot, const struct cl_table_key *key);
@@ -66,6 +68,19 @@ void cl_map_truncate(struct cl_map *map, uint32_t count);
 void cl_map_clear(struct cl_map *map); /* keeps its memory */
 void cl_map_deinit(struct cl_map *map);
 
+/* ---- ledger_ahead.c: values read before their record's turn */
+
+/* commits: how many since opening; last: for some bits of a key's hash, the newest of them that changed such a key. */
+struct cl_changes { _Atomic uint32_t commits; uint32_t *last; };
+CL_MUST_USE enum cl_status cl_changes_init(struct cl_changes *changes);
+void cl_changes_deinit(struct cl_changes *changes);
+/* Owner thread, once the store has the changes. */
+void cl_changes_commit(struct cl_changes *changes, const struct cl_map *map);
+/* Owner thread. True: the value that the store has for the key. ahead may be NULL. */
+bool cl_ahead_find(const struct cl_ahead *ahead, const struct cl_changes *changes, const uint8_t key32[32],
+                   const uint8_t **key_hash32, struct cl_view *value);
+void cl_ahead_free(struct cl_ahead *ahead);
+
 /* ---- the ledger itself */
 
 /* The last tile of each level, not yet complete: (log size >> 8 * level) mod 256 hashes of each. */
@@ -81,6 +96,7 @@ struct cl_ledger {
     struct cl_edge edge;
     struct cl_tip tip;
     struct cl_candidate *trial;   /* for cl_ledger_try; reused */
+    struct cl_changes changes;
     uint64_t seed;                /* of hash tables; drawn at opening, never stored */
     struct cl_policy *policy;     /* for cl_ledger_proof; made when first needed */
     struct cl_buffer value, scratch;
@@ -97,6 +113,7 @@ struct cl_candidate {
     uint64_t first_index;
     struct cl_smt_overlay *overlay;
     struct cl_map map;
+    const struct cl_ahead *ahead; /* of the record that is being applied */
     struct cl_ledger_record **records;
     uint32_t *id_slots;           /* record number + 1 by record id, open addressing */
     uint32_t count, capacity, id_slot_count;

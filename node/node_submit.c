@@ -411,6 +411,8 @@ static void on_batch(void *owner, void *context)
 void node_on_verified(void *context, struct verify_batch *batch)
 {
     struct node *node = context;
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i].status == CL_OK) cl_ledger_look_ahead(node->ledger, batch->items[i].record);
     while (inbox_put(&node->inbox, INBOX_SIGNATURES, on_batch, batch) != CL_OK) { /* no memory for a pointer: wait for some */
         struct timespec pause = { 0, 10000000 };
         nanosleep(&pause, NULL);
