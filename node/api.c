@@ -24,7 +24,7 @@ const struct api_route api_routes[] = {
     { "GET", "/v1/terms", api_terms, API_READER, "listTerms", "All standing terms", "cursor:from the page before|limit:1 to 1000", JSON, "200|401" },
     { "GET", "/v1/challenge", api_challenge, 0, "getChallenge", "A nonce to sign for reads by key", "key:compressed public key, 66 hex digits (required)", JSON, "200" },
     { "GET", "/v1/parties/{party}/agreements", api_party_agreements, 0, "listPartyAgreements", "Objects in which a key, profile or terms is a party; needs Consent-Challenge and Consent-Signature",
-      "cursor:from the page before|limit:1 to 1000", JSON, "200|401|404" },
+      "cursor:from the page before|limit:1 to 1000", JSON, "200|401|404|429" },
     { "GET", "/v1/feed", api_feed, API_READER | API_NO_HEAD, "feed", "Events as they become final", "after:log index, or 'now'|follow:0 ends at the present tip", "text/event-stream|application/x-ndjson", "200|401|406|429" },
     { "GET", "/v1/consistency", api_consistency, 0, "consistency", "Consistency proof between two sizes of the log (RFC 6962)", "from:size (required)|to:size, default the newest checkpoint's", JSON, "200" },
     { "GET", "/v1/network", api_network, 0, "network", "The network: genesis, policy, members", "", JSON, "200" },

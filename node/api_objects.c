@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { HISTORY_MAX = 256, PAGE_MAX = 1000, PAGE_DEFAULT = 100 };
+enum { HISTORY_MAX = 256, PAGE_MAX = 1000, PAGE_DEFAULT = 100, VALUES_BYTES_MAX = 4 * 1024 * 1024 };
 static const char *const object_types[] = { "application/json", "application/consent-proof", NULL };
 
 /* ---- one object */
@@ -123,8 +123,11 @@ static enum cl_status add_values(json_t *array, struct cl_ledger_view *view, str
 {
     struct cl_buffer value = { 0 };
     enum cl_status status = CL_OK;
+    size_t total = 0;
     for (size_t at = 0; at < ids.length && status == CL_OK; at += 32) {
         status = cl_view_state(view, &value, ids.data + at);
+        if (status == CL_OK) total += value.length;
+        if (total > VALUES_BYTES_MAX) status = CL_E_BOUND; /* one large value, asked for a thousand times */
         json_t *text = status == CL_OK ? json_base64(value.data, value.length) : status == CL_E_NOT_FOUND ? json_null() : NULL;
         if (status == CL_E_NOT_FOUND) status = CL_OK;
         if (status == CL_OK && json_array_append_new(array, text) != 0) status = CL_E_MEMORY;
@@ -153,7 +156,7 @@ void api_objects_post(struct api_call *call)
     cl_ledger_view_free(view);
     if (status != CL_OK) {
         json_decref(array);
-        api_fail(call->request, status);
+        api_problem(call->request, status == CL_E_BOUND ? 413 : api_status_of(status), status, -1, NULL);
         return;
     }
     api_answer_json(call->request, 200, json_pack("{s:i,s:o,s:o}", "version", 1, "as_of", tip, "values", array));
