@@ -1,5 +1,5 @@
 /* What the parts of the node share: node.c (start, owner loop, stop), node_order.c (carries out what ordering asks),
-   node_submit.c (records on their way in), node_final.c (what follows finality), and the HTTP routes. */
+   node_submit.c (records on their way in), node_withdraw.c (accepted withdrawals), node_final.c (what follows finality), and the HTTP routes. */
 #ifndef NODE_NODE_PRIVATE_H
 #define NODE_NODE_PRIVATE_H
 
@@ -112,8 +112,14 @@ void node_finish_submission(struct submission *submission, enum outcome outcome)
 void node_expire_waiters(struct node *node, uint64_t now_ms);
 void node_cancel_waiters(struct node *node);
 const struct refusal *node_find_refusal(const struct node *node, const struct cl_record_id *id);
-CL_MUST_USE enum cl_status node_restore_withdrawals(struct node *node);
+
+/* node_withdraw.c, owner thread; node_check is any thread's */
+/* Makes it durable, counts it from now on, and signs for it. A failure to keep it has also stopped the node. */
+CL_MUST_USE enum cl_status node_accept_withdrawal(struct node *node, struct submission *submission, struct pool_entry *entry);
+/* Says with this member's signature that a withdrawal is durable here: call it once it is. */
+CL_MUST_USE enum cl_status node_sign_acceptance(struct node *node, struct submission *submission, const struct cl_record *record);
 void node_accepted_drop(struct node *node, const struct cl_leaf_hash *leaf);
+CL_MUST_USE enum cl_status node_restore_withdrawals(struct node *node); /* at start: back into the pool */
 
 /* node_final.c, owner thread */
 CL_MUST_USE enum cl_status node_commit(struct node *node, struct pending_block *pending, const struct cl_certificate *certificate);

@@ -218,8 +218,8 @@ enum cl_status votelog_open(struct votelog **out, const char *path, const struct
         status = CL_E_STORE_OTHER;
     if (status == CL_E_STORE_CORRUPT || status == CL_E_STORE_NEWER || status == CL_E_STORE_OTHER)
         snprintf(sentence, sentence_size, "%s", open_problem(status));
-    if (status == CL_OK && good < bytes.length) {
-        status = cut_tail(log, good);
+    if (status == CL_OK) { /* what a crash left may be read and not yet be on the disk: durable before it counts */
+        status = good < bytes.length ? cut_tail(log, good) : fdatasync(log->file) == 0 ? CL_OK : CL_E_STORE_IO;
         if (status != CL_OK) snprintf(sentence, sentence_size, "The vote log cannot be written: %s.", strerror(errno));
     }
     if (status != CL_OK) goto out;
