@@ -167,6 +167,26 @@ def withdrawals_of_what_is_pending(node, maker):
     stranger.join(timeout=60)
 
 
+def all_slots_one_by_one(node, maker):
+    """Withdrawals of single slots leave nothing: then the agreement as a whole is no more, final or not."""
+    at = now_ms()  # the offer's time is part of what the answer names
+    _, agreement, grant = maker.record("grant", 50, 1, 2, at)
+    assert node.post(grant, wait=True).status == 201
+    assert node.post(maker.record("subscribe", 2, 50, 1, at)[2], wait=True).status == 201
+    live = node.get(f"/v1/agreements/{agreement}").json()["state"]["live"]
+    assert len(live) >= 2 and node.get(f"/v1/check?agreement={agreement}").json()["allowed"] is True
+    busy = Poster(node, maker.record("grant", 51, 1, 2, now_ms())[2], True)
+    time.sleep(0.2)
+    posts = [Poster(node, maker.record("revoke_slots", 50, agreement, now_ms(), slots)[2], False) for slots in (1 << live[0], sum(1 << slot for slot in live[1:]))]
+    for post in posts:
+        post.join(timeout=60)
+        assert post.answer is not None and post.answer.status == 202 and post.answer.json()["acceptance"], post.answer
+    check = node.get(f"/v1/check?agreement={agreement}").json()
+    assert check["allowed"] is False and check["code"] == "CL_E_WITHDRAWN" and check["accepted_withdrawal"] is True, check
+    busy.join(timeout=60)
+    wait_for(lambda: node.get(f"/v1/agreements/{agreement}").json()["state"]["status"] == "withdrawn", "both final")
+
+
 def hundreds_wait(node, maker, first):
     grants = [maker.record("grant", first + i, 1, 2, now_ms())[2] for i in range(300)]
     posts = [Poster(node, grant, True) for grant in grants]
@@ -209,6 +229,7 @@ def slow_disk(build):
         node.start()
         maker.network(node.network_id())
         withdrawals_of_what_is_pending(node, maker)
+        all_slots_one_by_one(node, maker)
         print(hundreds_wait(node, maker, 1000))
         stop_while_they_wait(node, maker, 2000)
         node.run("check", "--data", node.data)

@@ -4,6 +4,7 @@
      grant CUSTOMER NONCE ORGANISATION MS         subscribe ORGANISATION CUSTOMER NONCE MS
      terms OWNER NONCE MODE LIMIT MS              profile KEY NONCE MS
      revoke KEY OBJECT MS   suspend KEY OBJECT MS
+     revoke_slots KEY OBJECT MS SLOTS             SLOTS: a number, bit i for slot i
      challenge KEY NONCE                          signs a read by key; answer: PUBLIC-KEY SIGNATURE
    Answer: RECORD-ID OBJECT-ID RECORD, all hex. */
 #include "crypto.h"
@@ -78,6 +79,10 @@ static int request(char *line)
         answer(fixture_profile(&network, a[1], a[2], a[3]), &object);
     } else if (strcmp(word[0], "revoke") == 0) {
         return act(CL_REVOKE, a[1], word[2], a[3]);
+    } else if (strcmp(word[0], "revoke_slots") == 0) {
+        struct cl_entry entry = { .present = CL_HAS(1) | CL_HAS(9), .object = object.bytes, .object_length = 32, .slots = a[4] };
+        if (!hex_decode(object.bytes, 32, word[2], strlen(word[2]))) return 1;
+        answer(fixture_record(&network, CL_REVOKE, a[1], &entry, 1, a[3]), &object);
     } else if (strcmp(word[0], "suspend") == 0) {
         return act(CL_SUSPEND, a[1], word[2], a[3]);
     } else if (strcmp(word[0], "challenge") == 0) {
