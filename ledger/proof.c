@@ -332,6 +332,15 @@ static enum cl_status judge_terms(const struct cl_terms *terms, uint64_t at_ms)
     return terms->not_after.present && at_ms >= 1000 * terms->not_after.seconds ? CL_E_EXPIRED : CL_OK;
 }
 
+/* A state is no answer to what was the case before it: an amendment, a suspension that ended, may have come between. That
+   an id is absent holds for all times before. */
+static void judge_time(struct cl_verify_report *report, const struct cl_verify_options *options)
+{
+    report->since_ms = report->kind == CL_STATE_AGREEMENT ? report->agreement.head_ms : report->block_time_ms;
+    if (options->at_present && options->at_ms < report->since_ms && report->verdict != CL_E_OBJECT_KIND)
+        report->verdict = CL_E_BEFORE_PROOF;
+}
+
 /* Decodes the value, which must be whole whatever its kind, and says what it is worth. */
 static enum cl_status judge_value(struct cl_verify_report *report, struct cl_view value, uint64_t at_ms)
 {
@@ -407,6 +416,8 @@ enum cl_status cl_proof_verify(struct cl_verify_report *report, const uint8_t *p
     report->exists = form.exists;
     if (form.exists)
         status = judge_value(report, form.value, options->at_present ? options->at_ms : options->now_ms);
+    if (status == CL_OK && form.exists)
+        judge_time(report, options);
     if (status == CL_OK)
         status = check_records(report, &form, &tree);
     if (status == CL_OK)

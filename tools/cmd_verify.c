@@ -31,6 +31,7 @@ static const char *verdict_word(enum cl_status verdict)
     case CL_E_NOT_YET: return "NOT YET VALID";
     case CL_E_NOT_ACTIVE: return "NEVER ACTIVE";
     case CL_E_NO_OBJECT: return "ABSENT";
+    case CL_E_BEFORE_PROOF: return "NOTHING SAID";
     case CL_E_CLOSED: return "CLOSED";
     default: return "NOT VALID";
     }
@@ -47,6 +48,7 @@ static const char *verdict_sentence(const struct cl_verify_report *report)
     case CL_E_EXPIRED: return "its period is over";
     case CL_E_NOT_YET: return "its period has not begun";
     case CL_E_NOT_ACTIVE: return cl_agreement_status_name((enum cl_agreement_status)report->agreement.status);
+    case CL_E_BEFORE_PROOF: return "this proof says nothing about a time before its state,";
     case CL_E_NO_OBJECT: return "no such agreement, terms or profile";
     case CL_E_OBJECT_KIND: return "no agreement, but another entry of the ledger,";
     default: return "not active";
@@ -95,7 +97,26 @@ static const char *kind_word(enum cl_state_kind kind)
     return "unknown";
 }
 
-static int print_report(struct context *context, const struct cl_verify_report *report, const char *names)
+/* What --at makes of the first line: until when the state reaches back, and as of when it is known. */
+static const char *time_note(const struct cl_verify_report *report, const struct cl_verify_options *options)
+{
+    static char out[200];
+    char at[TIME_TEXT_SIZE], since[TIME_TEXT_SIZE];
+    out[0] = '\0';
+    if (!options->at_present)
+        return out;
+    time_text(at, options->at_ms / 1000u);
+    time_text(since, (report->since_ms + 999u) / 1000u);
+    if (report->verdict == CL_E_BEFORE_PROOF)
+        (void)snprintf(out, sizeof out, " which began %s,", since);
+    else if (options->at_ms / 1000u > report->as_of_s)
+        (void)snprintf(out, sizeof out, " at %s by what was so", at);
+    else
+        (void)snprintf(out, sizeof out, " at %s,", at);
+    return out;
+}
+
+static int print_report(struct context *context, const struct cl_verify_report *report, const struct cl_verify_options *options, const char *names)
 {
     char age[TIME_TEXT_SIZE], as_of[TIME_TEXT_SIZE];
     uint64_t now_s = time_now_ms() / 1000u;
@@ -105,7 +126,7 @@ static int print_report(struct context *context, const struct cl_verify_report *
     bool agreement_shown = report->exists && report->kind == CL_STATE_AGREEMENT;
     const char *word = verdict_word(report->verdict), *what = verdict_sentence(report);
     const char *kind = report->exists ? kind_word(report->kind) : "object";
-    output_line(&context->output, "%s  %s as of checkpoint %llu (%s old), signed by %zu of %zu%s%s%s%s", output_coloured(&context->output, report->verdict == CL_OK ? "1;32" : "1;31", word), what,
+    output_line(&context->output, "%s  %s%s as of checkpoint %llu (%s old), signed by %zu of %zu%s%s%s%s", output_coloured(&context->output, report->verdict == CL_OK ? "1;32" : "1;31", word), what, time_note(report, options),
                 (unsigned long long)report->height, age, report->quorum.signed_count, report->quorum.witnesses, agreement_shown && agreement->live != 0 ? "; slots " : "",
                 agreement_shown && agreement->live != 0 ? (names[0] != '\0' ? names : slots_text(agreement->live)) : "", agreement_shown && agreement->live != 0 ? "; " : "",
                 agreement_shown && agreement->live != 0 ? period_text(&agreement->not_before, &agreement->not_after) : "");
@@ -114,6 +135,8 @@ static int print_report(struct context *context, const struct cl_verify_report *
     json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "verdict", word, "code", cl_status_code(report->verdict), "object", id_text(report->object.bytes), "network_id", id_text(report->network.bytes),
                              "origin", report->origin, "height", (json_int_t)report->height, "log_size", (json_int_t)report->log_size, "as_of", (json_int_t)report->as_of_s,
                              "signed", (json_int_t)report->quorum.signed_count, "members", (json_int_t)report->quorum.witnesses, "records", (json_int_t)report->record_count);
+    (void)json_object_set_new(json, "since_ms", report->exists ? json_integer((json_int_t)report->since_ms) : json_null());
+    (void)json_object_set_new(json, "at", options->at_present ? json_integer((json_int_t)(options->at_ms / 1000u)) : json_null());
     (void)json_object_set_new(json, "kind", report->exists ? json_string(kind_word(report->kind)) : json_null());
     if (agreement_shown) {
         json_t *slots = json_array();
@@ -128,6 +151,18 @@ static int print_report(struct context *context, const struct cl_verify_report *
     }
     output_json(&context->output, json);
     return output_exit_of(report->verdict);
+}
+
+/* --object ID: a good proof of something else is no proof of this. */
+static int object_bound(struct context *context, const struct cl_verify_report *report)
+{
+    struct cl_object_id id;
+    const char *text = option(context, "--object");
+    if (text == NULL)
+        return 0;
+    if (!id_parse(&id, text))
+        return output_usage(&context->output, "'%.70s' is not an id (64 hex digits).", text);
+    return memcmp(id.bytes, report->object.bytes, 32) == 0 ? 0 : output_fail(&context->output, CL_E_PROOF, "It is about another object: %s.", id_text(report->object.bytes));
 }
 
 static int verify_state(struct context *context, const struct cl_buffer *proof, const struct cl_policy *policy)
@@ -147,12 +182,14 @@ static int verify_state(struct context *context, const struct cl_buffer *proof, 
         else if (status != CL_OK)
             result = output_fail(&context->output, status == CL_E_SIGNATURE ? CL_E_SIGNATURE : status == CL_E_PROOF || status == CL_E_CHECKPOINT ? status : CL_E_PROOF, "%s", status == CL_E_PROOF ? "" : cl_status_sentence(status));
     }
+    if (result == 0)
+        result = object_bound(context, report);
     if (result == 0 && option(context, "--body") != NULL && report->exists && report->kind != CL_STATE_AGREEMENT)
         result = output_fail(&context->output, CL_E_OBJECT_KIND, "--body names the slots of an agreement; this proof is of %s: leave --body out.", kind_word(report->kind));
     if (result == 0 && option(context, "--body") != NULL && report->exists)
         result = slot_names(context, names, sizeof names, report);
     if (result == 0)
-        result = print_report(context, report, names);
+        result = print_report(context, report, &options, names);
     free(report);
     return result;
 }

@@ -177,7 +177,7 @@ int output_exit_of(enum cl_status status)
         return 11;
     if (status == CL_E_EXPIRED || status == CL_E_NOT_YET || status == CL_E_SUSPENDED)
         return 12;
-    if (status == CL_E_PROOF || status == CL_E_FORK || status == CL_E_CHECKPOINT || status == CL_E_BODY)
+    if (status == CL_E_PROOF || status == CL_E_FORK || status == CL_E_CHECKPOINT || status == CL_E_BODY || status == CL_E_BEFORE_PROOF)
         return 13;
     if (status == CL_E_QUORUM)
         return 14;

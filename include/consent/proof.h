@@ -51,7 +51,7 @@ struct cl_quorum_report {
 CL_MUST_USE enum cl_status cl_policy_check(struct cl_quorum_report *report, const struct cl_policy *policy, const struct cl_checkpoint *checkpoint);
 
 /* ---- proof of state (.consent-proof) */
-struct cl_verify_options { uint64_t now_ms; uint64_t max_age_ms; /* 0: any */ bool at_present; uint64_t at_ms; /* judge the agreement's period at this time instead of now */ };
+struct cl_verify_options { uint64_t now_ms; uint64_t max_age_ms; /* 0: any */ bool at_present; uint64_t at_ms; /* judge the agreement's period at this time instead of now; before since_ms the verdict is CL_E_BEFORE_PROOF */ };
 struct cl_verify_report {
     struct cl_object_id object;
     struct cl_network_id network;
@@ -63,6 +63,8 @@ struct cl_verify_report {
     enum cl_state_kind kind;
     struct cl_agreement agreement;  /* where kind is agreement */
     size_t record_count;            /* records shown and checked */
+    uint64_t since_ms;              /* the state shown holds since then: an agreement's head; of TERMS and a PROFILE, which do
+                                       not tell, the block's time */
     enum cl_status verdict;         /* CL_OK: of an agreement, active; of TERMS, open; of a PROFILE, there: so look at kind,
                                        and at object, before acting on it. CL_E_OBJECT_KIND: another kind of value. Else CL_E_WITHDRAWN, CL_E_TERMINATED, CL_E_SUSPENDED, CL_E_EXPIRED, CL_E_NOT_YET, CL_E_NOT_ACTIVE, CL_E_NO_OBJECT */
     uint32_t signature_checks;      /* how many signatures it took */

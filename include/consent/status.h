@@ -95,7 +95,8 @@
     X(SUSPENDED, "The agreement is suspended.") \
     X(NOT_YET, "The agreement's period has not begun.") \
     X(SLOT_NOT_LIVE, "That slot is not among the live ones.") \
-    X(PENDING, "It is not final yet.")
+    X(PENDING, "It is not final yet.") \
+    X(BEFORE_PROOF, "The proof shows a state that began later, and says nothing about a time before it.")
 
 enum cl_status {
     CL_OK = 0,

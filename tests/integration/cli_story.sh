@@ -28,6 +28,14 @@ expect 0 "$consent" verify a.consent-proof --policy net.policy --max-age 1h && h
 expect 0 "$consent" verify a.consent-proof --policy net.policy --body shopping.consent-offer && has "1 email, 2 purchases"
 agreement=$(acme show "$under" --json | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["object"])')
 
+# bound to an id, and to a time
+expect 0 "$consent" verify a.consent-proof --policy net.policy --object "$agreement" && has VALID
+expect 13 "$consent" verify a.consent-proof --policy net.policy --object "$profile" && has_err "It is about another object: $agreement"
+expect 13 "$consent" verify a.consent-proof --policy net.policy --at 2026-01-01 && has "NOTHING SAID  this proof says nothing about a time before its state, which began 20"
+expect 13 "$consent" verify a.consent-proof --policy net.policy --at 2026-01-01 --json && [ "$(json code)" = CL_E_BEFORE_PROOF ] || fail "--at before the state"
+expect 0 "$consent" verify a.consent-proof --policy net.policy --at 2099-01-01 && has "VALID  active at 2099-01-01 00:00 UTC by what was so as of checkpoint"
+expect 12 "$consent" verify a.consent-proof --policy net.policy --at 2100-01-01 && has "EXPIRED  its period is over at 2100-01-01 00:00 UTC by what was so as of checkpoint"
+
 # the customer sees it through her terms, and withdraws one slot, then all
 expect 0 alice revoke "$agreement" --slots 2 --name acme-shopping && has "active; slots 1"
 expect 0 alice revoke "$agreement" && has withdrawn

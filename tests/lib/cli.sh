@@ -8,14 +8,16 @@ consentd=$build/consentd
 scratch=$(mktemp -d)
 node_pid=
 failures=0
+late=0
 stop() {
     [ "$failures" -eq 0 ] || tail -n 5 "$scratch/node.err" >&2
     if [ -n "$node_pid" ] && kill "$node_pid" 2>/dev/null; then
         for _ in $(seq 100); do kill -0 "$node_pid" 2>/dev/null || break; sleep 0.1; done
-        kill -9 "$node_pid" 2>/dev/null && echo "the node did not stop within 10 s" >&2
+        kill -9 "$node_pid" 2>/dev/null && { echo "FAIL: the node did not stop within 10 s" >&2; failures=$((failures + 1)); late=1; }
         wait "$node_pid" 2>/dev/null
     fi
     rm -rf "$scratch"
+    [ "$late" -eq 0 ] || exit 1 # from the trap: what the test found good does not count
 }
 trap stop EXIT
 trap 'exit 130' INT TERM

@@ -351,6 +351,22 @@ static void the_period_is_judged_at_the_time_asked_for(void **state)
     assert_int_equal(scene->report.verdict, CL_E_EXPIRED);
 }
 
+static void a_time_before_the_state_is_not_answered_for(void **state)
+{
+    struct scene *scene = *state;
+    request_and_grant(scene);
+    make_proof(scene, 0);
+    struct cl_verify_options then = {.now_ms = NOW_MS, .at_present = true, .at_ms = NOW_MS};
+    assert_int_equal(cl_proof_verify(&scene->report, scene->proof.data, scene->proof.length, scene->policy, &then), CL_OK);
+    assert_int_equal(scene->report.since_ms, scene->report.agreement.head_ms);
+    then.at_ms = scene->report.since_ms;
+    assert_int_equal(cl_proof_verify(&scene->report, scene->proof.data, scene->proof.length, scene->policy, &then), CL_OK);
+    assert_int_equal(scene->report.verdict, CL_OK);
+    then.at_ms--;
+    assert_int_equal(cl_proof_verify(&scene->report, scene->proof.data, scene->proof.length, scene->policy, &then), CL_OK);
+    assert_int_equal(scene->report.verdict, CL_E_BEFORE_PROOF);
+}
+
 static void an_old_proof_and_one_from_the_future_are_refused(void **state)
 {
     struct scene *scene = *state;
@@ -663,7 +679,7 @@ int main(void)
         T(each_status_can_be_proven), T(a_refused_offer_is_proven_refused), T(an_accepted_amendment_carries_both_signatures),
         T(rotated_and_delegated_keys_are_followed), T(neither_side_can_swell_the_proof_of_a_withdrawal),
         T(terms_profiles_and_the_network_can_be_proven), T(absence_can_be_proven),
-        T(the_period_is_judged_at_the_time_asked_for), T(an_old_proof_and_one_from_the_future_are_refused),
+        T(a_time_before_the_state_is_not_answered_for), T(the_period_is_judged_at_the_time_asked_for), T(an_old_proof_and_one_from_the_future_are_refused),
         T(no_byte_can_be_changed_unseen), T(no_byte_of_a_proof_of_absence_can_be_changed_unseen),
         T(a_line_beyond_the_quorum_can_only_be_lost), T(a_proof_cut_short_or_made_longer_is_refused), T(a_quorum_is_needed), T(records_may_not_be_left_out),
         T(even_a_lying_quorum_needs_the_parties_signatures), T(a_hidden_revocation_shows),
