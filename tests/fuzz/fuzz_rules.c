@@ -347,7 +347,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     script_init(&script, data, size);
     script_state_init(&state);
-    while (script.record_count < RECORDS_MAX && state.count + 8 < SCRIPT_STATES_MAX && script_next(&script, &drafted, &state)) {
+    while (script.record_count < RECORDS_MAX && state.count + 2 * SCRIPT_ENTRIES_MAX < SCRIPT_STATES_MAX && script_next(&script, &drafted, &state)) {
         struct cl_buffer payload = {0};
         struct cl_record record;
         if (script_payload(&payload, &drafted) == CL_OK) {

@@ -19,7 +19,7 @@ static struct script_state state;
 static struct script_record drafted;
 static struct book book;
 static struct cl_record records[RECORDS_MAX]; /* by index in the log; they borrow from the book's leaves */
-static uint8_t applied[RECORDS_MAX]; /* bit i: entry i did; of a lenient record some may not */
+static uint16_t applied[RECORDS_MAX]; /* bit i: entry i did; of a lenient record some may not */
 static size_t record_count;
 static bool honest;
 
@@ -35,7 +35,7 @@ static enum cl_status sign_digest(void *context, uint8_t signature64[64], const 
 
 static void note_opened(void *context, const struct cl_touched *touched)
 {
-    *(uint8_t *)context |= (uint8_t)(1u << touched->entry);
+    *(uint16_t *)context |= (uint16_t)(1u << touched->entry);
     if (touched->opened)
         script_opened(&script, touched->object, touched->kind);
 }
@@ -64,7 +64,7 @@ static void log_record(bool liars)
         if (!known && cl_rules_apply(&access, &input, NULL, NULL, note_opened, &applied[record_count]) == CL_OK) {
             record_count++;
         } else if (liars && !known) {
-            applied[record_count++] = 0xff;
+            applied[record_count++] = UINT16_MAX;
             honest = false;
         } else {
             cl_record_deinit(record);
@@ -343,7 +343,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     script_init(&script, data + 4, length);
     script_state_init(&state);
     book_reset(&book);
-    while (record_count < RECORDS_MAX && state.count + 8 < SCRIPT_STATES_MAX && script_next(&script, &drafted, &state))
+    while (record_count < RECORDS_MAX && state.count + 2 * SCRIPT_ENTRIES_MAX < SCRIPT_STATES_MAX && script_next(&script, &drafted, &state))
         log_record(liars);
     if (script.object_count > 0) {
         memcpy(object.bytes, script.objects[data[1] % script.object_count].id, 32);

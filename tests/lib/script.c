@@ -431,7 +431,7 @@ bool script_next(struct script *script, struct script_record *out, const struct 
     script->now_ms += steps[time & 7];
     out->type = form->type;
     out->skip_refused = (time & 0x40) != 0;
-    out->entry_count = (time & 0x30) == 0x30 ? 1 + time % SCRIPT_ENTRIES_MAX : 1;
+    out->entry_count = (time & 0x30) == 0x30 ? 1 + time % 3u : (time & 0x38) == 0x28 ? SCRIPT_ENTRIES_MAX : 1;
     out->issued_at_ms = (time & 0x88) == 0x88 ? script->now_ms - 31 * DAY_MS : script->now_ms;
     const uint8_t *first = form->opens ? NULL : object_of(script, 0, object);
     if (first != NULL)
@@ -440,7 +440,7 @@ bool script_next(struct script *script, struct script_record *out, const struct 
     for (size_t i = 0; i < out->entry_count; i++) {
         scene.entry = &out->entries[i];
         scene.bytes = &out->bytes[i];
-        choose_object(&scene, form, i == 0 ? object : next(script));
+        choose_object(&scene, form, i == 0 ? object : (uint8_t)(next(script) + i));
         make_entry(&scene, form);
     }
     script->record_count++;

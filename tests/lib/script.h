@@ -6,7 +6,7 @@
 #include "rules.h"
 
 #define SCRIPT_KEYS 8u      /* people; the last one is the token key of every connect code */
-#define SCRIPT_ENTRIES_MAX 3u
+#define SCRIPT_ENTRIES_MAX 12u
 #define SCRIPT_OBJECTS_MAX 24u
 #define SCRIPT_STATES_MAX 128u
 #define SCRIPT_VALUE_BYTES_MAX 4096u
