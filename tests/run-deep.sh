@@ -46,10 +46,10 @@ asan() {
     rm -f "$build"/asan/report.*
     make -s -j"$jobs" BUILD="$build/asan" OPTIMISE=-O1 CFLAGS='-Wno-conversion -Wno-sign-conversion' \
         SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' all programs check-unit || return 1
-    # the foreign tools judge bytes, not memory; man.sh installs, which would build again without the sanitizers
+    # the foreign tools judge bytes, not memory; install.sh and man.sh install, which builds again without the sanitizers
     ASAN_OPTIONS="detect_leaks=1:log_path=$absolute/asan/report" \
     UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:log_path=$absolute/asan/report" \
-        run_scripts "$build/asan" $(ls tests/integration/*.py tests/integration/*.sh | grep -vE '/(interop|man)\.')
+        run_scripts "$build/asan" $(ls tests/integration/*.py tests/integration/*.sh | grep -vE '/(interop|install|man)\.')
 }
 # The threads are in the node: what drives it with many clients at once, and stops or kills it while busy.
 tsan() {
