@@ -57,7 +57,8 @@ tsan() {
     make -s -j"$jobs" BUILD="$build/tsan" CC=clang OPTIMISE=-O1 SANITIZE=-fsanitize=thread all programs || return 1
     TSAN_OPTIONS="second_deadlock_stack=1 log_path=$absolute/tsan/report suppressions=$PWD/tests/tsan.suppressions" \
         run_scripts "$build/tsan" tests/integration/busy_stop.py tests/integration/api_walk.py tests/integration/feed_resume.py \
-        tests/integration/bad_input.py tests/integration/bad_http.py tests/integration/kill_loop.py
+        tests/integration/bad_input.py tests/integration/bad_http.py tests/integration/hostile_http.py tests/integration/disk_faults.py \
+        tests/integration/kill_loop.py
 }
 # test_ledger_failures brings an allocator of its own, as valgrind does; the address sanitizer looks at what it leaves.
 valgrind_units() {

@@ -24,7 +24,8 @@ def shim(node):
 
 
 def with_faults(node, library, **settings):
-    node.environment = {**os.environ, "LD_PRELOAD": library, "ASAN_OPTIONS": "verify_asan_link_order=0", **{key: str(value) for key, value in settings.items()}}
+    sanitizer = ":".join([part for part in (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0") if part])
+    node.environment = {**os.environ, "LD_PRELOAD": library, "ASAN_OPTIONS": sanitizer, **{key: str(value) for key, value in settings.items()}}
 
 
 class Story:

@@ -169,7 +169,9 @@ def floods(node, maker):
     for _ in range(3000):
         nonces.add(node.request("GET", f"/v1/challenge?key={key}", connection=connection).json()["nonce"])
     assert len(nonces) == 3000
-    assert memory(node) - before < 2048, "a challenge that nobody used takes no room"
+    with open(node.program, "rb") as file:
+        sanitized = b"__asan_init" in file.read()  # which keeps freed memory for a while
+    assert sanitized or memory(node) - before < 2048, "a challenge that nobody used takes no room"
     connection.close()
 
 
