@@ -304,6 +304,11 @@ void cl_ledger_close(struct cl_ledger *ledger)
     free(ledger);
 }
 
+void cl_ledger_set_helper(struct cl_ledger *ledger, const struct cl_helper *helper)
+{
+    ledger->helper = *helper;
+}
+
 void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out)
 {
     *out = ledger->tip;

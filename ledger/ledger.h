@@ -34,6 +34,16 @@ typedef void (*cl_progress_fn)(void *context, const char *what, uint64_t done, u
 CL_MUST_USE enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_store *store, const struct cl_smt_buckets *buckets,
                                           const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context);
 void cl_ledger_close(struct cl_ledger *ledger);
+/* A second pair of hands for the owner: begin hands over a job, once the one before it is done; finish returns when none
+   is left, and does itself what nobody has begun. Jobs are: the rows of a block's batch while its roots are computed,
+   and its write while the tree is folded. Without one the owner does everything, in turn. Set once, after opening; it
+   must stay good until the ledger is closed. */
+struct cl_helper {
+    void *context;
+    void (*begin)(void *context, void (*job)(void *argument), void *argument);
+    void (*finish)(void *context);
+};
+void cl_ledger_set_helper(struct cl_ledger *ledger, const struct cl_helper *helper);
 void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out);
 const struct cl_genesis *cl_ledger_genesis(const struct cl_ledger *ledger);
 

@@ -411,6 +411,7 @@ static enum cl_status seal_state(struct cl_candidate *candidate)
         if (status != CL_OK)
             return status;
     }
+    cl_candidate_rows_begin(candidate);
     return cl_smt_overlay_root(&candidate->head.state_root, candidate->overlay);
 }
 
@@ -452,6 +453,7 @@ void cl_candidate_free(struct cl_candidate *candidate)
 {
     while (candidate != NULL && --candidate->references == 0) {
         struct cl_candidate *parent = candidate->parent;
+        cl_candidate_rows_free(candidate);
         for (uint32_t i = 0; i < candidate->count; i++)
             cl_ledger_record_unref(candidate->records[i]);
         free(candidate->records);

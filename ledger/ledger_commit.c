@@ -239,31 +239,101 @@ static enum cl_status check_certificate(const struct cl_candidate *candidate, ui
     return fits ? CL_OK : CL_E_CERTIFICATE;
 }
 
-static enum cl_status write_batch(struct cl_ledger *ledger, const struct cl_candidate *candidate, const struct cl_tip *tip,
-                                  uint64_t parent_view, struct cl_view certificate)
+/* ---- the rows that are known before the roots are: nearly all of them */
+
+static void make_rows(void *argument)
 {
-    struct cl_store *store = ledger->store;
-    uint64_t state_leaves = cl_smt_count(ledger->tree) + new_state_leaves(candidate);
-    struct cl_store_batch *batch = store->batch_new(store->context);
-    if (batch == NULL)
-        return CL_E_MEMORY;
-    enum cl_status status = put_block(ledger, batch, candidate, tip->view, parent_view, certificate);
+    struct cl_candidate *candidate = argument;
+    const struct cl_store *store = candidate->ledger->store;
+    enum cl_status status = put_state(store, candidate->batch, candidate);
     if (status == CL_OK)
-        status = put_leaves(ledger, batch, candidate);
+        status = put_places(store, candidate->batch, candidate);
     if (status == CL_OK)
-        status = put_tip(ledger, batch, tip, state_leaves);
-    if (status == CL_OK)
-        status = put_state(store, batch, candidate);
-    if (status == CL_OK)
-        status = put_places(store, batch, candidate);
-    if (status == CL_OK)
-        status = put_indexes(store, batch, candidate);
-    if (status == CL_OK) {
-        put_tiles(ledger, batch, candidate);
-        status = store->batch_write(store->context, batch, true);
+        status = put_indexes(store, candidate->batch, candidate);
+    candidate->batch_status = status;
+}
+
+static enum cl_status rows_new(struct cl_candidate *candidate)
+{
+    const struct cl_store *store = candidate->ledger->store;
+    assert(candidate->batch == NULL);
+    candidate->batch = store->batch_new(store->context);
+    return candidate->batch != NULL ? CL_OK : CL_E_MEMORY;
+}
+
+void cl_candidate_rows_begin(struct cl_candidate *candidate)
+{
+    const struct cl_helper *helper = &candidate->ledger->helper;
+    if (helper->begin != NULL && rows_new(candidate) == CL_OK)
+        helper->begin(helper->context, make_rows, candidate);
+}
+
+static enum cl_status rows_finish(struct cl_candidate *candidate)
+{
+    if (candidate->batch != NULL) {
+        candidate->ledger->helper.finish(candidate->ledger->helper.context);
+        return candidate->batch_status;
     }
-    store->batch_free(batch);
+    enum cl_status status = rows_new(candidate);
+    if (status != CL_OK)
+        return status;
+    make_rows(candidate);
+    return candidate->batch_status;
+}
+
+void cl_candidate_rows_free(struct cl_candidate *candidate)
+{
+    const struct cl_ledger *ledger = candidate->ledger;
+    if (candidate->batch == NULL)
+        return;
+    if (ledger->helper.finish != NULL)
+        ledger->helper.finish(ledger->helper.context); /* it may be at it */
+    ledger->store->batch_free(candidate->batch);
+    candidate->batch = NULL;
+}
+
+/* The candidate's batch, with what only finality could tell. */
+static enum cl_status complete_batch(struct cl_ledger *ledger, struct cl_candidate *candidate, const struct cl_tip *tip,
+                                     uint64_t parent_view, struct cl_view certificate)
+{
+    enum cl_status status = rows_finish(candidate);
+    if (status == CL_OK)
+        status = put_block(ledger, candidate->batch, candidate, tip->view, parent_view, certificate);
+    if (status == CL_OK)
+        status = put_leaves(ledger, candidate->batch, candidate);
+    if (status == CL_OK)
+        status = put_tip(ledger, candidate->batch, tip, cl_smt_count(ledger->tree) + new_state_leaves(candidate));
+    if (status == CL_OK)
+        put_tiles(ledger, candidate->batch, candidate);
     return status;
+}
+
+struct write_job { const struct cl_store *store; struct cl_store_batch *batch; enum cl_status status; };
+
+static void write_synced(void *argument)
+{
+    struct write_job *job = argument;
+    job->status = job->store->batch_write(job->store->context, job->batch, true);
+}
+
+/* The write and the fold need nothing of each other, and nothing is told before both are done. Where one fails the other
+   does not matter any more: the ledger has failed. */
+static enum cl_status write_and_fold(struct cl_ledger *ledger, struct cl_candidate *candidate)
+{
+    struct write_job job = {ledger->store, candidate->batch, CL_OK};
+    enum cl_status folded = CL_OK;
+    if (ledger->helper.begin == NULL) {
+        write_synced(&job);
+        if (job.status == CL_OK)
+            folded = cl_smt_overlay_fold(candidate->overlay);
+    } else {
+        ledger->helper.begin(ledger->helper.context, write_synced, &job);
+        folded = cl_smt_overlay_fold(candidate->overlay);
+        ledger->helper.finish(ledger->helper.context);
+    }
+    if (job.status == CL_OK)
+        cl_changes_commit(&ledger->changes, &candidate->map);
+    return job.status != CL_OK ? job.status : folded;
 }
 
 enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *candidate, uint64_t view,
@@ -283,11 +353,10 @@ enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *c
         .epoch = candidate->head.epoch, .view = view, .block = candidate->summary.id,
         .log_root = candidate->summary.log_root, .state_root = candidate->summary.state_root,
     };
-    status = write_batch(ledger, candidate, &tip, parent_view, certificate_bytes);
-    if (status == CL_OK) {
-        cl_changes_commit(&ledger->changes, &candidate->map);
-        status = cl_smt_overlay_fold(candidate->overlay);
-    }
+    status = complete_batch(ledger, candidate, &tip, parent_view, certificate_bytes);
+    if (status == CL_OK)
+        status = write_and_fold(ledger, candidate);
+    cl_candidate_rows_free(candidate);
     if (status != CL_OK) {
         ledger->failed = status; /* memory and store may differ now: only a new start knows */
         return status;

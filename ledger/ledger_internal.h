@@ -97,6 +97,7 @@ struct cl_ledger {
     struct cl_tip tip;
     struct cl_candidate *trial;   /* for cl_ledger_try; reused */
     struct cl_changes changes;
+    struct cl_helper helper;      /* begin NULL: none */
     uint64_t seed;                /* of hash tables; drawn at opening, never stored */
     struct cl_policy *policy;     /* for cl_ledger_proof; made when first needed */
     struct cl_buffer value, scratch;
@@ -122,12 +123,19 @@ struct cl_candidate {
     struct cl_log_frontier frontier; /* after the block; once sealed */
     struct cl_buffer state_leaf;  /* once sealed */
     struct cl_candidate_summary summary;
+    struct cl_store_batch *batch; /* its rows, being made or made; NULL: not yet begun */
+    enum cl_status batch_status;
 };
 
 /* Has this id been applied in the candidate's chain or in the final log? CL_OK no, CL_E_REPLAY yes. */
 CL_MUST_USE enum cl_status cl_candidate_replay(struct cl_candidate *candidate, const struct cl_record_id *id);
 /* The candidate's chain begins at the present tip. */
 bool cl_candidate_stands(const struct cl_candidate *candidate);
+
+/* ledger_commit.c: hands the making of the candidate's rows to the helper, if there is one. All that they are made of is
+   there and stays: what was changed, the records, their index rows, the state leaf. */
+void cl_candidate_rows_begin(struct cl_candidate *candidate);
+void cl_candidate_rows_free(struct cl_candidate *candidate);
 
 /* ledger_commit.c: puts the leaves' tiles as they become complete. */
 void cl_tiles_append(struct cl_ledger *ledger, struct cl_store_batch *batch, uint64_t *size, const struct cl_hash *leaf, unsigned *changed_levels);

@@ -174,6 +174,16 @@ static enum cl_status open_ledger(struct node *node, char *sentence, size_t sent
     return status;
 }
 
+static enum cl_status give_helper(struct node *node)
+{
+    struct cl_helper hands;
+    enum cl_status status = helper_new(&node->helper);
+    if (status != CL_OK) return status;
+    helper_hands(&hands, node->helper);
+    cl_ledger_set_helper(node->ledger, &hands);
+    return CL_OK;
+}
+
 static enum cl_status start_threads(struct node *node, char *sentence, size_t sentence_size)
 {
     enum cl_status status = verify_pool_new(&node->verify_pool, (unsigned)node->options.config.workers, &node->genesis.core.network, node_on_verified, node);
@@ -205,6 +215,7 @@ enum cl_status node_start(struct node **out, const struct node_options *options,
     struct pool_limits limits = { (size_t)options->config.pool_records_max, (size_t)options->config.pool_bytes_max };
     enum cl_status status = load_identity(node, sentence, sentence_size);
     if (status == CL_OK) status = open_ledger(node, sentence, sentence_size);
+    if (status == CL_OK) status = give_helper(node);
     if (status == CL_OK) status = pool_new(&node->pool, &limits);
     if (status == CL_OK) status = node_recover(node, sentence, sentence_size);
     if (status == CL_OK) status = node_checkpoint_ensure(node);
@@ -278,6 +289,7 @@ enum cl_status node_stop(struct node *node)
     consensus_free(node->consensus);
     votelog_close(node->votelog);
     if (node->ledger != NULL) cl_ledger_close(node->ledger);
+    helper_free(node->helper);
     if (node->buckets_open) cl_buckets_free(&node->buckets);
     if (node->store_open) node->store.close(node->store.context);
     node_genesis_deinit(&node->genesis);

@@ -8,6 +8,7 @@
 #include "inbox.h"
 #include "node.h"
 #include "pool.h"
+#include "helper.h"
 #include "verify_pool.h"
 #include "votelog.h"
 
@@ -72,6 +73,7 @@ struct node {
     /* shared */
     struct inbox inbox;
     struct verify_pool *verify_pool;
+    struct helper *helper;            /* the ledger's second pair of hands */
     struct http_server *http;
     struct api *api;
     pthread_t owner;
