@@ -142,4 +142,4 @@ uninstall:
 clean:
 	@rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find -L $(BUILD) -name '*.d' 2>/dev/null)
