@@ -1,7 +1,8 @@
-/* consent audit: follows a node through C2SP tiles, checks every leaf, and keeps both notes where two checkpoints
-   contradict each other. */
+/* consent audit: follows a node through C2SP tiles, checks every leaf, applies every record by the rules, counts every
+   state root again, and keeps both notes where two checkpoints contradict each other. Beside the state file stand
+   STATE.progress (how far a run that was cut short had come) and STATE.rules (the audit's own copy of the ledger). */
 #include "act.h"
-#include "consent/audit.h"
+#include "audit_world.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,8 +13,17 @@ struct auditor {
     struct cl_audit *audit;
     struct cl_policy *policy;
     struct cl_network_id network;
-    char state_path[3200];
+    struct cl_audit_genesis *genesis;
+    struct cl_audit_rules *rules;
+    uint64_t rules_size;   /* leaves that the rules have seen: blocks applied, and what was read since */
+    uint64_t seen_size;    /* of the newest checkpoint that held */
+    uint64_t kept_ms;
+    char state_path[3200], progress_path[3300];
 };
+
+#define KEEP_EVERY_MS 3000u
+
+static int remember_at(struct auditor *auditor, const char *path);
 
 /* C2SP tlog-tiles: the number in groups of three digits, all but the last with an x before. */
 static void tile_path(char *out, size_t size, uint64_t tile, unsigned width)
@@ -31,6 +41,30 @@ static void tile_path(char *out, size_t size, uint64_t tile, unsigned width)
         (void)snprintf(out, size, "/tile/entries/%s", number);
 }
 
+/* One leaf, for the form and the chain, then for the rules; each takes only what it has not seen. */
+static int take_leaf(struct auditor *auditor, uint64_t index, const uint8_t *leaf, size_t length)
+{
+    const struct output *output = &auditor->context->output;
+    const char *sentence = "";
+    struct cl_audit_report report;
+    enum cl_status status = CL_OK;
+    cl_audit_report(&report, auditor->audit);
+    if (index >= report.size)
+        status = cl_audit_leaf(auditor->audit, &sentence, leaf, length);
+    if (status == CL_OK && index >= auditor->rules_size) {
+        status = cl_audit_rules_leaf(auditor->rules, &sentence, leaf, length);
+        auditor->rules_size++;
+    }
+    if (status != CL_OK)
+        return output_fail(output, status == CL_E_SIGNATURE || status == CL_E_STORE_IO || status == CL_E_MEMORY ? status : CL_E_PROOF, "Leaf %llu: %s", (unsigned long long)index, sentence);
+    /* Only where a block ends is there something to remember. */
+    if (leaf[0] != 0xd2 && time_now_ms() > auditor->kept_ms + KEEP_EVERY_MS) {
+        auditor->kept_ms = time_now_ms();
+        return remember_at(auditor, auditor->progress_path);
+    }
+    return 0;
+}
+
 /* Feeds the leaves of one tile that are new. Entries: 16-bit length, then the leaf. */
 static int take_tile(struct auditor *auditor, const struct cl_buffer *tile, uint64_t first, unsigned width, uint64_t from)
 {
@@ -40,14 +74,11 @@ static int take_tile(struct auditor *auditor, const struct cl_buffer *tile, uint
         if (tile->length - at < 2)
             return output_fail(output, CL_E_CBOR_TRUNCATED, "(a tile of entries)");
         size_t length = (size_t)tile->data[at] << 8 | tile->data[at + 1];
-        const char *sentence = "";
-        if (length > tile->length - at - 2)
+        if (length == 0 || length > tile->length - at - 2)
             return output_fail(output, CL_E_CBOR_TRUNCATED, "(a tile of entries)");
-        if (first + i >= from) {
-            enum cl_status status = cl_audit_leaf(auditor->audit, &sentence, tile->data + at + 2, length);
-            if (status != CL_OK)
-                return output_fail(output, status == CL_E_SIGNATURE ? status : CL_E_PROOF, "Leaf %llu: %s", (unsigned long long)(first + i), sentence);
-        }
+        int result = first + i >= from ? take_leaf(auditor, first + i, tile->data + at + 2, length) : 0;
+        if (result != 0)
+            return result;
         at += 2 + length;
     }
     return at == tile->length ? 0 : output_fail(output, CL_E_CBOR_TRAILING, "(a tile of entries)");
@@ -90,19 +121,16 @@ static int keep_evidence(struct auditor *auditor, const uint8_t *note, size_t le
     return result != 0 ? result : output_fail(&auditor->context->output, CL_E_FORK, "The signed notes are in %s and %s.", first, second);
 }
 
-/* A checkpoint that is behind what was seen: the log of now must still begin as it says. */
-static int check_older(struct auditor *auditor, const struct cl_checkpoint *checkpoint, const struct cl_audit_report *report, const struct http_answer *note)
+/* Does the node show that the smaller log is the beginning of the larger? */
+static bool consistent(struct auditor *auditor, const struct cl_hash *root1, uint64_t size1, const struct cl_hash *root2, uint64_t size2)
 {
     char path[128];
     json_t *json = NULL, *value;
     struct cl_hash proof[CL_LOG_PATH_MAX];
     size_t count = 0, position;
-    (void)snprintf(path, sizeof path, "/v1/consistency?from=%llu&to=%llu", (unsigned long long)checkpoint->size, (unsigned long long)report->size);
-    int result = node_get_json(auditor->context, &json, path);
-    if (result != 0) {
-        output_warn(&auditor->context->output, "The node's newest checkpoint (%llu leaves) is older than what was seen before (%llu), and it shows no consistency between them.", (unsigned long long)checkpoint->size, (unsigned long long)report->size);
-        return keep_evidence(auditor, note->body.data, note->body.length);
-    }
+    (void)snprintf(path, sizeof path, "/v1/consistency?from=%llu&to=%llu", (unsigned long long)size1, (unsigned long long)size2);
+    if (size1 == 0 || node_get_json(auditor->context, &json, path) != 0)
+        return false;
     bool good = true;
     json_array_foreach(json_object_get(json, "path"), position, value) {
         const char *hex = json_string_value(value);
@@ -110,17 +138,68 @@ static int check_older(struct auditor *auditor, const struct cl_checkpoint *chec
         count += good ? 1 : 0;
     }
     json_decref(json);
-    if (!good || cl_consistency_verify(&checkpoint->root, checkpoint->size, &report->root, report->size, proof, count) != CL_OK)
+    return good && cl_consistency_verify(root1, size1, root2, size2, proof, count) == CL_OK;
+}
+
+/* A checkpoint that is behind what was seen: the log of now must still begin as it says. */
+static int check_older(struct auditor *auditor, const struct cl_checkpoint *checkpoint, const struct cl_audit_report *report, const struct http_answer *note)
+{
+    struct context *context = auditor->context;
+    if (!consistent(auditor, &checkpoint->root, checkpoint->size, &report->root, report->size))
         return keep_evidence(auditor, note->body.data, note->body.length);
+    if (flag(context, "--once"))
+        return output_fail(&context->output, CL_E_PROOF_OLD, "The node's checkpoint has %llu leaves; one with %llu was seen before.", (unsigned long long)checkpoint->size, (unsigned long long)report->size);
+    output_warn(&context->output, "The node's checkpoint has %llu leaves; one with %llu was seen before. The two agree.", (unsigned long long)checkpoint->size, (unsigned long long)report->size);
     return 0;
+}
+
+/* Does the checkpoint contradict the one that was seen last? Asked before any leaf is looked at. */
+static bool contradicts(struct auditor *auditor, const struct cl_checkpoint *checkpoint, const struct cl_audit_report *report)
+{
+    struct cl_checkpoint *seen = calloc(1, sizeof *seen);
+    bool fork = false;
+    if (report->note.length > 0 && seen != NULL && cl_checkpoint_decode(seen, report->note.data, report->note.length) == CL_OK && seen->size > 0 && seen->size <= checkpoint->size) {
+        if (seen->size == checkpoint->size)
+            fork = memcmp(seen->root.bytes, checkpoint->root.bytes, 32) != 0;
+        else
+            fork = !consistent(auditor, &seen->root, seen->size, &checkpoint->root, checkpoint->size);
+    }
+    free(seen);
+    return fork;
+}
+
+/* What came from a node that was caught is not gone on from. */
+static void forget_since(struct auditor *auditor)
+{
+    (void)unlink(auditor->progress_path);
+    if (auditor->rules_size > auditor->seen_size)
+        audit_rules_discard(&auditor->rules, auditor->state_path);
+}
+
+static int rules_agree(struct auditor *auditor, const struct cl_checkpoint *checkpoint)
+{
+    uint64_t size;
+    struct cl_hash root;
+    cl_audit_rules_tip(&size, &root, auditor->rules);
+    if (size == checkpoint->size && memcmp(root.bytes, checkpoint->root.bytes, 32) == 0)
+        return 0;
+    return output_fail(&auditor->context->output, CL_E_PROOF, "%s.rules is not of this log; remove it, and it is made again.", auditor->state_path);
+}
+
+static int remember_at(struct auditor *auditor, const char *path)
+{
+    struct cl_buffer data = {0};
+    enum cl_status status = cl_audit_encode(&data, auditor->audit);
+    int result = status == CL_OK ? file_write(auditor->context, path, data.data, data.length, false) : output_fail(&auditor->context->output, status, NULL);
+    cl_buffer_deinit(&data);
+    return result;
 }
 
 static int remember(struct auditor *auditor)
 {
-    struct cl_buffer data = {0};
-    enum cl_status status = cl_audit_encode(&data, auditor->audit);
-    int result = status == CL_OK ? file_write(auditor->context, auditor->state_path, data.data, data.length, false) : output_fail(&auditor->context->output, status, NULL);
-    cl_buffer_deinit(&data);
+    int result = remember_at(auditor, auditor->state_path);
+    if (result == 0)
+        (void)unlink(auditor->progress_path);
     return result;
 }
 
@@ -129,15 +208,25 @@ static int take_checkpoint(struct auditor *auditor, const struct cl_checkpoint *
     struct context *context = auditor->context;
     struct cl_audit_report before, after;
     cl_audit_report(&before, auditor->audit);
-    int result = checkpoint->size < before.size ? check_older(auditor, checkpoint, &before, note) : take_leaves(auditor, before.size, checkpoint->size);
-    if (result != 0 || checkpoint->size < before.size)
-        return result;
-    enum cl_status status = cl_audit_checkpoint(auditor->audit, checkpoint, note->body.data, note->body.length);
-    if (status == CL_E_FORK)
+    if (checkpoint->size < before.size)
+        return check_older(auditor, checkpoint, &before, note);
+    if (contradicts(auditor, checkpoint, &before))
         return keep_evidence(auditor, note->body.data, note->body.length);
-    if (status != CL_OK)
-        return output_fail(&context->output, status == CL_E_PENDING ? CL_E_PROOF : status, "The checkpoint does not end with a block.");
-    result = remember(auditor);
+    int result = take_leaves(auditor, before.size < auditor->rules_size ? before.size : auditor->rules_size, checkpoint->size);
+    enum cl_status status = result == 0 ? cl_audit_checkpoint(auditor->audit, checkpoint, note->body.data, note->body.length) : CL_OK;
+    if (status == CL_E_FORK)
+        result = output_fail(&context->output, CL_E_PROOF, "The leaves that the node serves are not those that its checkpoint of %llu leaves is signed for.", (unsigned long long)checkpoint->size);
+    else if (status != CL_OK)
+        result = output_fail(&context->output, status == CL_E_PENDING ? CL_E_PROOF : status, "The checkpoint does not end with a block.");
+    if (result == 13 || result == 10)
+        forget_since(auditor);
+    if (result == 0)
+        result = rules_agree(auditor, checkpoint);
+    if (result == 0)
+        result = remember(auditor);
+    if (result != 0)
+        return result;
+    auditor->seen_size = checkpoint->size;
     cl_audit_report(&after, auditor->audit);
     if (result == 0 && (after.size != before.size || before.size == 0 || flag(context, "--once"))) {
         output_line(&context->output, "good  height %llu, %llu leaves, %llu records verified (%llu new), signed by %zu of %zu", (unsigned long long)after.height, (unsigned long long)after.size, (unsigned long long)after.records,
@@ -195,17 +284,58 @@ static int auditor_policy(struct auditor *auditor)
     return result;
 }
 
+/* A file of the audit's: the state, or how far a run that was cut short had come. */
+static int read_state(struct auditor *auditor, struct cl_audit **out, const char *path)
+{
+    struct cl_buffer data = {0};
+    int result = file_read(auditor->context, &data, path, 1u << 20);
+    enum cl_status status = result == 0 ? cl_audit_decode(out, data.data, data.length, &auditor->network) : CL_OK;
+    cl_buffer_deinit(&data);
+    return status == CL_OK ? result : output_fail(&auditor->context->output, status, "%s", path);
+}
+
+static int open_state(struct auditor *auditor)
+{
+    struct cl_audit_report report, farther;
+    struct cl_audit *progress = NULL;
+    int result = 0;
+    if (access(auditor->state_path, F_OK) == 0)
+        result = read_state(auditor, &auditor->audit, auditor->state_path);
+    else if (cl_audit_new(&auditor->audit, &auditor->network) != CL_OK)
+        result = output_fail(&auditor->context->output, CL_E_MEMORY, NULL);
+    if (result != 0)
+        return result;
+    cl_audit_report(&report, auditor->audit);
+    auditor->seen_size = report.size;
+    if (access(auditor->progress_path, F_OK) != 0)
+        return 0;
+    result = read_state(auditor, &progress, auditor->progress_path);
+    if (result == 0)
+        cl_audit_report(&farther, progress);
+    if (result == 0 && farther.size > report.size) {
+        cl_audit_free(auditor->audit);
+        auditor->audit = progress;
+        output_say(&auditor->context->output, "Going on at leaf %llu.", (unsigned long long)farther.size);
+    } else {
+        cl_audit_free(progress);
+    }
+    return result;
+}
+
 static int auditor_open(struct auditor *auditor)
 {
     struct context *context = auditor->context;
     struct http_answer genesis;
-    struct cl_buffer data = {0};
     const char *state = option(context, "--state");
-    int result = node_get(context, &genesis, "/v1/genesis", "application/json");
+    auditor->genesis = calloc(1, sizeof *auditor->genesis);
+    int result = auditor->genesis == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : node_get(context, &genesis, "/v1/genesis", "application/json");
     if (result != 0)
         return result;
-    cl_network_id_derive(&auditor->network, genesis.body.data, genesis.body.length);
+    result = audit_genesis_read(context, auditor->genesis, &genesis.body);
     http_answer_deinit(&genesis);
+    if (result != 0)
+        return result;
+    auditor->network = auditor->genesis->network;
     if (state != NULL)
         (void)snprintf(auditor->state_path, sizeof auditor->state_path, "%s", state);
     else
@@ -216,20 +346,11 @@ static int auditor_open(struct auditor *auditor)
         (void)mkdir(auditor->state_path, 0700);
         *slash = '/';
     }
+    (void)snprintf(auditor->progress_path, sizeof auditor->progress_path, "%s.progress", auditor->state_path);
     result = auditor_policy(auditor);
-    if (result != 0)
-        return result;
-    enum cl_status status;
-    if (access(auditor->state_path, F_OK) == 0) {
-        result = file_read(context, &data, auditor->state_path, 1u << 20);
-        status = result == 0 ? cl_audit_decode(&auditor->audit, data.data, data.length, &auditor->network) : CL_OK;
-    } else {
-        status = cl_audit_new(&auditor->audit, &auditor->network);
-    }
-    if (result == 0 && status != CL_OK)
-        result = output_fail(&context->output, status, "%s", auditor->state_path);
-    cl_buffer_deinit(&data);
-    return result;
+    if (result == 0)
+        result = open_state(auditor);
+    return result == 0 ? audit_rules_open(context, &auditor->rules, &auditor->rules_size, auditor->state_path, auditor->genesis) : result;
 }
 
 int run_audit(struct context *context)
@@ -253,6 +374,8 @@ int run_audit(struct context *context)
     }
     if (result == 130)
         output_say(&context->output, "Interrupted. The next 'consent audit' goes on where this one was (%s).", auditor.state_path);
+    cl_audit_rules_close(auditor.rules);
+    free(auditor.genesis);
     cl_audit_free(auditor.audit);
     cl_policy_free(auditor.policy);
     return result;

@@ -21,4 +21,17 @@ void cl_audit_report(struct cl_audit_report *out, const struct cl_audit *audit);
 CL_MUST_USE enum cl_status cl_audit_encode(struct cl_buffer *out, const struct cl_audit *audit);
 CL_MUST_USE enum cl_status cl_audit_decode(struct cl_audit **out, const uint8_t *data, size_t length, const struct cl_network_id *network);
 
+/* ---- the rules again: what is in the log must be what the rules make of it. Works in a directory of the auditor's own
+   (a LevelDB); memory stays bounded, and what was applied before an interruption stays applied. */
+struct cl_audit_genesis { struct cl_network_id network; char origin[CL_ORIGIN_BYTES_MAX + 1]; uint64_t time_ms; struct cl_network value; };
+struct cl_audit_rules;
+/* sentence: at least 256 bytes; why it cannot be opened, or empty. CL_E_STORE_*, CL_E_IO, CL_E_MEMORY. */
+CL_MUST_USE enum cl_status cl_audit_rules_open(struct cl_audit_rules **out, const char *directory, const struct cl_audit_genesis *genesis, char *sentence, size_t sentence_size);
+void cl_audit_rules_close(struct cl_audit_rules *rules); /* NULL is fine */
+/* How many leaves are applied (whole blocks; the genesis block's leaf is among them from the start), and their root. */
+void cl_audit_rules_tip(uint64_t *size, struct cl_hash *root, const struct cl_audit_rules *rules);
+/* The next leaf, from the tip on. *sentence lives until the next call. CL_E_BLOCK_INVALID: a record does not apply, or the
+   state root, counted again, is another. After an error, or to go back to the tip: close, and open again. */
+CL_MUST_USE enum cl_status cl_audit_rules_leaf(struct cl_audit_rules *rules, const char **sentence, const uint8_t *leaf, size_t length);
+
 #endif
