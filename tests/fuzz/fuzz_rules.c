@@ -28,7 +28,7 @@ static void note_status(void *context, const struct cl_touched *touched) { *(uin
 static enum cl_status probe(uint8_t *status_after, enum cl_record_type type, const uint8_t signer33[33], const uint8_t object32[32], uint8_t reason)
 {
     struct cl_entry entry = {.present = CL_HAS(1), .object_length = 32, .object = object32};
-    struct cl_draft draft = {.type = type, .issued_at_ms = script.now_ms, .entries = &entry, .entry_count = 1};
+    struct cl_draft draft = {.type = type, .issued_at_ms = 1, .entries = &entry, .entry_count = 1};
     struct cl_record_id id;
     struct cl_buffer payload = {0};
     struct cl_record record;
@@ -67,7 +67,7 @@ static bool present_key(uint8_t key33[33], const struct cl_party *party)
     return true;
 }
 
-/* rules 4 and 5: who has given, or is asked, can always take back, in one step. */
+/* rules 4 and 5: who has given, or is asked, can always take back, in one step, also one that was signed years ago. */
 static void withdrawal_is_never_refused(const uint8_t object32[32], const struct cl_agreement *agreement)
 {
     uint8_t key[33], status = 0xff;
@@ -105,10 +105,24 @@ static void agreement_is_sound(const struct cl_agreement *now)
     }
 }
 
-static bool delegated(const struct cl_delegation *list, size_t count, const uint8_t key33[33], uint64_t now_ms)
+/* rules.md "Parties and who acts": the power that a delegate needs; 0: no delegate may. */
+static uint8_t power_for(enum cl_record_type type)
+{
+    switch (type) {
+    case CL_REVOKE: case CL_SUSPEND: return CL_POWER_REVOKE;
+    case CL_REQUEST: case CL_GRANT: case CL_SUBSCRIBE: case CL_COUNTER: case CL_REFUSE: case CL_RESUME: return CL_POWER_GRANT;
+    case CL_AMEND: case CL_RENEW: return CL_POWER_AMEND;
+    case CL_ACK: case CL_STATEMENT: case CL_ERASE: case CL_DISPUTE: return CL_POWER_STATE;
+    case CL_PROFILE: case CL_TERMS: case CL_DELEGATE: case CL_UNDELEGATE: case CL_ROTATE: case CL_VOUCH: return 0;
+    }
+    return 0;
+}
+
+static bool delegated(const struct turn *turn, const struct cl_delegation *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (memcmp(list[i].key, key33, 33) == 0 && now_ms < 1000 * list[i].until)
+        if (memcmp(list[i].key, turn->record->signer33, 33) == 0 && turn->now_ms < 1000 * list[i].until &&
+            (list[i].powers & power_for(turn->record->type)) != 0)
             return true;
     return false;
 }
@@ -127,15 +141,33 @@ static bool acts_for(const struct turn *turn, const struct cl_party *party)
     const uint8_t *bytes = value->written && value->existed ? value->old : value->bytes;
     size_t length = value->written && value->existed ? value->old_length : value->length;
     if (cl_terms_decode(&terms, bytes, length) == CL_OK)
-        return memcmp(terms.owner, signer, 33) == 0 || delegated(terms.delegations, terms.delegation_count, signer, turn->now_ms);
+        return memcmp(terms.owner, signer, 33) == 0 || delegated(turn, terms.delegations, terms.delegation_count);
     return cl_profile_decode(&profile, bytes, length) == CL_OK &&
-           (memcmp(profile.key, signer, 33) == 0 || delegated(profile.delegations, profile.delegation_count, signer, turn->now_ms));
+           (memcmp(profile.key, signer, 33) == 0 || delegated(turn, profile.delegations, profile.delegation_count));
+}
+
+static void only_who_is_meant(const struct turn *turn, const struct cl_entry *entry, const struct cl_audience *audience, const uint8_t bearer32[32])
+{
+    struct cl_hash hash;
+    bool party = (entry->present & CL_HAS(13)) != 0;
+    require((audience->kind != 0) == ((entry->present & CL_HAS(7)) != 0));
+    if (audience->kind == CL_AUDIENCE_HASH) {
+        require(entry->opening_length == 32);
+        cl_audience_derive(&hash, entry->opening, party ? entry->party : turn->record->signer33, party ? 32 : 33);
+        require(memcmp(hash.bytes, audience->bytes, 32) == 0);
+    } else if (audience->kind == CL_AUDIENCE_TOKEN) {
+        uint8_t agreement[32];
+        require(entry->opening_length == 64);
+        script_entry_object(agreement, turn->record->signer33, entry);
+        cl_token_digest(&hash, &script_network, bearer32, agreement, turn->record->signer33);
+        require(cl_ecdsa_verify(audience->bytes, hash.bytes, entry->opening) == CL_OK);
+    }
 }
 
 static void only_parties_change_it(const struct turn *turn, const struct cl_entry *entry, const struct cl_agreement *old)
 {
     if (acts_for(turn, &old->customer) || acts_for(turn, &old->organisation) ||
-        delegated(old->delegations, old->delegation_count, turn->record->signer33, turn->now_ms))
+        delegated(turn, old->delegations, old->delegation_count))
         return;
     enum cl_record_type type = turn->record->type;
     if (type == CL_ROTATE && (entry->present & CL_HAS(7)) != 0) {
@@ -148,15 +180,7 @@ static void only_parties_change_it(const struct turn *turn, const struct cl_entr
     const struct cl_party *asked = old->turn == CL_SIDE_CUSTOMER ? &old->customer : &old->organisation;
     require(type == CL_GRANT || type == CL_SUBSCRIBE || type == CL_COUNTER || type == CL_REFUSE);
     require(old->status <= CL_COUNTERED && asked->length == 0);
-    if (old->audience.kind == CL_AUDIENCE_HASH) {
-        struct cl_hash hash;
-        bool party = (entry->present & CL_HAS(13)) != 0;
-        require((entry->present & CL_HAS(7)) != 0 && entry->opening_length == 32);
-        cl_audience_derive(&hash, entry->opening, party ? entry->party : turn->record->signer33, party ? 32 : 33);
-        require(memcmp(hash.bytes, old->audience.bytes, 32) == 0);
-    } else if (old->audience.kind == CL_AUDIENCE_TOKEN) {
-        require((entry->present & CL_HAS(7)) != 0 && entry->opening_length == 64);
-    }
+    only_who_is_meant(turn, entry, &old->audience, entry->object);
 }
 
 static void both_have_signed(const struct turn *turn, const struct cl_entry *entry, const struct cl_agreement *old, const struct cl_agreement *now)
@@ -177,7 +201,7 @@ static void both_have_signed(const struct turn *turn, const struct cl_entry *ent
         require(type == CL_AMEND && memcmp(now->pending.record_id, turn->record->id.bytes, 32) == 0);
 }
 
-static void steps_are_allowed(const struct turn *turn, const struct cl_agreement *old, const struct cl_agreement *now)
+static void steps_are_allowed(const struct turn *turn, const struct cl_entry *entry, const struct cl_agreement *old, const struct cl_agreement *now)
 {
     enum cl_record_type type = turn->record->type;
     bool moved = memcmp(old->head, now->head, 32) != 0;
@@ -194,11 +218,58 @@ static void steps_are_allowed(const struct turn *turn, const struct cl_agreement
     require((old->flags & ~now->flags & (CL_FLAG_ERASED_C | CL_FLAG_ERASED_O | CL_FLAG_COUNTERED)) == 0);
     require(now->last_index == turn->index && (now->head_ms == old->head_ms || now->head_ms == turn->now_ms));
     require(!moved || (memcmp(now->head, turn->record->id.bytes, 32) == 0 && !now->pending.present));
-    bool still = type == CL_DELEGATE || type == CL_UNDELEGATE || type == CL_ACK || type == CL_ERASE || type == CL_DISPUTE;
+    bool still = type == CL_DELEGATE || type == CL_UNDELEGATE || type == CL_ACK || type == CL_ERASE || type == CL_DISPUTE ||
+                 (type == CL_AMEND && (entry->present & CL_HAS(3)) != 0);
     require(!still || !moved);
     require(type == CL_ROTATE || old->customer.length == 0 || cl_party_equal(&old->customer, &now->customer));
     require(type == CL_ROTATE || old->organisation.length == 0 || cl_party_equal(&old->organisation, &now->organisation));
     require(old->terms.present == now->terms.present && memcmp(old->terms.bytes, now->terms.bytes, 32) == 0);
+    require(old->status >= CL_ACTIVE || now->status == CL_ACTIVE || now->due == 0); /* what was never active is nothing to erase */
+    require(type != CL_COUNTER || (now->flags & ~old->flags & CL_FLAG_COUNTERED) != 0);
+    require(type != CL_RENEW || ((old->flags & CL_FLAG_ERASED_O) == 0 && turn->now_ms < 1000 * now->not_after.seconds));
+    bool recovers = type == CL_ROTATE && (entry->present & CL_HAS(7)) != 0;
+    require(!old->recovery.present || recovers || memcmp(&old->recovery, &now->recovery, sizeof now->recovery) == 0);
+    for (size_t i = 0; recovers && i < now->delegation_count; i++)
+        require(now->delegations[i].side != CL_SIDE_CUSTOMER); /* the thief's delegates go with his key */
+}
+
+static bool within(const struct cl_optional_time *before, const struct cl_optional_time *after, const struct cl_terms *terms)
+{
+    return (!terms->not_before.present || (before->present && before->seconds >= terms->not_before.seconds)) &&
+           (!terms->not_after.present || (after->present && after->seconds <= terms->not_after.seconds));
+}
+
+/* rule 7: the TERMS bound the period; each party that is active under them has its one answer. */
+static void keeps_to_its_terms(const struct turn *turn, const struct cl_entry *entry, const struct script_value *value, const struct cl_agreement *now)
+{
+    struct cl_terms terms, before;
+    struct cl_hash key;
+    struct cl_object_id named;
+    const struct script_value *found = script_state_find(&state, now->terms.bytes);
+    require(found != NULL && cl_terms_decode(&terms, found->bytes, found->length) == CL_OK);
+    require(within(&now->not_before, &now->not_after, &terms));
+    if (now->status == CL_ACTIVE) {
+        cl_answer_key(&key, now->terms.bytes, &now->organisation);
+        const struct script_value *answer = script_state_find(&state, key.bytes);
+        require(turn->record->type == CL_ROTATE || answer != NULL || value->existed); /* a party that rotated has another key */
+        require(answer == NULL || !answer->written || (cl_answer_decode(&named, answer->bytes, answer->length) == CL_OK && memcmp(named.bytes, value->key, 32) == 0));
+    }
+    if (value->existed)
+        return;
+    before = terms;
+    if (found->written && found->existed)
+        require(cl_terms_decode(&before, found->old, found->old_length) == CL_OK);
+    require(before.open == 1 && memcmp(now->commitment, before.commitment, 32) == 0 && now->live == before.slots);
+    only_who_is_meant(turn, entry, &before.audience, now->terms.bytes);
+    if ((before.mode & 2) != 0) {
+        struct cl_profile profile;
+        bool vouched = false;
+        const struct script_value *party = now->organisation.length == 32 ? script_state_find(&state, now->organisation.bytes) : NULL;
+        require(party != NULL && cl_profile_decode(&profile, party->bytes, party->length) == CL_OK);
+        for (size_t i = 0; i < profile.vouch_count; i++)
+            vouched = vouched || turn->now_ms < 1000 * profile.vouches[i].until;
+        require(vouched);
+    }
 }
 
 static void check_agreement(const struct turn *turn, const struct cl_entry *entry, const struct script_value *value)
@@ -210,11 +281,13 @@ static void check_agreement(const struct turn *turn, const struct cl_entry *entr
         require(cl_agreement_decode(&old, value->old, value->old_length) == CL_OK && entry->object_length == 32);
         only_parties_change_it(turn, entry, &old);
         both_have_signed(turn, entry, &old, &now);
-        steps_are_allowed(turn, &old, &now);
+        steps_are_allowed(turn, entry, &old, &now);
     } else {
         require(entry->object_length == 16 && memcmp(now.head, turn->record->id.bytes, 32) == 0);
         require(now.status != CL_ACTIVE || now.terms.present); /* nobody agrees alone, but with standing terms */
     }
+    if (now.terms.present)
+        keeps_to_its_terms(turn, entry, value, &now);
     withdrawal_is_never_refused(value->key, &now);
 }
 
@@ -237,6 +310,9 @@ static void check_terms(const struct turn *turn, const struct cl_entry *entry, c
     require(now.answers == old.answers || (old.open == 1 && (turn->record->type == CL_SUBSCRIBE || turn->record->type == CL_GRANT)));
     if (now.open != old.open)
         require(turn->record->type == CL_REVOKE && entry != NULL);
+    bool recovers = turn->record->type == CL_ROTATE && entry != NULL && (entry->present & CL_HAS(7)) != 0;
+    require(!old.recovery.present || recovers || memcmp(&old.recovery, &now.recovery, sizeof now.recovery) == 0);
+    require(!recovers || now.delegation_count == 0);
 }
 
 static void check_profile(const struct turn *turn, const struct cl_entry *entry, const struct script_value *value)
@@ -248,9 +324,11 @@ static void check_profile(const struct turn *turn, const struct cl_entry *entry,
     require(cl_profile_decode(&old, value->old, value->old_length) == CL_OK);
     if (memcmp(now.key, old.key, 33) != 0)
         require(turn->record->type == CL_ROTATE && memcmp(now.key, entry->key, 33) == 0);
+    bool recovers = turn->record->type == CL_ROTATE && (entry->present & CL_HAS(7)) != 0;
+    require((recovers && now.delegation_count == 0) || (!recovers && memcmp(now.recovery, old.recovery, 32) == 0));
     if (turn->record->type == CL_VOUCH)
         require(memcmp(turn->record->signer33, script_key(6), 33) == 0);
-    else if (turn->record->type != CL_ROTATE || (entry->present & CL_HAS(7)) == 0)
+    else if (!recovers)
         require(memcmp(turn->record->signer33, old.key, 33) == 0);
 }
 
@@ -286,8 +364,29 @@ static void has_one_form(const struct script_value *value, enum cl_state_kind ki
     cl_buffer_deinit(&again);
 }
 
+/* Each new answer is counted in its TERMS, and nothing else is. */
+static void answers_are_counted(void)
+{
+    uint64_t made = 0, counted = 0;
+    for (size_t i = 0; i < state.count; i++) {
+        const struct script_value *value = &state.values[i];
+        struct cl_object_id answer;
+        struct cl_terms now, old;
+        if (!value->written)
+            continue;
+        made += !value->existed && cl_answer_decode(&answer, value->bytes, value->length) == CL_OK;
+        if (cl_terms_decode(&now, value->bytes, value->length) != CL_OK)
+            continue;
+        counted += now.answers;
+        if (value->existed && cl_terms_decode(&old, value->old, value->old_length) == CL_OK)
+            counted -= old.answers;
+    }
+    require(made == counted);
+}
+
 static void check_changes(const struct turn *turn)
 {
+    answers_are_counted();
     for (size_t i = 0; i < state.count; i++) {
         const struct script_value *value = &state.values[i];
         enum cl_state_kind kind, before;
@@ -337,6 +436,8 @@ static void apply(const struct cl_record *record)
         require(status >= CL_E_REPLAY && status <= CL_E_NOTHING_APPLIES);
         return;
     }
+    require(record->issued_at_ms <= turn.now_ms + CL_RECORD_AHEAD_MS_MAX);
+    require(cl_rules_is_withdrawal(record->type) || record->type == CL_UNDELEGATE || turn.now_ms <= record->issued_at_ms + CL_RECORD_AGE_MS_MAX);
     require(applied >= 1 && applied <= record->entry_count && turn.touched == applied);
     require(record->skip_refused || applied == record->entry_count);
     require(state.put_count > 0 || record->type == CL_STATEMENT);

@@ -432,7 +432,12 @@ bool script_next(struct script *script, struct script_record *out, const struct 
     out->type = form->type;
     out->skip_refused = (time & 0x40) != 0;
     out->entry_count = (time & 0x30) == 0x30 ? 1 + time % 3u : (time & 0x38) == 0x28 ? SCRIPT_ENTRIES_MAX : 1;
-    out->issued_at_ms = (time & 0x88) == 0x88 ? script->now_ms - 31 * DAY_MS : script->now_ms;
+    out->issued_at_ms = script->now_ms;
+    if ((time & 0x88) == 0x88) {
+        const uint64_t odd[4] = {script->now_ms - 31 * DAY_MS, script->now_ms + CL_RECORD_AHEAD_MS_MAX + 1, script->now_ms - CL_RECORD_AGE_MS_MAX,
+                                 script->now_ms + CL_RECORD_AHEAD_MS_MAX};
+        out->issued_at_ms = odd[time & 3];
+    }
     const uint8_t *first = form->opens ? NULL : object_of(script, 0, object);
     if (first != NULL)
         load(&scene, first);
