@@ -241,7 +241,7 @@ int act_finish(struct context *context, const struct act *act, const struct cl_b
         }
     }
     if (result == 0)
-        result = record_submit(context, &submission, record->data, record->length, true);
+        result = act->type == CL_REVOKE || act->type == CL_SUSPEND ? record_withdraw(context, &submission, record->data, record->length, true) : record_submit(context, &submission, record->data, record->length, true);
     if (result != 0) {
         struct cl_wallet_item *item = cl_wallet_item_of(context->wallet, object);
         /* Where the node could not be reached, the record may have arrived all the same: the entry stays. */

@@ -135,7 +135,7 @@ int run_submit(struct context *context)
     if (result == 0)
         output_say(&context->output, "Submitting %s to %s.", path, context->node_url);
     if (result == 0)
-        result = record_submit(context, &submission, record.data, record.length, flag(context, "--wait"));
+        result = record_withdraw(context, &submission, record.data, record.length, flag(context, "--wait"));
     if (result == 0) {
         json_t *json = json_object();
         submission_say(context, &submission);

@@ -3,6 +3,7 @@
 #include "workspace.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool url_usable(const char *url)
@@ -372,7 +373,6 @@ static void read_submission(struct context *context, struct submission *out, con
     out->final = status != NULL && strcmp(status, "final") == 0;
     out->height = (uint64_t)json_integer_value(json_object_get(json, "height"));
     out->log_index = (uint64_t)json_integer_value(json_object_get(json, "log_index"));
-    out->accepted = out->accepted || json_is_string(json_object_get(json, "acceptance"));
     if (checkpoint != NULL)
         count_signers(context, out, checkpoint);
 }
@@ -386,7 +386,7 @@ static enum cl_status problem_code(const struct http_answer *answer)
     return status;
 }
 
-/* One POST; *again_s > 0: the node is busy, try again after so many seconds. */
+/* One POST; *again_s > 0: the node is busy, try again after so many seconds; < 0: in a moment. */
 static int submit_once(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait, unsigned timeout_s, long *again_s, bool told)
 {
     char path[80];
@@ -406,6 +406,9 @@ static int submit_once(struct context *context, struct submission *out, const ui
             result = output_fail(&context->output, CL_E_FORMAT, "The node's answer is not JSON.");
         else
             read_submission(context, out, json);
+        const char *acceptance = json_string_value(json_object_get(json, "acceptance"));
+        if (acceptance != NULL)
+            acceptance_take(context, out, acceptance, record, length);
         const char *status = json_string_value(json_object_get(json, "status")), *code = json_string_value(json_object_get(json, "code"));
         out->refused = status != NULL && strcmp(status, "refused") == 0;
         if (out->refused) {
@@ -413,6 +416,8 @@ static int submit_once(struct context *context, struct submission *out, const ui
             result = told ? output_fail(&context->output, out->why, NULL) : 1;
         }
         json_decref(json);
+    } else if (answer.status == 409 && problem_code(&answer) == CL_E_PENDING) {
+        *again_s = -1; /* final, but the checkpoint that shows it is being signed */
     } else {
         out->refused = answer.status == 400 || answer.status == 409;
         out->why = problem_code(&answer);
@@ -430,11 +435,18 @@ static int submit(struct context *context, struct submission *out, const uint8_t
     if (timeout_s == 0 || timeout_s > 60)
         timeout_s = timeout_s == 0 ? 1 : 60;
     *out = (struct submission){0};
-    for (unsigned attempt = 0;; attempt++) {
+    unsigned moments = 0;
+    for (int attempt = 0;; attempt++) {
         long again_s = 0;
         int result = submit_once(context, out, record, length, wait, (unsigned)timeout_s, &again_s, told);
         if (result != 0 || again_s == 0)
             return result;
+        if (again_s < 0 && moments++ < 200 && !http_interrupted) {
+            (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+            attempt--;
+            continue;
+        }
+        again_s = again_s < 0 ? 1 : again_s;
         if (attempt == 5)
             return output_fail(&context->output, CL_E_BOUND, "The node is busy; submit the same record again later.");
         output_say(&context->output, "The node is busy; trying again in %ld s.", again_s);
@@ -448,6 +460,20 @@ static int submit(struct context *context, struct submission *out, const uint8_t
 int record_submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait)
 {
     return submit(context, out, record, length, wait, true);
+}
+
+int record_withdraw(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait)
+{
+    int result = record_submit(context, out, record, length, false);
+    if (result != 0 || out->final || !wait)
+        return result;
+    struct submission accepted = *out;
+    result = record_submit(context, out, record, length, true);
+    out->accepted = accepted.accepted;
+    out->accepted_ms = accepted.accepted_ms;
+    memcpy(out->accepted_by, accepted.accepted_by, sizeof out->accepted_by);
+    memcpy(out->acceptance_file, accepted.acceptance_file, sizeof out->acceptance_file);
+    return result;
 }
 
 int record_offer(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait)
@@ -470,6 +496,11 @@ void submission_json(json_t *object, const struct submission *submission)
     }
     if (submission->accepted)
         (void)json_object_set_new(object, "accepted", json_true());
+    if (submission->accepted_by[0] != '\0') {
+        (void)json_object_set_new(object, "accepted_by", json_string(submission->accepted_by));
+        (void)json_object_set_new(object, "accepted_ms", json_integer((json_int_t)submission->accepted_ms));
+        (void)json_object_set_new(object, "acceptance_file", json_string(submission->acceptance_file));
+    }
 }
 
 void submission_say(struct context *context, const struct submission *submission)
@@ -480,5 +511,6 @@ void submission_say(struct context *context, const struct submission *submission
         output_line(&context->output, "final at height %llu", (unsigned long long)submission->height);
     else
         output_line(&context->output, "seen by the node%s, not final yet; 'consent show' tells when it is", submission->accepted ? ", which accepted the withdrawal" : "");
+    acceptance_say(context, submission);
     output_line(&context->output, "record %s", id_text(submission->id.bytes));
 }

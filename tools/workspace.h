@@ -60,8 +60,16 @@ struct submission {
     enum cl_status why;                /* where refused */
     bool refused;                      /* by the rules or for its form: submitting it again is of no use */
     bool accepted;                     /* a signed acceptance came (withdrawals) */
+    uint64_t accepted_ms;
+    char accepted_by[CL_MEMBER_NAME_BYTES_MAX + 1]; /* whose signature held; "": none was checked */
+    char acceptance_file[3300];        /* where it is kept; "": nowhere */
 };
 int record_submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait);
+/* For REVOKE and SUSPEND: asks for the node's signed acceptance first, then (wait) until the record is final. */
+int record_withdraw(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait);
+/* acceptance.c: checks it against record and trust file, keeps it beside the wallet; and says so. */
+void acceptance_take(struct context *context, struct submission *out, const char *base64, const uint8_t *record, size_t length);
+void acceptance_say(struct context *context, const struct submission *submission);
 /* As record_submit, but a refusal is no failure: out->refused and out->why tell of it. */
 int record_offer(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait);
 void submission_json(json_t *object, const struct submission *submission);

@@ -1,0 +1,80 @@
+/* A node's signed acceptance of a withdrawal: it has to be of this record, and signed by a log key of the trust file. Then
+   it is worth keeping: from its time on, that member answers for every use that it still allowed. */
+#include "workspace.h"
+
+#include <stdlib.h>
+
+/* Whose signature it may be: the log lines of the trust file. */
+static enum cl_status check(struct cl_acceptance *out, const struct cl_buffer *data, const struct cl_buffer *policy)
+{
+    const char *text = (const char *)policy->data;
+    struct cl_note_key key;
+    enum cl_status status = CL_E_SIGNATURE;
+    for (size_t at = 0; at < policy->length && status != CL_OK;) {
+        size_t length = 0;
+        while (at + length < policy->length && text[at + length] != '\n')
+            length++;
+        if (length > 4 && memcmp(text + at, "log ", 4) == 0) {
+            size_t key_length = 0;
+            while (key_length < length - 4 && text[at + 4 + key_length] > ' ')
+                key_length++;
+            if (cl_note_key_decode(&key, text + at + 4, key_length) == CL_OK)
+                status = cl_acceptance_verify(out, data->data, data->length, key.public32);
+        }
+        at += length + 1;
+    }
+    return status;
+}
+
+static enum cl_status is_of(const struct cl_acceptance *acceptance, const struct cl_network_id *network, const uint8_t *record, size_t length)
+{
+    struct cl_record *decoded = calloc(1, sizeof *decoded);
+    enum cl_status status = decoded == NULL ? CL_E_MEMORY : cl_record_decode(decoded, NULL, record, length, network);
+    if (status == CL_OK) {
+        bool same = memcmp(acceptance->network.bytes, network->bytes, 32) == 0 && memcmp(acceptance->record.bytes, decoded->id.bytes, 32) == 0 &&
+                    memcmp(acceptance->leaf.bytes, decoded->leaf_hash.bytes, 32) == 0;
+        status = same ? CL_OK : CL_E_PROOF;
+        cl_record_deinit(decoded);
+    }
+    free(decoded);
+    return status;
+}
+
+void acceptance_take(struct context *context, struct submission *out, const char *base64, const uint8_t *record, size_t length)
+{
+    struct cl_buffer data = {0};
+    struct cl_acceptance acceptance;
+    const struct cl_wallet_network *network = context->wallet == NULL ? NULL : &context->wallet->network;
+    out->accepted = true;
+    if (network == NULL || !network->known) {
+        output_say(&context->output, "The node says that it accepted the withdrawal; without a wallet there is no trust file to check that against.");
+        return;
+    }
+    enum cl_status status = cl_base64_get(&data, base64, strlen(base64));
+    if (status == CL_OK)
+        status = check(&acceptance, &data, &network->policy);
+    if (status == CL_OK)
+        status = is_of(&acceptance, &network->id, record, length);
+    if (status != CL_OK) {
+        out->accepted = false;
+        output_warn(&context->output, "The node's acceptance of the withdrawal does not hold (%s); count on it only once it is final.", cl_status_code(status));
+    } else {
+        out->accepted_ms = acceptance.time_ms;
+        (void)snprintf(out->accepted_by, sizeof out->accepted_by, "%s", acceptance.member);
+        (void)snprintf(out->acceptance_file, sizeof out->acceptance_file, "%s.accepted-%.16s", context->wallet_path, id_text(acceptance.record.bytes));
+        if (file_write(context, out->acceptance_file, data.data, data.length, true) != 0)
+            out->acceptance_file[0] = '\0';
+    }
+    cl_buffer_deinit(&data);
+}
+
+void acceptance_say(struct context *context, const struct submission *submission)
+{
+    char when[TIME_TEXT_SIZE];
+    if (submission->accepted_by[0] == '\0')
+        return;
+    time_text(when, submission->accepted_ms / 1000u);
+    output_line(&context->output, "accepted by member '%s' on %s: no use from then on, final or not", submission->accepted_by, when);
+    if (submission->acceptance_file[0] != '\0')
+        output_line(&context->output, "its signed word is kept in %s", submission->acceptance_file);
+}
