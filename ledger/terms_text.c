@@ -173,6 +173,7 @@ static bool term_usable(enum cl_vocabulary_kind kind, const char *what, const ch
 
 bool cl_terms_field_usable(enum cl_terms_field field, const char *value, struct cl_terms_fault *fault)
 {
+    assert(value != NULL);
     if (value[0] == '\0' || strlen(value) > CL_TERMS_VALUE_BYTES_MAX)
         return fault_at(fault, "'%s' is empty or longer than %u bytes.", field_table[field].key, CL_TERMS_VALUE_BYTES_MAX);
     if (field == CL_FIELD_TEMPLATE)

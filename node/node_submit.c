@@ -233,6 +233,7 @@ static void wait_in(struct pool_entry *entry, struct submission *submission)
    answer to a withdrawal gets its acceptance again. */
 static void join_known(struct node *node, struct pool_entry *entry, struct submission *submission)
 {
+    assert(entry != NULL);
     enum cl_status status = CL_OK;
     submission->known = true;
     if (entry->kept) status = node_sign_acceptance(node, submission, &entry->record->record);

@@ -1,6 +1,8 @@
 /* Withdrawals that were accepted and are not final yet: durable, signed for, and no to whoever asks from then on. */
 #include "node_private.h"
 
+#include <assert.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,7 +113,10 @@ static enum cl_status restore_withdrawal(void *context, const uint8_t *bytes, si
     status = accepted_add(node, &record->record);
     if (status == CL_OK) status = pool_add(node->pool, &entry, record);
     if (status == CL_E_EXISTS) status = CL_OK;
-    if (status == CL_OK) entry->kept = true;
+    if (status == CL_OK) {
+        assert(entry != NULL);
+        entry->kept = true;
+    }
     if (status == CL_E_BOUND) status = CL_OK; /* it stays kept, and comes again at the next start */
     cl_ledger_record_unref(record);
     return status;
