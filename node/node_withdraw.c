@@ -2,7 +2,6 @@
 #include "node_private.h"
 
 #include <assert.h>
-
 #include <stdlib.h>
 #include <string.h>
 
