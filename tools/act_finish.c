@@ -62,6 +62,45 @@ struct cl_terms_text *body_text_of(const struct cl_wallet_item *item, const uint
     return text;
 }
 
+/* --code FILE: whoever is handed the file may answer. The secret goes nowhere but there. */
+static int token_audience(struct context *context, struct act *act)
+{
+    struct cl_public_key key;
+    enum cl_status status = CL_E_SECRET;
+    while (status == CL_E_SECRET) {
+        status = cl_random_bytes(context->token32, 32);
+        if (status == CL_OK)
+            status = cl_secret_public(&key, context->token32);
+    }
+    if (status != CL_OK)
+        return output_fail(&context->output, status, NULL);
+    context->has_token = true;
+    memcpy(act->audience, key.bytes, 33);
+    act->entry.audience = act->audience;
+    act->entry.audience_kind = CL_AUDIENCE_TOKEN;
+    act->entry.present |= CL_HAS(6);
+    return 0;
+}
+
+int opening_fill(struct context *context, struct act *act, const struct act_signer *signer, const struct cl_wallet_item *item, const struct cl_audience *audience, const struct cl_object_id *bearer, const struct cl_object_id *agreement)
+{
+    enum cl_status status = CL_OK;
+    if (audience->kind == 0)
+        return 0;
+    if (audience->kind == CL_AUDIENCE_TOKEN && !context->has_token)
+        return output_fail(&context->output, CL_E_AUDIENCE, "It is meant for whoever holds its code: give that with --code FILE.");
+    if (audience->kind == CL_AUDIENCE_HASH && (item == NULL || !item->audience_salt.present))
+        return output_fail(&context->output, CL_E_AUDIENCE, "It is meant for somebody in particular; the offer file shows whether that is you: give it with --offer FILE.");
+    if (audience->kind == CL_AUDIENCE_TOKEN)
+        status = cl_token_sign(act->opening, context->token32, &context->wallet->network.id, bearer->bytes, agreement->bytes, &signer->signer.key);
+    else
+        memcpy(act->opening, item->audience_salt.bytes, 32);
+    act->entry.opening = act->opening;
+    act->entry.opening_length = audience->kind == CL_AUDIENCE_TOKEN ? 64 : 32;
+    act->entry.present |= CL_HAS(7);
+    return status == CL_OK ? 0 : output_fail(&context->output, status, NULL);
+}
+
 int audience_option(struct context *context, struct act *act, struct cl_wallet_item *item)
 {
     const char *to = option(context, "--to");
@@ -69,6 +108,8 @@ int audience_option(struct context *context, struct act *act, struct cl_wallet_i
     struct cl_object_id id;
     struct cl_hash audience;
     struct cl_wallet_item *profile = NULL;
+    if (option(context, "--code") != NULL)
+        return to == NULL ? token_audience(context, act) : output_usage(&context->output, "--to names who may answer; with --code it is whoever holds the file. Give one of them.");
     if (to == NULL)
         return 0;
     enum cl_status status = cl_random_bytes(item->audience_salt.bytes, 32);
@@ -88,13 +129,16 @@ int audience_option(struct context *context, struct act *act, struct cl_wallet_i
     return 0;
 }
 
-/* An offer file, or a body alone. */
-static enum cl_status offer_read(struct cl_offer *offer, const struct context *context, const struct cl_buffer *data)
+/* An offer file, a connect code, or a body alone. */
+static enum cl_status offer_read(struct cl_offer *offer, struct context *context, const struct cl_buffer *data)
 {
+    struct cl_view inner = {data->data, data->length};
     struct cl_body_file *file = malloc(sizeof *file);
     if (file == NULL)
         return CL_E_MEMORY;
-    enum cl_status status = cl_offer_decode(offer, data->data, data->length);
+    if (cl_code_decode(context->token32, &inner, data->data, data->length) == CL_OK)
+        context->has_token = true;
+    enum cl_status status = cl_offer_decode(offer, inner.data, inner.length);
     if (status != CL_OK && cl_body_file_decode(file, data->data, data->length) == CL_OK) {
         *offer = (struct cl_offer){.network = context->wallet->network.id, .object = file->object, .kind = CL_ITEM_AGREEMENT, .body_file = {data->data, data->length}};
         status = CL_OK;
@@ -169,17 +213,40 @@ out:
     return result;
 }
 
-int offer_write(struct context *context, const struct cl_wallet_item *item, const char *path)
+static enum cl_status offer_encode(struct cl_buffer *out, struct context *context, const struct cl_wallet_item *item)
 {
-    struct cl_buffer data = {0};
     struct cl_offer offer = {.network = context->wallet->network.id, .object = item->object, .kind = item->kind, .has_audience_salt = item->audience_salt.present};
     memcpy(offer.audience_salt, item->audience_salt.bytes, 32);
     if (item->body_count > 0)
         offer.body_file = (struct cl_view){item->bodies[item->body_count - 1].data, item->bodies[item->body_count - 1].length};
-    enum cl_status status = cl_offer_encode(&data, &offer);
+    return cl_offer_encode(out, &offer);
+}
+
+int offer_write(struct context *context, const struct cl_wallet_item *item, const char *path)
+{
+    struct cl_buffer data = {0};
+    enum cl_status status = offer_encode(&data, context, item);
     int result = status == CL_OK ? file_write(context, path, data.data, data.length, true) : output_fail(&context->output, status, NULL);
     if (result == 0 && strcmp(path, "-") != 0)
         output_say(&context->output, "The offer is in %s; hand it to the other side.", path);
+    cl_buffer_wipe(&data);
+    return result;
+}
+
+int offer_hand_over(struct context *context, const struct cl_wallet_item *item)
+{
+    const char *path = option(context, "--output"), *code = option(context, "--code");
+    struct cl_buffer offer = {0}, data = {0};
+    int result = path == NULL ? 0 : offer_write(context, item, path);
+    if (result != 0 || code == NULL || !context->has_token)
+        return result;
+    enum cl_status status = offer_encode(&offer, context, item);
+    if (status == CL_OK)
+        status = cl_code_encode(&data, context->token32, (struct cl_view){offer.data, offer.length});
+    result = status == CL_OK ? file_write(context, code, data.data, data.length, true) : output_fail(&context->output, status, NULL);
+    if (result == 0 && strcmp(code, "-") != 0)
+        output_say(&context->output, "The code is in %s; whoever holds it may answer.", code);
+    cl_buffer_wipe(&offer);
     cl_buffer_wipe(&data);
     return result;
 }

@@ -63,9 +63,9 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
     struct cl_wallet_item *item = NULL;
     struct cl_object_id id;
     char recovery_key[CL_NAME_BYTES_MAX + 1] = "";
-    const char *offer = option(context, "--output"), *to = option(context, "--to");
-    if (to == NULL)
-        return output_usage(&context->output, "Whom is it meant for? --to did:key:..., or a profile's id. For many, use 'consent terms publish'.");
+    const char *to = option(context, "--to");
+    if (to == NULL && option(context, "--code") == NULL)
+        return output_usage(&context->output, "Whom is it meant for? --to did:key:..., or a profile's id; or --code FILE, for whoever is handed that file. For many, use 'consent terms publish'.");
     act_init(&act, type);
     int result = terms_read(context, &text, option(context, "--terms"));
     uint64_t slots = text == NULL ? 0 : cl_terms_text_slots(text);
@@ -100,11 +100,11 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
     remember_profile(item, &act);
     result = audience_option(context, &act, item);
     if (result == 0)
-        output_say(&context->output, "You %s slots %s, %s, as '%s'; it is meant for %s.", type == CL_GRANT ? "offer access to" : "ask for access to", slots_text(slots), act_period_text(&act), name, to);
+        output_say(&context->output, "You %s slots %s, %s, as '%s'; it is meant for %s.", type == CL_GRANT ? "offer access to" : "ask for access to", slots_text(slots), act_period_text(&act), name, to == NULL ? "whoever holds the code" : to);
     if (result == 0)
         result = act_sign(context, &record, &act, &signer);
-    if (result == 0 && offer != NULL)
-        result = offer_write(context, item, offer);
+    if (result == 0)
+        result = offer_hand_over(context, item);
     if (result == 0)
         result = act_finish(context, &act, &record, &id, name, true, NULL);
 out:
@@ -163,22 +163,16 @@ static int answer_signer(struct context *context, struct act *act, struct act_si
         result = signer_open(context, signer, item->key_name);
     else
         result = signer_fresh(context, signer, item->name);
-    if (result == 0 && agreement->audience.kind == CL_AUDIENCE_HASH) {
-        if (item == NULL || !item->audience_salt.present)
-            return output_fail(&context->output, CL_E_AUDIENCE, "It is meant for somebody in particular; the offer file shows whether that is you: give it with --offer.");
-        memcpy(act->opening, item->audience_salt.bytes, 32);
-        act->entry.opening = act->opening;
-        act->entry.opening_length = 32;
-        act->entry.present |= CL_HAS(7);
-    }
-    return result;
+    if (result != 0)
+        return result;
+    return opening_fill(context, act, signer, subject_item(context, subject), &agreement->audience, &subject->object.id, &subject->object.id);
 }
 
 /* --offer FILE comes into the wallet first. The argument is then the name to give it, or the entry that it is about. */
 static int open_offered(struct context *context, struct subject *subject, const char *what)
 {
     char name[CL_NAME_BYTES_MAX + 1] = "";
-    const char *offer = option(context, "--offer"), *called = option(context, "--name");
+    const char *offer = option(context, "--offer") != NULL ? option(context, "--offer") : option(context, "--code"), *called = option(context, "--name");
     struct cl_wallet_item *item = NULL;
     int result = network_open(context);
     if (result != 0 || offer == NULL)
@@ -294,7 +288,7 @@ static int agreement_name(struct context *context, char out[CL_NAME_BYTES_MAX + 
     const char *called = option(context, "--name"), *what = positional(context, 0);
     char base[CL_NAME_BYTES_MAX + 1];
     struct cl_wallet_item *item = NULL;
-    if (called == NULL && option(context, "--offer") != NULL && what != NULL && cl_wallet_item_find(&item, context->wallet, what) == CL_E_NOT_FOUND)
+    if (called == NULL && (option(context, "--offer") != NULL || option(context, "--code") != NULL) && what != NULL && cl_wallet_item_find(&item, context->wallet, what) == CL_E_NOT_FOUND)
         called = what;
     (void)snprintf(base, sizeof base, "%.64s", subject->item_name);
     if (base[0] == '\0')
@@ -334,18 +328,12 @@ static int subscribe_terms(struct context *context, struct subject *subject)
         result = meant_for != NULL ? signer_open(context, &signer, meant_for) : signer_for_new(context, &signer, profile, name);
     if (result == 0 && cl_random_bytes(act.nonce, 16) != CL_OK)
         result = output_fail(&context->output, CL_E_IO, NULL);
-    if (result == 0 && terms->audience.kind == CL_AUDIENCE_HASH) {
-        from = subject_item(context, subject);
-        if (from == NULL || !from->audience_salt.present)
-            return output_fail(&context->output, CL_E_AUDIENCE, "Give the offer with --offer FILE.");
-        memcpy(act.opening, from->audience_salt.bytes, 32);
-        act.entry.opening = act.opening;
-        act.entry.opening_length = 32;
-        act.entry.present |= CL_HAS(7);
-    }
     if (result != 0)
         return result;
     nonce_id(&act, &id, &signer);
+    result = opening_fill(context, &act, &signer, subject_item(context, subject), &terms->audience, &subject->object.id, &id);
+    if (result != 0)
+        return result;
     act_commitment(&act, terms->commitment);
     act_ref(&act, subject->object.id.bytes);
     act_slots(&act, terms->slots);

@@ -174,7 +174,7 @@ int run_terms_publish(struct context *context)
     struct cl_wallet_item *item = NULL;
     struct cl_object_id id;
     char recovery_key[CL_NAME_BYTES_MAX + 1] = "";
-    const char *path = positional(context, 0), *name = option(context, "--name"), *offer = option(context, "--output");
+    const char *path = positional(context, 0), *name = option(context, "--name");
     if (path == NULL)
         return output_usage(&context->output, "Which terms file? 'consent terms new' prints one to start from.");
     if (name == NULL)
@@ -216,8 +216,8 @@ int run_terms_publish(struct context *context)
                    (act.entry.mode & 1) != 0 ? "active as soon as somebody subscribes" : "each one waits for your answer", (act.entry.mode & 2) != 0 ? "vouched organisations only" : "anybody");
     if (result == 0)
         result = act_sign(context, &record, &act, &signer);
-    if (result == 0 && offer != NULL)
-        result = offer_write(context, item, offer);
+    if (result == 0)
+        result = offer_hand_over(context, item);
     if (result == 0)
         result = act_finish(context, &act, &record, &id, name, true, NULL);
 out:

@@ -2,7 +2,7 @@
 #include "command.h"
 
 #define SIGNING " --name= --key= --signer= --signer-key= --save= --timeout="
-#define ANSWERING SIGNING " --as= --offer="
+#define ANSWERING SIGNING " --as= --offer= --code="
 
 const char global_options[] = "--wallet= --passphrase-file= --node= --reader-token-file= --json --quiet -q --help -h";
 
@@ -15,7 +15,7 @@ const struct command command_table[] = {
     {"key backup", "", "--output= -o=", "writes an encrypted backup (the words open it)", "consent key backup -o alice.backup", run_key_backup},
     {"terms new", "", "", "prints a commented terms file to start from", "consent terms new > t.txt", run_terms_new},
     {"terms check", "FILE", "", "says what is wrong with a terms file, and what could be better", "consent terms check t.txt", run_terms_check},
-    {"terms publish", "FILE", "--limit= --standing --vouched-only --from= --until= --to= --succeeds= --recovery --output= -o=" SIGNING,
+    {"terms publish", "FILE", "--limit= --standing --vouched-only --from= --until= --to= --code= --succeeds= --recovery --output= -o=" SIGNING,
      "opens standing terms that many may answer", "consent terms publish t.txt --limit 500 --standing", run_terms_publish},
     {"terms show", "NAME|ID|FILE", "--slots=", "shows terms in plain language", "consent terms show t.txt", run_terms_show},
     {"terms diff", "A B", "", "says what B changes in A", "consent terms diff old.txt new.txt", run_terms_diff},
@@ -108,6 +108,7 @@ static const struct { const char *name, *value, *help; } option_table[] = {
     {"--timeout", "SECONDS", "how long to wait until it is final (30)"},
     {"--as", "PROFILE", "act in the name of this profile"},
     {"--offer", "FILE", "the offer that the other side sent"},
+    {"--code", "FILE", "a code that lets whoever holds the file answer: written with an offer, read with an answer"},
     {"--unseen", NULL, "accept although the terms' text is not at hand"},
     {"--reason", "REASON", "breach, no-longer-needed, other (vouch: document, person)"},
     {"--accept", NULL, "accept the amendment that the other side proposed"},

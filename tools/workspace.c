@@ -224,6 +224,7 @@ int wallet_backup(struct context *context, const char *path)
 
 void workspace_close(struct context *context)
 {
+    cl_wipe_bytes(context->token32, sizeof context->token32);
     cl_wallet_free(context->wallet);
     context->wallet = NULL;
     http_client_free(context->http);
