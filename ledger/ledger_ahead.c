@@ -10,16 +10,18 @@
 #include <stdlib.h>
 
 /* All that waits together: twice the largest block of bulk records. Beyond it nothing is read ahead. */
-#define AHEAD_BYTES_MAX ((size_t)12 * 1024 * 1024)
+#define AHEAD_BYTES_MAX ((size_t)16 * 1024 * 1024)
 /* When each key changed last, by some bits of its hash: a power of two, many times what one block changes, so that two
    keys seldom share a place (and then the later change counts for both). */
 #define CHANGED_SLOTS (UINT32_C(1) << 20)
 
-struct ahead_value { const uint8_t *key; uint8_t key_hash[32]; uint32_t offset, length; }; /* key: in the record's bytes */
+/* length 0: only the hash was worked out, nothing was read (no state value is empty). */
+struct ahead_value { uint8_t key[32]; uint32_t offset, length; };
 struct cl_ahead {
     uint32_t commits;             /* how many had happened when the reading began */
     uint32_t count, slot_count;
     size_t size;
+    uint8_t (*key_hashes)[32];    /* of the values, in their order */
     uint16_t *slots;              /* value number + 1, 0: free; by the key's first bytes */
     uint8_t *bytes;
     struct ahead_value values[];
@@ -84,31 +86,82 @@ static uint32_t slot_of(const struct cl_ahead *ahead, const uint8_t key32[32])
     return slot;
 }
 
-bool cl_ahead_find(const struct cl_ahead *ahead, const struct cl_changes *changes, const uint8_t key32[32],
-                   const uint8_t **key_hash32, struct cl_view *value)
+const uint8_t *cl_ahead_find(struct cl_view *value, const struct cl_ahead *ahead, const struct cl_changes *changes, const uint8_t key32[32])
 {
+    *value = (struct cl_view){NULL, 0};
     if (ahead == NULL)
-        return false;
+        return NULL;
     uint32_t number = ahead->slots[slot_of(ahead, key32)];
     if (number == 0)
-        return false;
+        return NULL;
     const struct ahead_value *found = &ahead->values[number - 1];
-    if (ahead->commits == UINT32_MAX || *last_change(changes, found->key_hash) > ahead->commits)
-        return false;
-    *key_hash32 = found->key_hash;
-    *value = (struct cl_view){ahead->bytes + found->offset, found->length};
-    return true;
+    const uint8_t *key_hash = ahead->key_hashes[number - 1];
+    if (ahead->commits != UINT32_MAX && *last_change(changes, key_hash) <= ahead->commits)
+        *value = (struct cl_view){ahead->bytes + found->offset, found->length};
+    return key_hash;
+}
+
+void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_smt *tree)
+{
+    if (ahead != NULL)
+        cl_smt_warm(tree, (const uint8_t (*)[32])ahead->key_hashes, ahead->count);
 }
 
 /* ---- the reader's side */
 
-/* The object that an entry is about, or for an opening the TERMS that it names; NULL where it names nothing. */
-static const uint8_t *named_key(const struct cl_record *record, const struct cl_entry *entry)
+/* What is found before its size is known. */
+struct reading { struct ahead_value *values; uint8_t (*key_hashes)[32]; uint32_t count; struct cl_buffer bytes, value; };
+
+/* What is not there or cannot be read is left to the owner, who will find out. */
+static bool note_key(struct reading *reading, const uint8_t key32[32], const struct cl_ledger *read_from)
 {
-    bool by_terms = record->type == CL_TERMS || record->type == CL_SUBSCRIBE;
+    struct cl_table_key row;
+    struct ahead_value *next = &reading->values[reading->count];
+    uint8_t *key_hash = reading->key_hashes[reading->count++];
+    memcpy(next->key, key32, 32);
+    next->offset = next->length = 0;
+    cl_sha256_once(key_hash, key32, 32);
+    if (read_from == NULL)
+        return true;
+    cl_key_hash(&row, CL_TABLE_STATE, key_hash);
+    if (cl_store_get_key(read_from->store, &reading->value, NULL, &row) != CL_OK)
+        return true;
+    if (reading->bytes.length + reading->value.length > AHEAD_BYTES_MAX)
+        return false;
+    next->offset = (uint32_t)reading->bytes.length;
+    next->length = (uint32_t)reading->value.length;
+    if (cl_buffer_append(&reading->bytes, reading->value.data, reading->value.length) == CL_OK)
+        return true;
+    reading->count--;
+    return false;
+}
+
+#define KEYS_OF_ENTRY_MAX 3u
+
+/* The object that an entry is about; for an opening the id that it makes, which is new, and the TERMS that it names with
+   the place of its answer to them, which is new as well. Of what is new only the hash is wanted. */
+static bool note_entry(struct reading *reading, const struct cl_ledger *ledger, const struct cl_record *record, const struct cl_entry *entry)
+{
+    struct cl_object_id id;
     if (entry->object_length == 32)
-        return entry->object;
-    return by_terms && (entry->present & CL_HAS(8)) != 0 ? entry->ref : NULL;
+        return note_key(reading, entry->object, ledger);
+    cl_object_id_derive(&id, record->signer33, entry->object);
+    if (!note_key(reading, id.bytes, NULL))
+        return false;
+    if ((record->type != CL_TERMS && record->type != CL_SUBSCRIBE) || (entry->present & CL_HAS(8)) == 0)
+        return true;
+    if (!note_key(reading, entry->ref, ledger) || record->type == CL_TERMS)
+        return record->type == CL_TERMS;
+    struct cl_party party = {33, {0}};
+    struct cl_hash answer;
+    if ((entry->present & CL_HAS(13)) != 0) {
+        party.length = 32;
+        memcpy(party.bytes, entry->party, 32);
+    } else {
+        memcpy(party.bytes, record->signer33, 33);
+    }
+    cl_answer_key(&answer, entry->ref, &party);
+    return note_key(reading, answer.bytes, NULL);
 }
 
 static struct cl_ahead *ahead_new(uint32_t value_count, size_t byte_count)
@@ -116,7 +169,8 @@ static struct cl_ahead *ahead_new(uint32_t value_count, size_t byte_count)
     uint32_t slot_count = 2;
     while (slot_count < 2 * value_count)
         slot_count *= 2;
-    size_t size = sizeof(struct cl_ahead) + value_count * sizeof(struct ahead_value) + slot_count * sizeof(uint16_t) + byte_count;
+    size_t each = sizeof(struct ahead_value) + 32;
+    size_t size = sizeof(struct cl_ahead) + value_count * each + slot_count * sizeof(uint16_t) + byte_count;
     if (size > AHEAD_BYTES_MAX)
         return NULL;
     if (atomic_fetch_add_explicit(&waiting, size, memory_order_relaxed) > AHEAD_BYTES_MAX - size) {
@@ -130,60 +184,56 @@ static struct cl_ahead *ahead_new(uint32_t value_count, size_t byte_count)
     }
     ahead->size = size;
     ahead->slot_count = slot_count;
-    ahead->slots = (uint16_t *)(ahead->values + value_count);
+    ahead->key_hashes = (uint8_t (*)[32])(ahead->values + value_count);
+    ahead->slots = (uint16_t *)(ahead->key_hashes + value_count);
     ahead->bytes = (uint8_t *)(ahead->slots + slot_count);
     return ahead;
 }
 
-/* Reads each value once, into `values`; what is not there or cannot be read is left to the owner, who will find out. */
-static uint32_t read_values(struct ahead_value *found, struct cl_buffer *values, const struct cl_ledger *ledger, const struct cl_record *record)
+static struct cl_ahead *ahead_of(const struct reading *reading, uint32_t commits)
 {
-    struct cl_buffer value = {0};
-    struct cl_table_key row;
-    uint32_t count = 0;
-    for (size_t i = 0; i < record->entry_count; i++) {
-        struct ahead_value *next = &found[count];
-        next->key = named_key(record, &record->entries[i]);
-        if (next->key == NULL)
-            continue;
-        cl_sha256_once(next->key_hash, next->key, 32);
-        cl_key_hash(&row, CL_TABLE_STATE, next->key_hash);
-        if (cl_store_get_key(ledger->store, &value, NULL, &row) != CL_OK)
-            continue;
-        next->offset = (uint32_t)values->length;
-        next->length = (uint32_t)value.length;
-        if (values->length + value.length > AHEAD_BYTES_MAX || cl_buffer_append(values, value.data, value.length) != CL_OK)
-            break;
-        count++;
+    struct cl_ahead *ahead = ahead_new(reading->count, reading->bytes.length);
+    if (ahead == NULL)
+        return NULL;
+    ahead->commits = commits;
+    if (reading->bytes.length > 0)
+        memcpy(ahead->bytes, reading->bytes.data, reading->bytes.length);
+    for (uint32_t i = 0; i < reading->count; i++) {
+        uint32_t slot = slot_of(ahead, reading->values[i].key);
+        if (ahead->slots[slot] != 0)
+            continue; /* named twice */
+        memcpy(ahead->key_hashes[ahead->count], reading->key_hashes[i], 32);
+        ahead->values[ahead->count++] = reading->values[i];
+        ahead->slots[slot] = (uint16_t)ahead->count;
     }
-    cl_buffer_deinit(&value);
-    return count;
+    return ahead;
+}
+
+/* A single entry that only opens has nothing that is worth the memory. */
+static bool worth_it(const struct cl_record *record)
+{
+    if (record->entry_count != 1)
+        return record->entry_count > 1;
+    return record->entries[0].object_length == 32 || (record->entries[0].present & CL_HAS(8)) != 0;
 }
 
 void cl_ledger_look_ahead(const struct cl_ledger *ledger, struct cl_ledger_record *record)
 {
-    struct cl_buffer values = {0};
+    struct reading reading = {0};
+    const struct cl_record *decoded = &record->record;
     uint32_t commits = atomic_load_explicit(&ledger->changes.commits, memory_order_acquire); /* before anything is read */
-    size_t entries = record->record.entry_count;
-    assert(record->ahead == NULL && entries <= CL_RECORD_ENTRIES_MAX);
-    if (entries == 0 || named_key(&record->record, &record->record.entries[0]) == NULL ||
-        atomic_load_explicit(&waiting, memory_order_relaxed) > AHEAD_BYTES_MAX / 16 * 15)
+    assert(record->ahead == NULL && decoded->entry_count <= CL_RECORD_ENTRIES_MAX);
+    if (!worth_it(decoded) || atomic_load_explicit(&waiting, memory_order_relaxed) > AHEAD_BYTES_MAX / 16 * 15)
         return;
-    struct ahead_value *found = malloc(entries * sizeof *found);
-    uint32_t count = found != NULL ? read_values(found, &values, ledger, &record->record) : 0;
-    struct cl_ahead *ahead = count > 0 ? ahead_new(count, values.length) : NULL;
-    if (ahead != NULL) {
-        ahead->commits = commits;
-        memcpy(ahead->bytes, values.data, values.length);
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t slot = slot_of(ahead, found[i].key);
-            if (ahead->slots[slot] != 0)
-                continue; /* named twice */
-            ahead->values[ahead->count++] = found[i];
-            ahead->slots[slot] = (uint16_t)ahead->count;
-        }
-        record->ahead = ahead;
-    }
-    free(found);
-    cl_buffer_deinit(&values);
+    reading.values = malloc(KEYS_OF_ENTRY_MAX * decoded->entry_count * sizeof *reading.values);
+    reading.key_hashes = malloc(KEYS_OF_ENTRY_MAX * decoded->entry_count * sizeof *reading.key_hashes);
+    bool more = reading.values != NULL && reading.key_hashes != NULL;
+    for (size_t i = 0; i < decoded->entry_count && more; i++)
+        more = note_entry(&reading, ledger, decoded, &decoded->entries[i]);
+    if (reading.count > 0)
+        record->ahead = ahead_of(&reading, commits);
+    free(reading.values);
+    free(reading.key_hashes);
+    cl_buffer_deinit(&reading.bytes);
+    cl_buffer_deinit(&reading.value);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define ID_SLOTS_MIN 64u
+#define LEAVES_SHARED_MIN 256u /* with fewer, handing them over costs more than it saves */
 
 /* ---- the state, as this candidate and those below it left it */
 
@@ -52,26 +53,13 @@ static enum cl_status learn(struct cl_map_entry **out, struct cl_candidate *cand
     return CL_OK;
 }
 
-/* What was read ahead is what the store would give. */
-static enum cl_status take_ahead(struct cl_map_entry **out, struct cl_candidate *candidate, const uint8_t key32[32])
-{
-    const uint8_t *key_hash;
-    struct cl_view value;
-    if (!cl_ahead_find(candidate->ahead, &candidate->ledger->changes, key32, &key_hash, &value))
-        return CL_E_NOT_FOUND;
-    *out = cl_map_insert(&candidate->map, key32, key_hash);
-    return *out != NULL ? cl_map_set(&candidate->map, *out, CL_MAP_READ, value.data, value.length) : CL_E_MEMORY;
-}
-
 /* From the store. The tree in memory knows of nearly every new key that it is not there, which spares the look-up; where
    the store lacks what the tree may have, the tree is asked in earnest: a value that is gone is damage. */
-static enum cl_status fetch(struct cl_map_entry **out, struct cl_candidate *candidate, const uint8_t key32[32])
+static enum cl_status fetch(struct cl_map_entry **out, struct cl_candidate *candidate, const uint8_t key32[32], const uint8_t *key_hash)
 {
     struct cl_ledger *ledger = candidate->ledger;
     struct cl_table_key row;
-    uint8_t key_hash[32];
     bool exists;
-    cl_sha256_once(key_hash, key32, 32);
     enum cl_status status = cl_smt_may_contain(&exists, ledger->tree, key_hash);
     if (status == CL_OK && exists) {
         cl_key_hash(&row, CL_TABLE_STATE, key_hash);
@@ -91,6 +79,22 @@ static enum cl_status fetch(struct cl_map_entry **out, struct cl_candidate *cand
     return exists ? cl_map_set(&candidate->map, *out, CL_MAP_READ, ledger->value.data, ledger->value.length) : CL_OK;
 }
 
+/* What was read ahead is what the store would give; where only the key's hash was worked out, the store is asked. */
+static enum cl_status look_up(struct cl_map_entry **out, struct cl_candidate *candidate, const uint8_t key32[32])
+{
+    uint8_t own_hash[32];
+    struct cl_view value;
+    const uint8_t *key_hash = cl_ahead_find(&value, candidate->ahead, &candidate->ledger->changes, key32);
+    if (key_hash == NULL) {
+        cl_sha256_once(own_hash, key32, 32);
+        key_hash = own_hash;
+    }
+    if (value.length == 0)
+        return fetch(out, candidate, key32, key_hash);
+    *out = cl_map_insert(&candidate->map, key32, key_hash);
+    return *out != NULL ? cl_map_set(&candidate->map, *out, CL_MAP_READ, value.data, value.length) : CL_E_MEMORY;
+}
+
 /* Rules ask for the same key several times in one record; what was found, or found absent, is remembered. */
 static enum cl_status state_get(void *context, const uint8_t key32[32], struct cl_view *value)
 {
@@ -99,9 +103,7 @@ static enum cl_status state_get(void *context, const uint8_t key32[32], struct c
     const struct cl_map_entry *known = find_in_chain(candidate, key32);
     if (known != NULL)
         return entry_view(known, value);
-    enum cl_status status = take_ahead(&entry, candidate, key32);
-    if (status == CL_E_NOT_FOUND)
-        status = fetch(&entry, candidate, key32);
+    enum cl_status status = look_up(&entry, candidate, key32);
     return status == CL_OK ? entry_view(entry, value) : status;
 }
 
@@ -371,6 +373,7 @@ enum cl_status cl_candidate_add(struct cl_candidate *candidate, struct cl_ledger
         return CL_E_BLOCK_SIZE;
     enum cl_status status = reserve(candidate);
     candidate->ahead = record->ahead;
+    cl_ahead_warm(record->ahead, candidate->ledger->tree);
     if (status == CL_OK)
         status = apply(candidate, decoded, candidate->head.time_ms, true, refused_entry);
     candidate->ahead = NULL;
@@ -399,18 +402,46 @@ struct cl_ledger_record *cl_candidate_record(const struct cl_candidate *candidat
     return candidate->records[index];
 }
 
+struct leaves_job { const struct cl_map *map; struct cl_smt_leaf *leaves; uint32_t first, end; };
+
+static void make_leaves(void *argument)
+{
+    const struct leaves_job *job = argument;
+    for (uint32_t i = job->first; i < job->end; i++) {
+        const struct cl_map_entry *entry = &job->map->entries[i];
+        if (entry->state == CL_MAP_CHANGED)
+            cl_smt_leaf_make(&job->leaves[i], entry->key_hash, entry->value, entry->length);
+    }
+}
+
+/* The helper hashes half of them, where they are many. */
+static void make_all_leaves(const struct cl_candidate *candidate, struct cl_smt_leaf *leaves)
+{
+    const struct cl_helper *helper = &candidate->ledger->helper;
+    const struct cl_map *map = &candidate->map;
+    bool shared = helper->begin != NULL && map->count >= LEAVES_SHARED_MIN;
+    uint32_t half = shared ? map->count / 2 : map->count;
+    struct leaves_job own = {map, leaves, 0, half}, other = {map, leaves, half, map->count};
+    if (shared)
+        helper->begin(helper->context, make_leaves, &other);
+    make_leaves(&own);
+    if (shared)
+        helper->finish(helper->context);
+}
+
 static enum cl_status seal_state(struct cl_candidate *candidate)
 {
-    for (uint32_t i = 0; i < candidate->map.count; i++) {
-        const struct cl_map_entry *entry = &candidate->map.entries[i];
-        struct cl_smt_leaf leaf;
-        if (entry->state != CL_MAP_CHANGED)
-            continue;
-        cl_smt_leaf_make(&leaf, entry->key_hash, entry->value, entry->length);
-        enum cl_status status = cl_smt_overlay_put(candidate->overlay, &leaf);
-        if (status != CL_OK)
-            return status;
-    }
+    const struct cl_map *map = &candidate->map;
+    struct cl_smt_leaf *leaves = malloc((map->count + (size_t)1) * sizeof *leaves);
+    enum cl_status status = leaves != NULL ? CL_OK : CL_E_MEMORY;
+    if (leaves != NULL)
+        make_all_leaves(candidate, leaves);
+    for (uint32_t i = 0; i < map->count && status == CL_OK; i++)
+        if (map->entries[i].state == CL_MAP_CHANGED)
+            status = cl_smt_overlay_put(candidate->overlay, &leaves[i]);
+    free(leaves);
+    if (status != CL_OK)
+        return status;
     cl_candidate_rows_begin(candidate);
     return cl_smt_overlay_root(&candidate->head.state_root, candidate->overlay);
 }

@@ -76,9 +76,10 @@ CL_MUST_USE enum cl_status cl_changes_init(struct cl_changes *changes);
 void cl_changes_deinit(struct cl_changes *changes);
 /* Owner thread, once the store has the changes. */
 void cl_changes_commit(struct cl_changes *changes, const struct cl_map *map);
-/* Owner thread. True: the value that the store has for the key. ahead may be NULL. */
-bool cl_ahead_find(const struct cl_ahead *ahead, const struct cl_changes *changes, const uint8_t key32[32],
-                   const uint8_t **key_hash32, struct cl_view *value);
+/* Owner thread; ahead may be NULL. Returns: the key's hash, or NULL where nobody has worked it out. value: what the store
+   has for the key; length 0 where that is not known. */
+const uint8_t *cl_ahead_find(struct cl_view *value, const struct cl_ahead *ahead, const struct cl_changes *changes, const uint8_t key32[32]);
+void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_smt *tree);
 void cl_ahead_free(struct cl_ahead *ahead);
 
 /* ---- the ledger itself */

@@ -35,6 +35,8 @@ uint64_t cl_smt_count(const struct cl_smt *tree);
 CL_MUST_USE enum cl_status cl_smt_contains(bool *found, struct cl_smt *tree, const uint8_t key_hash[32]);
 /* The same from memory alone: false is certain, true is wrong for one absent key in some 6,000. */
 CL_MUST_USE enum cl_status cl_smt_may_contain(bool *found, struct cl_smt *tree, const uint8_t key_hash[32]);
+/* Asks for the memory on the way to these keys, all at once, so that looking for them need not wait. Changes nothing. */
+void cl_smt_warm(const struct cl_smt *tree, const uint8_t (*key_hashes)[32], size_t count);
 
 /* A set of changed leaves over the tree, or over another overlay (NULL parent: over the tree itself). Blocks that are
    not final, or final without a quorum of cosignatures, stay overlays; several branches may exist at once.

@@ -45,6 +45,32 @@ static uint32_t candidate_bucket(const struct cl_smt *tree, const uint8_t key_ha
     return SMT_EMPTY;
 }
 
+void cl_smt_warm(const struct cl_smt *tree, const uint8_t (*key_hashes)[32], size_t count)
+{
+    enum { TOGETHER = 16 }; /* about as many as a processor waits for at once */
+    if (tree->failure != CL_OK) return;
+    for (; count > 0; key_hashes += TOGETHER) {
+        uint32_t at[TOGETHER];
+        size_t walked = count < TOGETHER ? count : TOGETHER;
+        bool more = smt_is_inner(tree->root);
+        for (size_t i = 0; i < walked; i++) at[i] = tree->root;
+        for (unsigned depth = 0; more; depth++) {
+            more = false;
+            for (size_t i = 0; i < walked; i++) {
+                if (!smt_is_inner(at[i])) continue;
+                const struct smt_inner *inner = smt_inner_at(tree, at[i]);
+                at[i] = smt_bit(key_hashes[i], depth) != 0 ? inner->right : inner->left;
+                if (at[i] == SMT_EMPTY) continue;
+                const struct cl_hash *next = smt_hash_of(tree, at[i]);
+                __builtin_prefetch(next);
+                __builtin_prefetch(next + 1); /* a node may lie across two cache lines */
+                more = true;
+            }
+        }
+        count -= walked;
+    }
+}
+
 enum cl_status cl_smt_may_contain(bool *found, struct cl_smt *tree, const uint8_t key_hash[32])
 {
     assert(tree->builder == NULL);
