@@ -326,6 +326,20 @@ static void completions_zsh(void)
     (void)puts("  esac\n  compadd -- $words\n  _files\n}\ncompdef _consent consent");
 }
 
+/* Within single quotes fish reads a backslash before a quote. */
+static const char *fish_quoted(const char *text)
+{
+    static char out[512];
+    size_t used = 0;
+    for (; *text != '\0' && used + 3 < sizeof out; text++) {
+        if (*text == '\'' || *text == '\\')
+            out[used++] = '\\';
+        out[used++] = *text;
+    }
+    out[used] = '\0';
+    return out;
+}
+
 static void completions_fish(void)
 {
     (void)puts("# fish completion for consent");
@@ -334,9 +348,9 @@ static void completions_fish(void)
         size_t length = strcspn(command->name, " ");
         const char *second = command->name[length] == ' ' ? command->name + length + 1 : NULL;
         if (second == NULL)
-            (void)printf("complete -c consent -n __fish_use_subcommand -a %s -d '%s'\n", command->name, command->summary);
+            (void)printf("complete -c consent -n __fish_use_subcommand -a %s -d '%s'\n", command->name, fish_quoted(command->summary));
         else
-            (void)printf("complete -c consent -n __fish_use_subcommand -a %.*s\ncomplete -c consent -n '__fish_seen_subcommand_from %.*s' -a %s -d '%s'\n", (int)length, command->name, (int)length, command->name, second, command->summary);
+            (void)printf("complete -c consent -n __fish_use_subcommand -a %.*s\ncomplete -c consent -n '__fish_seen_subcommand_from %.*s' -a %s -d '%s'\n", (int)length, command->name, (int)length, command->name, second, fish_quoted(command->summary));
         for (const char *at = command->options; *at != '\0';) {
             at += strspn(at, " ");
             size_t item = strcspn(at, " ");

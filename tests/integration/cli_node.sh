@@ -84,4 +84,10 @@ done
 expect 0 "$consent" completions bash && printf '%s\n' "$out" >completion.bash && { bash -n completion.bash || fail "bash completion"; }
 expect 0 "$consent" completions zsh
 expect 0 "$consent" completions fish
+# where these shells are, they complete with it
+if command -v fish >/dev/null; then
+    PATH=$build:$PATH fish --no-config -c "$consent completions fish | source; complete -C 'consent verify --ob'" >fish.out 2>&1
+    [ "$(cat fish.out)" = --object ] || fail "fish: $(cat fish.out)"
+fi
+if command -v zsh >/dev/null; then "$consent" completions zsh >_consent; zsh -n _consent || fail "zsh completion"; fi
 finish
