@@ -189,7 +189,7 @@ print([n for n in [*range(1, 13), *range(14, 22)] if n not in seen])' "$scratch/
 "$consent" help | sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' | sed 's/ *$//' >commands
 [ "$(wc -l <commands)" -ge 45 ] || fail "consent help lists $(wc -l <commands) commands"
 while read -r command; do
-    case $command in audit) continue ;; esac # tests/integration/cli_audit.sh
+    case $command in audit) continue ;; esac # tests/integration/audit.py
     grep -q "^$command " "$used" || fail "no test used 'consent $command'"
 done <commands
 finish
