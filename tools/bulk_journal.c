@@ -94,7 +94,7 @@ static enum cl_status put_results(struct bulk *bulk, struct cl_buffer *agreed, s
 int journal_done(struct bulk *bulk, const struct bulk_chunk *chunk)
 {
     struct cl_buffer agreed = {0}, refused = {0}, line = {0};
-    struct stat agreed_stat, refused_stat;
+    struct stat agreed_stat = {0}, refused_stat = {0};
     enum cl_status status = CL_OK;
     for (size_t i = 0; i < chunk->count && status == CL_OK; i++)
         status = put_results(bulk, &agreed, &refused, &chunk->batches[i]);

@@ -240,7 +240,7 @@ static int take_checkpoint(struct auditor *auditor, const struct cl_checkpoint *
 
 static int look(struct auditor *auditor)
 {
-    struct http_answer note;
+    struct http_answer note = {0};
     struct cl_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
     struct cl_quorum_report *quorum = calloc(1, sizeof *quorum);
     int result = checkpoint == NULL || quorum == NULL ? output_fail(&auditor->context->output, CL_E_MEMORY, NULL) : node_get(auditor->context, &note, "/checkpoint", "text/plain");

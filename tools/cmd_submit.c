@@ -63,6 +63,7 @@ static int sign_payload(struct context *context, const struct cl_buffer *payload
         result = finish_elsewhere(context, &record, payload, draft, key, network);
     } else {
         uint8_t signature64[64];
+        assert(signer->signer.sign != NULL);
         status = signer->signer.sign((void *)(uintptr_t)signer, signature64, draft->id.bytes);
         if (status == CL_OK)
             status = cl_record_finish(&record, payload->data, payload->length, key, signature64, 64, network);

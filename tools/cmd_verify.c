@@ -167,7 +167,7 @@ static int object_bound(struct context *context, const struct cl_verify_report *
 
 static int verify_state(struct context *context, const struct cl_buffer *proof, const struct cl_policy *policy)
 {
-    struct cl_verify_options options;
+    struct cl_verify_options options = {0};
     char names[1024] = "";
     struct cl_verify_report *report = calloc(1, sizeof *report);
     int result = report == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : options_read(context, &options);

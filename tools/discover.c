@@ -329,8 +329,9 @@ int discover_all(struct context *context, size_t *found)
     struct cl_wallet *wallet = context->wallet;
     size_t *positions = malloc((wallet->key_count + 1) * sizeof *positions);
     const char **names = malloc((wallet->item_count + 1) * sizeof *names);
-    int result = positions == NULL || names == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : 0;
-    size_t count = result == 0 ? unused_keys(wallet, positions, names) : 0;
+    bool room = positions != NULL && names != NULL;
+    int result = room ? 0 : output_fail(&context->output, CL_E_MEMORY, NULL);
+    size_t count = room ? unused_keys(wallet, positions, names) : 0;
     for (size_t i = 0; i < count && result == 0; i++)
         result = discover_key(context, positions[i], found);
     free(positions);

@@ -95,7 +95,7 @@ static void report(const struct output *output, const char *code, const char *se
     (void)fprintf(stderr, code[0] == '\0' ? "\n" : " [%s]\n", code);
 }
 
-int output_fail(const struct output *output, enum cl_status status, const char *format, ...)
+int (output_fail)(const struct output *output, enum cl_status status, const char *format, ...)
 {
     char detail[1024] = "";
     if (format != NULL) {
@@ -109,7 +109,7 @@ int output_fail(const struct output *output, enum cl_status status, const char *
     return exit_status;
 }
 
-int output_usage(const struct output *output, const char *format, ...)
+int (output_usage)(const struct output *output, const char *format, ...)
 {
     char sentence[1024];
     va_list arguments;

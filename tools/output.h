@@ -5,6 +5,7 @@
 #include "consent/status.h"
 #include "consent/types.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -28,6 +29,14 @@ void output_json_line(const struct output *output, json_t *object);
 int output_fail(const struct output *output, enum cl_status status, const char *format, ...) CL_PRINTF(3, 4);
 /* As output_fail for a wrong command line: exit status 2. */
 int output_usage(const struct output *output, const char *format, ...) CL_PRINTF(2, 3);
+/* Both never return 0, and whoever reads the caller (a person, or the analyser) sees it here. */
+static inline int output_failed(int exit_status)
+{
+    assert(exit_status != 0);
+    return exit_status;
+}
+#define output_fail(...) output_failed((output_fail)(__VA_ARGS__))
+#define output_usage(...) output_failed((output_usage)(__VA_ARGS__))
 /* A bar on standard error if that is a terminal. total 0: unknown. */
 void output_progress(struct output *output, const char *what, uint64_t done, uint64_t total);
 /* The same with more words behind it. */
