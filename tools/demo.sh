@@ -114,7 +114,6 @@ chapter "3. The bakery subscribes to her terms"
 as bakery profile bakery --display "Corner Bakery"
 as bakery import anna.consent-offer --name anna --quiet
 as bakery subscribe anna --as bakery --name anna-shopping
-agreement=$(CONSENT_WALLET=bakery.wallet CONSENT_PASSPHRASE_FILE=bakery.passphrase "$consent" show anna-shopping --json | field '["object"]')
 as bakery check anna-shopping --slot email --purpose dpv:Marketing
 
 chapter "4. Ben makes an offer to the bakery alone"
@@ -150,7 +149,7 @@ sh "$root/tests/interop/record_openssl.sh" others | sed 's/^/    /'
 
 chapter "7. Anna withdraws"
 as anna list --refresh
-as anna revoke "$agreement"
+as anna revoke shopping.1
 expect 11
 as bakery check anna-shopping --slot email --purpose dpv:Marketing
 tell "The bakery's feed has it at once (last two events):"
