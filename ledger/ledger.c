@@ -314,11 +314,6 @@ void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out)
     *out = ledger->tip;
 }
 
-const struct cl_genesis *cl_ledger_genesis(const struct cl_ledger *ledger)
-{
-    return &ledger->genesis;
-}
-
 /* ---- withdrawals promised, and the checkpoint signed */
 
 static enum cl_status write_one(struct cl_ledger *ledger, struct cl_store_batch *batch)

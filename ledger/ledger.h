@@ -45,7 +45,6 @@ struct cl_helper {
 };
 void cl_ledger_set_helper(struct cl_ledger *ledger, const struct cl_helper *helper);
 void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out);
-const struct cl_genesis *cl_ledger_genesis(const struct cl_ledger *ledger);
 
 /* A record on its way: decoded once, shared by pool, candidate and feed by counting. bytes are owned. */
 struct cl_ahead;
@@ -122,13 +121,10 @@ CL_MUST_USE enum cl_status cl_ledger_state_proof(struct cl_ledger *ledger, struc
    self-checked before it is handed out. */
 CL_MUST_USE enum cl_status cl_ledger_proof(struct cl_ledger *ledger, struct cl_buffer *proof_file, const uint8_t object32[32]);
 
-/* Offline tools: everything again from the records. CL_E_STORE_CORRUPT with a sentence in detail. */
-CL_MUST_USE enum cl_status cl_ledger_check(struct cl_store *store, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
+/* Offline tools: everything again from the records, in an empty scratch store and buckets of the caller's (on disk, where
+   the ledger may be large). CL_E_STORE_CORRUPT with a sentence in detail. */
+CL_MUST_USE enum cl_status cl_ledger_check(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
 /* Rebuilds every index and the state leaves from the blocks; detail tells what was put right, or what could not be. */
-CL_MUST_USE enum cl_status cl_ledger_reindex(struct cl_store *store, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
-/* As the two above, which rebuild in memory: here in an empty scratch store and buckets of the caller's, for ledgers
-   whose state is larger than that. */
-CL_MUST_USE enum cl_status cl_ledger_check_in(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
-CL_MUST_USE enum cl_status cl_ledger_reindex_in(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
+CL_MUST_USE enum cl_status cl_ledger_reindex(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size);
 
 #endif

@@ -1,8 +1,6 @@
 /* The two offline tools, check and reindex (ledger_check.h). */
 #include "ledger_check.h"
 
-#include "buckets.h"
-
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,43 +60,13 @@ static enum cl_status run(struct cl_audit *audit, const struct cl_smt_buckets *b
     return status;
 }
 
-static enum cl_status run_in_memory(struct cl_audit *audit)
-{
-    struct cl_store scratch;
-    struct cl_smt_buckets buckets;
-    enum cl_status status = cl_store_mem_open(&scratch);
-    if (status != CL_OK)
-        return status;
-    status = cl_buckets_memory_new(&buckets);
-    if (status == CL_OK) {
-        audit->scratch_store = &scratch;
-        status = run(audit, &buckets);
-        audit->scratch_store = NULL; /* it ends here */
-        cl_buckets_free(&buckets);
-    }
-    scratch.close(scratch.context);
-    return status;
-}
-
-enum cl_status cl_ledger_check(struct cl_store *store, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size)
-{
-    struct cl_audit audit = {.store = store, .genesis = genesis, .progress = progress, .progress_context = progress_context, .detail = detail, .detail_size = detail_size};
-    return run_in_memory(&audit);
-}
-
-enum cl_status cl_ledger_reindex(struct cl_store *store, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size)
-{
-    struct cl_audit audit = {.store = store, .genesis = genesis, .repair = true, .progress = progress, .progress_context = progress_context, .detail = detail, .detail_size = detail_size};
-    return run_in_memory(&audit);
-}
-
-enum cl_status cl_ledger_check_in(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size)
+enum cl_status cl_ledger_check(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size)
 {
     struct cl_audit audit = {.store = store, .scratch_store = scratch, .genesis = genesis, .progress = progress, .progress_context = progress_context, .detail = detail, .detail_size = detail_size};
     return run(&audit, buckets);
 }
 
-enum cl_status cl_ledger_reindex_in(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size)
+enum cl_status cl_ledger_reindex(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size)
 {
     struct cl_audit audit = {.store = store, .scratch_store = scratch, .genesis = genesis, .repair = true, .progress = progress, .progress_context = progress_context, .detail = detail, .detail_size = detail_size};
     return run(&audit, buckets);

@@ -43,6 +43,9 @@ struct cl_store_options { size_t write_buffer_bytes, cache_bytes, file_bytes; in
 void cl_store_options_default(struct cl_store_options *options);
 CL_MUST_USE enum cl_status cl_store_leveldb_open(struct cl_store *out, const char *directory, const struct cl_store_options *options, char *error, size_t error_size);
 
+/* Removes a LevelDB that nobody has open; nothing there is good too. CL_E_STORE_IO, CL_E_STORE_LOCKED. */
+CL_MUST_USE enum cl_status cl_store_leveldb_remove(const char *directory, char *error, size_t error_size);
+
 /* In memory, sorted. For tests: every n-th call may be made to fail. */
 CL_MUST_USE enum cl_status cl_store_mem_open(struct cl_store *out);
 /* The n-th get/write/iterator step from now fails with status (n from 1; 0: none). Calling it also forgets a failed write,

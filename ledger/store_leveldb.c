@@ -407,3 +407,19 @@ enum cl_status cl_store_leveldb_open(struct cl_store *out, const char *directory
     out->context = store;
     return CL_OK;
 }
+
+enum cl_status cl_store_leveldb_remove(const char *directory, char *error, size_t error_size)
+{
+    leveldb_options_t *options = leveldb_options_create();
+    char *words = NULL;
+    enum cl_status status = CL_OK;
+    if (error_size > 0) error[0] = 0;
+    leveldb_destroy_db(options, directory, &words);
+    if (words != NULL) {
+        status = status_of(words);
+        (void)snprintf(error, error_size, "%s LevelDB says: %s", cl_status_sentence(status), words);
+        leveldb_free(words);
+    }
+    leveldb_options_destroy(options);
+    return status;
+}

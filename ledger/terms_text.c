@@ -56,7 +56,6 @@ static const struct { const char *key; bool required; const char *heading; } fie
 };
 const char *cl_terms_field_key(enum cl_terms_field field) { return field_table[field].key; }
 const char *cl_terms_field_heading(enum cl_terms_field field) { return field_table[field].heading; }
-bool cl_terms_field_required(enum cl_terms_field field) { return field_table[field].required; }
 
 enum cl_status cl_terms_text_new(struct cl_terms_text **out, size_t bytes)
 {

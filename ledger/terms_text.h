@@ -12,7 +12,6 @@ const char *cl_terms_text_keep(struct cl_terms_text *text, const char *value, si
 bool cl_terms_value_plain(const char *value, size_t length);
 const char *cl_terms_field_key(enum cl_terms_field field);
 const char *cl_terms_field_heading(enum cl_terms_field field);
-bool cl_terms_field_required(enum cl_terms_field field);
 /* Whether every value is what its place asks for; *fault says which is not (line is left alone). */
 bool cl_terms_slot_usable(const struct cl_terms_slot *slot, struct cl_terms_fault *fault);
 bool cl_terms_field_usable(enum cl_terms_field field, const char *value, struct cl_terms_fault *fault);

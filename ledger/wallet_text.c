@@ -10,7 +10,6 @@
 enum cl_status cl_random_bytes(void *out, size_t length) { return cl_random(out, length); }
 void cl_hash_bytes(struct cl_hash *out, const void *data, size_t length) { cl_sha256_once(out->bytes, data, length); }
 void cl_wipe_bytes(void *secret, size_t length) { cl_wipe(secret, length); }
-bool cl_public_key_usable(const struct cl_public_key *key) { return cl_public_key_valid(key->bytes); }
 
 void cl_buffer_wipe(struct cl_buffer *buffer)
 {

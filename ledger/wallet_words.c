@@ -11,12 +11,6 @@ static const char *const word_list[2048] = {
 #include "wordlist.inc"
 };
 
-const char *cl_word(unsigned number)
-{
-    assert(number < 2048);
-    return word_list[number];
-}
-
 /* BIP39: 256 bits and the first 8 of their SHA-256, in groups of 11. */
 static unsigned word_number(const uint8_t bits[33], unsigned position)
 {

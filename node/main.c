@@ -1,4 +1,5 @@
 /* consentd: the node's command line. */
+#include "buckets.h"
 #include "crypto.h"
 #include "files.h"
 #include "logging.h"
@@ -337,6 +338,32 @@ static void show_progress(void *context, const char *what, uint64_t done, uint64
     fprintf(stderr, "%s: %llu of %llu\n", what, (unsigned long long)done, (unsigned long long)total);
 }
 
+/* The blocks are replayed into a ledger beside the real one, on disk, because it may be larger than memory. */
+static enum cl_status replay(struct cl_store *store, const struct cl_genesis *genesis, const char *data, bool rebuild, char *detail, size_t detail_size)
+{
+    char path[NODE_PATH_MAX + 64];
+    struct cl_store scratch;
+    struct cl_smt_buckets buckets;
+    struct cl_store_options options;
+    time_t shown = time(NULL);
+    if (file_path(path, sizeof path, data, "scratch") != CL_OK) return CL_E_BOUND;
+    cl_store_options_default(&options);
+    options.create = true;
+    enum cl_status status = cl_store_leveldb_remove(path, detail, detail_size); /* of a run that was killed */
+    if (status == CL_OK) status = cl_store_leveldb_open(&scratch, path, &options, detail, detail_size);
+    if (status != CL_OK) return status;
+    status = cl_buckets_file_new(&buckets, data);
+    if (status == CL_OK) {
+        status = rebuild ? cl_ledger_reindex(store, &scratch, &buckets, genesis, show_progress, &shown, detail, detail_size)
+                         : cl_ledger_check(store, &scratch, &buckets, genesis, show_progress, &shown, detail, detail_size);
+        cl_buckets_free(&buckets);
+    }
+    scratch.close(scratch.context);
+    char left[256];
+    if (cl_store_leveldb_remove(path, left, sizeof left) != CL_OK) fprintf(stderr, "consentd: %s can be removed by hand: %s\n", path, left);
+    return status;
+}
+
 static int offline(struct arguments *arguments, bool rebuild, const char *usage)
 {
     const char *data = take(arguments, "--data"), *genesis_path = take(arguments, "--genesis");
@@ -345,7 +372,6 @@ static int offline(struct arguments *arguments, bool rebuild, const char *usage)
     struct genesis_error error;
     struct cl_store store;
     struct cl_store_options options;
-    time_t shown = time(NULL);
     int result = check_left(arguments, false, usage);
     if (result == EXIT_DONE) result = need(data, "--data", usage);
     if (result != EXIT_DONE) return result;
@@ -362,8 +388,7 @@ static int offline(struct arguments *arguments, bool rebuild, const char *usage)
     status = cl_store_leveldb_open(&store, store_path, &options, detail, sizeof detail);
     if (status == CL_E_NOT_FOUND) snprintf(detail, sizeof detail, "There is no database in %.200s yet; 'consentd run' makes one.", store_path);
     if (status == CL_OK) {
-        status = rebuild ? cl_ledger_reindex(&store, &genesis.core, show_progress, &shown, detail, sizeof detail)
-                         : cl_ledger_check(&store, &genesis.core, show_progress, &shown, detail, sizeof detail);
+        status = replay(&store, &genesis.core, data, rebuild, detail, sizeof detail);
         store.close(store.context);
     }
     node_genesis_deinit(&genesis);

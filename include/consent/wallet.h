@@ -23,7 +23,6 @@ void cl_hash_bytes(struct cl_hash *out, const void *data, size_t length); /* SHA
 void cl_wipe_bytes(void *secret, size_t length);
 /* Wipes, then frees. */
 void cl_buffer_wipe(struct cl_buffer *buffer);
-bool cl_public_key_usable(const struct cl_public_key *key);
 /* out: 2 x length + 1 characters. */
 void cl_hex_encode(char *out, const void *data, size_t length);
 /* Exactly out_length bytes, either case. Returns: whether text was that. */
@@ -50,8 +49,6 @@ void cl_words_encode(char out[CL_WORDS_SIZE], const uint8_t entropy32[32]);
    (may be NULL) is the first that is not in the list, from 1, or 0. */
 CL_MUST_USE enum cl_status cl_words_decode(uint8_t entropy32[32], unsigned *bad_word, const char *text);
 void cl_words_seed(uint8_t seed64[64], const uint8_t entropy32[32]);
-/* The list itself, 0..2047. */
-const char *cl_word(unsigned number);
 /* m/13'/A'/B'/C'/D', A to D from SHA-256(index as 4 bytes little-endian || uri). CL_E_SECRET (once in 2^127). */
 CL_MUST_USE enum cl_status cl_key_derive(uint8_t secret32[32], const uint8_t seed64[64], const char *uri, uint32_t index);
 CL_MUST_USE enum cl_status cl_secret_public(struct cl_public_key *out, const uint8_t secret32[32]);

@@ -5,13 +5,17 @@
 #include "crypto.h"
 #include "require.h"
 
+static const char *const word_list[2048] = {
+#include "wordlist.inc"
+};
+
 static void key_has_one_did(const char *text)
 {
     struct cl_public_key key, again;
     char did[CL_DID_KEY_SIZE];
     if (cl_public_key_decode(&key, text) != CL_OK)
         return;
-    require(cl_public_key_usable(&key));
+    require(cl_public_key_valid(key.bytes));
     cl_did_key_encode(did, &key);
     require(strlen(did) < sizeof did && cl_public_key_decode(&again, did) == CL_OK && memcmp(&key, &again, 33) == 0);
     require(text[0] != 'd' || strcmp(did, text) == 0);
@@ -41,7 +45,7 @@ static void words_of_numbers(const uint8_t *data, size_t size)
     cl_words_encode(words, data);
     require(cl_words_decode(entropy, NULL, words) == CL_OK && memcmp(entropy, data, 32) == 0);
     for (size_t i = 0; i < 24 && 2 * i + 1 < size; i++) {
-        const char *word = cl_word(((unsigned)data[2 * i] << 8 | data[2 * i + 1]) % 2048);
+        const char *word = word_list[((unsigned)data[2 * i] << 8 | data[2 * i + 1]) % 2048];
         strcat(text, word);
         strcat(text, (data[2 * i] & 0x80) != 0 ? "  " : " ");
     }

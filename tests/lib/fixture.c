@@ -310,3 +310,20 @@ void fixture_checkpoint(struct fixture *fixture, struct cl_buffer *note, uint64_
         cl_buffer_deinit(&lines[i]);
     cl_buffer_deinit(&body);
 }
+
+enum cl_status fixture_audit(struct cl_store *store, const struct cl_genesis *genesis, bool repair, char *detail, size_t detail_size)
+{
+    struct cl_store scratch;
+    struct cl_smt_buckets buckets;
+    enum cl_status status = cl_store_mem_open(&scratch);
+    if (status != CL_OK)
+        return status;
+    status = cl_buckets_memory_new(&buckets);
+    if (status == CL_OK) {
+        status = repair ? cl_ledger_reindex(store, &scratch, &buckets, genesis, NULL, NULL, detail, detail_size)
+                        : cl_ledger_check(store, &scratch, &buckets, genesis, NULL, NULL, detail, detail_size);
+        cl_buckets_free(&buckets);
+    }
+    scratch.close(scratch.context);
+    return status;
+}

@@ -61,6 +61,9 @@ void fixture_block_of(struct fixture *fixture, struct cl_ledger_record *record);
 /* The checkpoint of the tip, signed by member 0 as log and by all as witnesses at time_s, and kept. */
 void fixture_checkpoint(struct fixture *fixture, struct cl_buffer *note, uint64_t time_s);
 
+/* cl_ledger_check, or with repair cl_ledger_reindex, with its scratch ledger in memory. */
+enum cl_status fixture_audit(struct cl_store *store, const struct cl_genesis *genesis, bool repair, char *detail, size_t detail_size);
+
 #define FIXTURE_OK(call) fixture_must((call), #call, __FILE__, __LINE__)
 void fixture_must(enum cl_status status, const char *call, const char *file, int line);
 

@@ -14,12 +14,12 @@ static char detail[512];
 
 static enum cl_status check(struct fixture *fixture)
 {
-    return cl_ledger_check(&fixture->store, &fixture->network.genesis, NULL, NULL, detail, sizeof detail);
+    return fixture_audit(&fixture->store, &fixture->network.genesis, false, detail, sizeof detail);
 }
 
 static enum cl_status reindex(struct fixture *fixture)
 {
-    return cl_ledger_reindex(&fixture->store, &fixture->network.genesis, NULL, NULL, detail, sizeof detail);
+    return fixture_audit(&fixture->store, &fixture->network.genesis, true, detail, sizeof detail);
 }
 
 /* A ledger with something in every table, several tiles long. */
@@ -243,10 +243,10 @@ static void another_network_and_an_empty_store_are_not_damage(void **state)
     (void)state;
     make(&fixture);
     fixture_network_make(&other, 3);
-    assert_int_equal(cl_ledger_check(&fixture.store, &other.genesis, NULL, NULL, detail, sizeof detail), CL_E_STORE_OTHER);
-    assert_int_equal(cl_ledger_reindex(&fixture.store, &other.genesis, NULL, NULL, detail, sizeof detail), CL_E_STORE_OTHER);
+    assert_int_equal(fixture_audit(&fixture.store, &other.genesis, false, detail, sizeof detail), CL_E_STORE_OTHER);
+    assert_int_equal(fixture_audit(&fixture.store, &other.genesis, true, detail, sizeof detail), CL_E_STORE_OTHER);
     FIXTURE_OK(cl_store_mem_open(&empty));
-    assert_int_equal(cl_ledger_check(&empty, &other.genesis, NULL, NULL, detail, sizeof detail), CL_E_NOT_FOUND);
+    assert_int_equal(fixture_audit(&empty, &other.genesis, false, detail, sizeof detail), CL_E_NOT_FOUND);
     empty.close(empty.context);
     assert_int_equal(check(&fixture), CL_OK);
     fixture_close(&fixture);
