@@ -40,6 +40,11 @@ void cl_policy_free(struct cl_policy *policy)
     free(policy);
 }
 
+const struct cl_note_key *cl_policy_log(const struct cl_policy *policy, size_t index)
+{
+    return index < policy->log_count ? &policy->logs[index] : NULL;
+}
+
 /* ---- reading */
 
 /* Takes the next word (bytes without space and tab) off the line; empty where there is none. */

@@ -4,25 +4,18 @@
 
 #include <stdlib.h>
 
-/* Whose signature it may be: the log lines of the trust file. */
-static enum cl_status check(struct cl_acceptance *out, const struct cl_buffer *data, const struct cl_buffer *policy)
+/* Whose signature it may be: the log keys of the trust file. */
+static enum cl_status check(struct cl_acceptance *out, const struct cl_buffer *data, const struct cl_buffer *text)
 {
-    const char *text = (const char *)policy->data;
-    struct cl_note_key key;
-    enum cl_status status = CL_E_SIGNATURE;
-    for (size_t at = 0; at < policy->length && status != CL_OK;) {
-        size_t length = 0;
-        while (at + length < policy->length && text[at + length] != '\n')
-            length++;
-        if (length > 4 && memcmp(text + at, "log ", 4) == 0) {
-            size_t key_length = 0;
-            while (key_length < length - 4 && text[at + 4 + key_length] > ' ')
-                key_length++;
-            if (cl_note_key_decode(&key, text + at + 4, key_length) == CL_OK)
-                status = cl_acceptance_verify(out, data->data, data->length, key.public32);
-        }
-        at += length + 1;
-    }
+    struct cl_policy *policy = NULL;
+    const struct cl_note_key *key;
+    enum cl_status status = cl_policy_new(&policy, NULL, text->data, text->length);
+    if (status != CL_OK)
+        return status;
+    status = CL_E_SIGNATURE;
+    for (size_t i = 0; status != CL_OK && (key = cl_policy_log(policy, i)) != NULL; i++)
+        status = cl_acceptance_verify(out, data->data, data->length, key->public32);
+    cl_policy_free(policy);
     return status;
 }
 

@@ -217,6 +217,31 @@ static int verify_receipt(struct context *context, const struct cl_buffer *proof
     return result;
 }
 
+/* A COSE receipt (RFC 9942) is signed by one log, and over the root alone: so the place that it names is its own claim. */
+static int verify_cose_receipt(struct context *context, const struct cl_buffer *receipt, const struct cl_policy *policy)
+{
+    struct cl_buffer record = {0};
+    const struct cl_note_key *key;
+    uint64_t index = 0, size = 0;
+    const char *path = option(context, "--record"), *signer = NULL;
+    int result = path == NULL ? output_usage(&context->output, "A receipt is about a record: give its file with --record FILE.") : file_read(context, &record, path, CL_RECORD_BYTES_MAX);
+    if (result == 0) {
+        enum cl_status status = CL_E_POLICY;
+        for (size_t i = 0; status != CL_OK && (key = cl_policy_log(policy, i)) != NULL; i++) {
+            status = cl_cose_receipt_verify(&index, &size, receipt->data, receipt->length, record.data, record.length, key->public32);
+            signer = key->name;
+        }
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, NULL);
+    }
+    if (result == 0) {
+        output_line(&context->output, "%s  the record is in the log, says %s; at index %llu of %llu, says the receipt", output_coloured(&context->output, "1;32", "VALID"), signer, (unsigned long long)index, (unsigned long long)size);
+        output_json(&context->output, json_pack("{s:s, s:s, s:I, s:I}", "verdict", "VALID", "log", signer, "claimed_index", (json_int_t)index, "claimed_size", (json_int_t)size));
+    }
+    cl_buffer_deinit(&record);
+    return result;
+}
+
 int run_verify(struct context *context)
 {
     struct cl_buffer proof = {0};
@@ -227,8 +252,12 @@ int run_verify(struct context *context)
     int result = file_read(context, &proof, path, CL_PROOF_BYTES_MAX);
     if (result == 0)
         result = policy_open(context, &policy);
-    if (result == 0)
-        result = cl_file_kind_of(proof.data, proof.length) == CL_FILE_TLOG_PROOF ? verify_receipt(context, &proof, policy) : verify_state(context, &proof, policy);
+    if (result == 0) {
+        enum cl_file_kind kind = cl_file_kind_of(proof.data, proof.length);
+        result = kind == CL_FILE_TLOG_PROOF ? verify_receipt(context, &proof, policy)
+                 : kind == CL_FILE_COSE_RECEIPT ? verify_cose_receipt(context, &proof, policy)
+                                                : verify_state(context, &proof, policy);
+    }
     cl_policy_free(policy);
     cl_buffer_deinit(&proof);
     return result;
@@ -246,6 +275,26 @@ static int proof_fetch(struct context *context, struct cl_buffer *out, const str
         return result;
     *out = answer.body;
     return 0;
+}
+
+/* A receipt says nothing without the record that it is about, so that is written beside it: FILE.record. */
+static int record_beside(struct context *context, const struct cl_object_id *record, const char *receipt_path)
+{
+    char path[128], beside[4096];
+    struct http_answer answer;
+    if (strcmp(receipt_path, "-") == 0)
+        return 0;
+    if (snprintf(beside, sizeof beside, "%s.record", receipt_path) >= (int)sizeof beside)
+        return output_fail(&context->output, CL_E_BOUND, "%s", receipt_path);
+    (void)snprintf(path, sizeof path, "/v1/records/%s", id_text(record->bytes));
+    int result = node_get(context, &answer, path, "application/cose");
+    if (result != 0)
+        return result;
+    result = file_write(context, beside, answer.body.data, answer.body.length, false);
+    if (result == 0)
+        output_say(&context->output, "The record that it is about is in %s.", beside);
+    http_answer_deinit(&answer);
+    return result;
 }
 
 int run_proof(struct context *context)
@@ -285,6 +334,8 @@ int run_proof(struct context *context)
     (void)snprintf(made, sizeof made, "%.64s.%s", subject.item_name[0] != '\0' ? subject.item_name : "agreement", state ? "consent-proof" : tlog ? "tlog-proof" : "cose-receipt");
     if (result == 0)
         result = file_write(context, out == NULL ? made : out, proof.data, proof.length, false);
+    if (result == 0 && !state)
+        result = record_beside(context, &record, out == NULL ? made : out);
     if (result == 0 && (out == NULL || strcmp(out, "-") != 0)) {
         output_line(&context->output, "%s, %zu bytes", out == NULL ? made : out, proof.length);
         output_json(&context->output, json_pack("{s:s, s:I, s:s}", "file", out == NULL ? made : out, "bytes", (json_int_t)proof.length, "object", id_text(subject.object.id.bytes)));

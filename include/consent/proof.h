@@ -36,6 +36,8 @@ struct cl_policy;
    CL_E_POLICY, CL_E_BOUND, CL_E_MEMORY. */
 CL_MUST_USE enum cl_status cl_policy_new(struct cl_policy **out, size_t *bad_line, const uint8_t *text, size_t length);
 void cl_policy_free(struct cl_policy *policy);
+/* The keys of its log lines, in their order; NULL from the count on. Ownership: the policy's. */
+const struct cl_note_key *cl_policy_log(const struct cl_policy *policy, size_t index);
 /* The consortium's own policy: members' log keys under origin, witnesses origin/name, group consortium, quorum.
    CL_E_ARGUMENT: a name that a policy cannot carry (members "none" and "consortium" among them). */
 CL_MUST_USE enum cl_status cl_policy_of_members(struct cl_buffer *text, const char *origin, const struct cl_member *members, size_t count);
