@@ -100,28 +100,37 @@ static void put_block_or_null(struct cl_cbor_writer *writer, const struct cl_blo
         cl_cbor_put_null(writer);
 }
 
-/* The fields that votes and certificates have in common. Only a nullify vote names no block. */
-struct vote_head { uint64_t epoch, view; enum cl_vote_kind kind; bool has_block; struct cl_block_id block; };
-
-static void read_vote_head(struct cl_cbor_reader *reader, struct vote_head *head)
+/* The items that votes and certificates begin with. Only a nullify vote names no block. */
+static void put_vote_head(struct cl_cbor_writer *writer, uint64_t epoch, enum cl_vote_kind kind, uint64_t view, const struct cl_block_id *block_or_null)
 {
+    cl_cbor_put_array(writer, 7);
+    cl_cbor_put_uint(writer, 1);
+    cl_cbor_put_uint(writer, epoch);
+    cl_cbor_put_uint(writer, (uint64_t)kind);
+    cl_cbor_put_uint(writer, view);
+    put_block_or_null(writer, block_or_null);
+}
+
+static void read_vote_head(struct cl_cbor_reader *reader, uint64_t *epoch, enum cl_vote_kind *kind_out, uint64_t *view, bool *has_block, struct cl_block_id *block)
+{
+    cl_cbor_array_fixed(reader, 7);
     read_version(reader);
-    head->epoch = cl_cbor_uint(reader);
+    *epoch = cl_cbor_uint(reader);
     uint64_t kind = cl_cbor_uint(reader);
-    head->view = cl_cbor_uint(reader);
-    head->has_block = !cl_cbor_null(reader);
-    if (head->has_block)
-        read_hash(reader, head->block.bytes);
+    *view = cl_cbor_uint(reader);
+    *has_block = !cl_cbor_null(reader);
+    if (*has_block)
+        read_hash(reader, block->bytes);
     else
-        memset(&head->block, 0, sizeof head->block);
+        memset(block, 0, sizeof *block);
     switch (kind) {
-    case CL_VOTE_PROPOSE: head->kind = CL_VOTE_PROPOSE; break;
-    case CL_VOTE_NOTARIZE: head->kind = CL_VOTE_NOTARIZE; break;
-    case CL_VOTE_NULLIFY: head->kind = CL_VOTE_NULLIFY; break;
-    case CL_VOTE_FINALIZE: head->kind = CL_VOTE_FINALIZE; break;
-    default: head->kind = CL_VOTE_NULLIFY; cl_cbor_fail(reader, CL_E_VALUE); return;
+    case CL_VOTE_PROPOSE: *kind_out = CL_VOTE_PROPOSE; break;
+    case CL_VOTE_NOTARIZE: *kind_out = CL_VOTE_NOTARIZE; break;
+    case CL_VOTE_NULLIFY: *kind_out = CL_VOTE_NULLIFY; break;
+    case CL_VOTE_FINALIZE: *kind_out = CL_VOTE_FINALIZE; break;
+    default: *kind_out = CL_VOTE_NULLIFY; cl_cbor_fail(reader, CL_E_VALUE); return;
     }
-    if (head->has_block != (head->kind != CL_VOTE_NULLIFY))
+    if (*has_block != (*kind_out != CL_VOTE_NULLIFY))
         cl_cbor_fail(reader, CL_E_FORMAT);
 }
 
@@ -149,12 +158,7 @@ enum cl_status cl_vote_encode(struct cl_buffer *out, const struct cl_vote *in)
     struct cl_cbor_writer writer;
     assert(in->has_block == (in->kind != CL_VOTE_NULLIFY) && in->voter < CL_MEMBERS_MAX);
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 7);
-    cl_cbor_put_uint(&writer, 1);
-    cl_cbor_put_uint(&writer, in->epoch);
-    cl_cbor_put_uint(&writer, (uint64_t)in->kind);
-    cl_cbor_put_uint(&writer, in->view);
-    put_block_or_null(&writer, in->has_block ? &in->block : NULL);
+    put_vote_head(&writer, in->epoch, in->kind, in->view, in->has_block ? &in->block : NULL);
     cl_cbor_put_uint(&writer, in->voter);
     cl_cbor_put_bytes(&writer, in->signature, 64);
     return writer.status;
@@ -163,20 +167,13 @@ enum cl_status cl_vote_encode(struct cl_buffer *out, const struct cl_vote *in)
 enum cl_status cl_vote_decode(struct cl_vote *out, const uint8_t *data, size_t length)
 {
     struct cl_cbor_reader reader;
-    struct vote_head head;
     memset(out, 0, sizeof *out);
     cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_array_fixed(&reader, 7);
-    read_vote_head(&reader, &head);
+    read_vote_head(&reader, &out->epoch, &out->kind, &out->view, &out->has_block, &out->block);
     out->voter = (uint32_t)read_bounded(&reader, CL_MEMBERS_MAX - 1);
     const uint8_t *signature = cl_cbor_bytes_fixed(&reader, 64);
     if (signature != NULL)
         memcpy(out->signature, signature, 64);
-    out->epoch = head.epoch;
-    out->view = head.view;
-    out->kind = head.kind;
-    out->has_block = head.has_block;
-    out->block = head.block;
     return cl_cbor_finish(&reader);
 }
 
@@ -200,12 +197,7 @@ enum cl_status cl_certificate_encode(struct cl_buffer *out, const struct cl_cert
     assert(in->member_count > 0 && in->member_count <= CL_MEMBERS_MAX);
     assert(in->vote_count > 0 && in->vote_count == voters_counted(in->voters, in->member_count));
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 7);
-    cl_cbor_put_uint(&writer, 1);
-    cl_cbor_put_uint(&writer, in->epoch);
-    cl_cbor_put_uint(&writer, (uint64_t)in->kind);
-    cl_cbor_put_uint(&writer, in->view);
-    put_block_or_null(&writer, in->has_block ? &in->block : NULL);
+    put_vote_head(&writer, in->epoch, in->kind, in->view, in->has_block ? &in->block : NULL);
     cl_cbor_put_bytes(&writer, in->voters, (in->member_count + 7) / 8);
     cl_cbor_put_array(&writer, in->vote_count);
     for (size_t i = 0; i < in->vote_count; i++)
@@ -218,11 +210,9 @@ enum cl_status cl_certificate_encode(struct cl_buffer *out, const struct cl_cert
 enum cl_status cl_certificate_decode(struct cl_certificate *out, const uint8_t *data, size_t length)
 {
     struct cl_cbor_reader reader;
-    struct vote_head head;
     memset(out, 0, sizeof *out);
     cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_array_fixed(&reader, 7);
-    read_vote_head(&reader, &head);
+    read_vote_head(&reader, &out->epoch, &out->kind, &out->view, &out->has_block, &out->block);
     struct cl_view voters = cl_cbor_bytes(&reader);
     if (voters.length <= sizeof out->voters && voters.length > 0)
         memcpy(out->voters, voters.data, voters.length);
@@ -238,11 +228,6 @@ enum cl_status cl_certificate_decode(struct cl_certificate *out, const uint8_t *
             memcpy(out->signatures[i], signature, 64);
     }
     out->vote_count = count;
-    out->epoch = head.epoch;
-    out->view = head.view;
-    out->kind = head.kind;
-    out->has_block = head.has_block;
-    out->block = head.block;
     return cl_cbor_finish(&reader);
 }
 

@@ -66,8 +66,9 @@ struct cl_terms_text *body_text_of(const struct cl_wallet_item *item, const uint
 int audience_option(struct context *context, struct act *act, struct cl_wallet_item *item);
 /* Takes an offer or body file into the wallet; *item_name gets the entry's name. */
 int offer_take(struct context *context, const char *path, const char *name, char item_name[CL_NAME_BYTES_MAX + 1]);
-/* --output: the offer; --code: the offer with the token's secret. */
-int offer_hand_over(struct context *context, const struct cl_wallet_item *item);
+/* What opens an object that others answer: signed, handed over in files (--output: the offer; --code: the offer with the
+   token's secret), submitted. */
+int offer_open(struct context *context, const struct act *act, const struct act_signer *signer, const struct cl_wallet_item *item, const struct cl_object_id *id, const char *name);
 /* Fills 7 for an offer that is meant for somebody: with the salt of the offer, or with the token of the code. bearer: what
    has the audience; agreement: what is being answered or opened. */
 int opening_fill(struct context *context, struct act *act, const struct act_signer *signer, const struct cl_wallet_item *item, const struct cl_audience *audience, const struct cl_object_id *bearer, const struct cl_object_id *agreement);

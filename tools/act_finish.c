@@ -233,7 +233,7 @@ int offer_write(struct context *context, const struct cl_wallet_item *item, cons
     return result;
 }
 
-int offer_hand_over(struct context *context, const struct cl_wallet_item *item)
+static int offer_hand_over(struct context *context, const struct cl_wallet_item *item)
 {
     const char *path = option(context, "--output"), *code = option(context, "--code");
     struct cl_buffer offer = {0}, data = {0};
@@ -248,6 +248,18 @@ int offer_hand_over(struct context *context, const struct cl_wallet_item *item)
         output_say(&context->output, "The code is in %s; whoever holds it may answer.", code);
     cl_buffer_wipe(&offer);
     cl_buffer_wipe(&data);
+    return result;
+}
+
+int offer_open(struct context *context, const struct act *act, const struct act_signer *signer, const struct cl_wallet_item *item, const struct cl_object_id *id, const char *name)
+{
+    struct cl_buffer record = {0};
+    int result = act_sign(context, &record, act, signer);
+    if (result == 0)
+        result = offer_hand_over(context, item);
+    if (result == 0)
+        result = act_finish(context, act, &record, id, name, true, NULL);
+    cl_buffer_deinit(&record);
     return result;
 }
 

@@ -58,7 +58,7 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
     struct cl_terms_text *text = NULL;
     struct act act;
     struct act_signer signer;
-    struct cl_buffer body = {0}, record = {0};
+    struct cl_buffer body = {0};
     const struct cl_wallet_item *profile = NULL;
     struct cl_wallet_item *item = NULL;
     struct cl_object_id id;
@@ -102,15 +102,10 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
     if (result == 0)
         output_say(&context->output, "You %s slots %s, %s, as '%s'; it is meant for %s.", type == CL_GRANT ? "offer access to" : "ask for access to", slots_text(slots), act_period_text(&act), name, to == NULL ? "whoever holds the code" : to);
     if (result == 0)
-        result = act_sign(context, &record, &act, &signer);
-    if (result == 0)
-        result = offer_hand_over(context, item);
-    if (result == 0)
-        result = act_finish(context, &act, &record, &id, name, true, NULL);
+        result = offer_open(context, &act, &signer, item, &id, name);
 out:
     cl_terms_text_free(text);
     cl_buffer_wipe(&body);
-    cl_buffer_deinit(&record);
     return result;
 }
 

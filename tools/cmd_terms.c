@@ -170,7 +170,7 @@ int run_terms_publish(struct context *context)
     struct cl_terms_text *text = NULL;
     struct act act;
     struct act_signer signer;
-    struct cl_buffer body = {0}, record = {0};
+    struct cl_buffer body = {0};
     struct cl_wallet_item *item = NULL;
     struct cl_object_id id;
     char recovery_key[CL_NAME_BYTES_MAX + 1] = "";
@@ -215,15 +215,10 @@ int run_terms_publish(struct context *context)
         output_say(&context->output, "You open '%s' to at most %llu agreements: slots %s, %s; %s.", name, (unsigned long long)act.entry.limit, slots_text(act.entry.slots),
                    (act.entry.mode & 1) != 0 ? "active as soon as somebody subscribes" : "each one waits for your answer", (act.entry.mode & 2) != 0 ? "vouched organisations only" : "anybody");
     if (result == 0)
-        result = act_sign(context, &record, &act, &signer);
-    if (result == 0)
-        result = offer_hand_over(context, item);
-    if (result == 0)
-        result = act_finish(context, &act, &record, &id, name, true, NULL);
+        result = offer_open(context, &act, &signer, item, &id, name);
 out:
     cl_terms_text_free(text);
     cl_buffer_wipe(&body);
-    cl_buffer_deinit(&record);
     return result;
 }
 
