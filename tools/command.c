@@ -174,8 +174,22 @@ static int read_option(struct context *context, int argc, char **argv, int *at)
     return 0;
 }
 
+/* How many the usage line names. */
+static size_t arguments_max(const struct command *command)
+{
+    size_t count = 0;
+    for (const char *at = command->arguments; *at != '\0'; count++) {
+        at += strcspn(at, " ");
+        at += strspn(at, " ");
+    }
+    assert(count <= POSITIONALS_MAX);
+    return count;
+}
+
+/* What a command does not know it refuses: whoever writes `revoke bank shop` means both. */
 static int read_arguments(struct context *context, int argc, char **argv)
 {
+    const char *name = context->command->name;
     bool only_positionals = false;
     for (int i = 0; i < argc; i++) {
         int bad = 0;
@@ -183,8 +197,8 @@ static int read_arguments(struct context *context, int argc, char **argv)
             only_positionals = true;
         else if (!only_positionals && argv[i][0] == '-' && argv[i][1] != '\0')
             bad = read_option(context, argc, argv, &i);
-        else if (context->positional_count == POSITIONALS_MAX)
-            bad = output_usage(&context->output, "There are too many arguments.");
+        else if (context->positional_count == arguments_max(context->command))
+            bad = output_usage(&context->output, "'consent %s' has no place for '%.60s'; see 'consent help %s'.", name, argv[i], name);
         else
             context->positionals[context->positional_count++] = argv[i];
         if (bad != 0)
@@ -226,6 +240,8 @@ int command_main(int argc, char **argv)
         first += option_in(global_options, argv[first], strcspn(argv[first], "=")) == 2 && strchr(argv[first], '=') == NULL ? 2 : 1;
     const char *word = first < argc ? argv[first] : "", *second = first + 1 < argc ? argv[first + 1] : NULL;
     const struct command *command = find_command(word, second, &used);
+    if (word[0] == '\0')
+        return output_usage(&context.output, "Which command? 'consent help' lists them.");
     if (command == NULL) {
         const char *nearest = nearest_command(word, second);
         return output_usage(&context.output, "There is no command '%.40s'.%s%s%s 'consent help' lists them.", word, nearest == NULL ? "" : " Did you mean '", nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");

@@ -5,13 +5,13 @@
 #include "consent/wallet.h"
 #include "output.h"
 
-#define POSITIONALS_MAX 32u
+#define POSITIONALS_MAX 2u
 #define OPTIONS_MAX 48u
 
 struct context;
 struct command {
     const char *name;        /* one or two words */
-    const char *arguments;   /* as in the usage line */
+    const char *arguments;   /* as in the usage line; as many words as it takes */
     const char *options;     /* names with spaces between; "=" behind those that take a value */
     const char *summary;
     const char *example;

@@ -67,7 +67,7 @@ const struct command command_table[] = {
     {"node doctor", "", "", "looks for what is wrong with a node, from outside", "consent node doctor", run_node_doctor},
     {"node policy", "", "--output= -o=", "fetches the network's trust file", "consent node policy -o net.policy", run_node_policy},
     {"completions", "bash|zsh|fish", "", "prints a completion script", "consent completions bash > /etc/bash_completion.d/consent", run_completions},
-    {"help", "[COMMAND]", "", "explains a command", "consent help grant", run_help},
+    {"help", "[COMMAND [WORD]]", "", "explains a command", "consent help grant", run_help},
 };
 const size_t command_count = sizeof command_table / sizeof command_table[0];
 

@@ -1,0 +1,17 @@
+#!/bin/sh
+# What a command line says is done as a whole or refused as a whole: nothing of it is left out in silence.
+. "$(dirname "$0")/../lib/cli.sh"
+start_node
+cd "$scratch" || exit 1
+expect 0 alice key new --name alice --no-ask
+alice terms new >t.txt
+for name in bank shop; do expect 0 alice terms publish t.txt --limit 5 --name $name; done
+
+# an argument too many: neither is closed
+expect 2 alice revoke bank shop && has_err "no place for 'shop'"
+expect 2 alice list bank && expect 2 alice terms diff a b c && expect 2 alice profile acme --display Acme Ltd && has_err Ltd
+for name in bank shop; do expect 0 alice show $name --json && [ "$(json state)" = open ] || fail "$name is $(json state)"; done
+expect 0 "$consent" help key new && has "usage: consent key new"
+expect 2 "$consent" --quiet && has_err "Which command?"
+
+finish
