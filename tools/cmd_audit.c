@@ -22,6 +22,7 @@ struct auditor {
 };
 
 #define KEEP_EVERY_MS 3000u
+#define INTERVAL_S_MAX 86400u
 
 static int remember_at(struct auditor *auditor, const char *path);
 
@@ -357,7 +358,9 @@ int run_audit(struct context *context)
 {
     struct auditor auditor = {.context = context};
     const char *url = positional(context, 0), *interval = option(context, "--interval");
-    unsigned long seconds = interval == NULL ? 10 : strtoul(interval, NULL, 10);
+    uint64_t seconds = 10;
+    if (interval != NULL && (!number_parse(&seconds, interval, INTERVAL_S_MAX) || seconds == 0))
+        return output_usage(&context->output, "--interval takes a number of seconds, 1 to %u.", INTERVAL_S_MAX);
     if (url != NULL && context->option_count < OPTIONS_MAX)
         context->options[context->option_count++] = (struct option_value){"--node", url};
     int result = node_open(context);
@@ -367,7 +370,7 @@ int run_audit(struct context *context)
         result = look(&auditor);
         if (result != 0 || flag(context, "--once"))
             break;
-        for (unsigned long waited = 0; waited < (seconds == 0 ? 1 : seconds) && !http_interrupted; waited++)
+        for (uint64_t waited = 0; waited < seconds && !http_interrupted; waited++)
             (void)sleep(1);
         if (http_interrupted)
             result = 130;

@@ -229,10 +229,11 @@ int run_feed(struct context *context)
 {
     const char *after = option(context, "--after");
     struct feed feed = {.context = context, .last = -1};
-    if (after != NULL && (after[0] < '0' || after[0] > '9'))
+    uint64_t last = 0;
+    if (after != NULL && !number_parse(&last, after, INT64_MAX))
         return output_usage(&context->output, "--after takes the log index of the last event that you have.");
     if (after != NULL)
-        feed.last = (json_int_t)strtoll(after, NULL, 10);
+        feed.last = (json_int_t)last;
     int result = node_open(context);
     bool once = flag(context, "--once");
     /* A stream that ends (the node stopped) is taken up again where it was. */

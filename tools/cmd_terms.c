@@ -136,11 +136,11 @@ int run_terms_diff(struct context *context)
 static int terms_act(struct context *context, struct act *act, const struct cl_terms_text *text)
 {
     const char *limit = option(context, "--limit"), *succeeds = option(context, "--succeeds");
-    uint64_t number = limit == NULL ? 0 : strtoull(limit, NULL, 10);
+    uint64_t number = 0;
     struct cl_wallet_item *before = NULL;
     struct cl_object_id id;
-    if (number == 0)
-        return output_usage(&context->output, "--limit says how many agreements the terms admit (1 or more).");
+    if (limit == NULL || !number_parse(&number, limit, INT64_MAX) || number == 0)
+        return output_usage(&context->output, "--limit says how many agreements the terms admit: a number, 1 or more.");
     act->entry.limit = number;
     act->entry.present |= CL_HAS(11);
     act->entry.mode = (flag(context, "--standing") ? 1u : 0u) | (flag(context, "--vouched-only") ? 2u : 0u);

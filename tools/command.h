@@ -32,6 +32,7 @@ struct context {
     int wallet_lock;         /* file descriptor, -1: none */
     struct http_client *http;
     char node_url[CL_URL_BYTES_MAX + 1];
+    uint64_t timeout_s;      /* --timeout: until a record is final */
     bool has_token;          /* of the connect code that this command makes or answers */
     uint8_t token32[32];
 };

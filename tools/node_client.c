@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TIMEOUT_S_MAX 60u /* the longest that a node waits */
+
 static bool url_usable(const char *url)
 {
     size_t length = strnlen(url, CL_URL_BYTES_MAX + 1);
@@ -33,8 +35,12 @@ static bool configured_node(char *out, size_t size)
 int node_open(struct context *context)
 {
     char configured[600];
+    const char *timeout = option(context, "--timeout");
     if (context->http != NULL)
         return 0;
+    context->timeout_s = 30;
+    if (timeout != NULL && (!number_parse(&context->timeout_s, timeout, TIMEOUT_S_MAX) || context->timeout_s == 0))
+        return output_usage(&context->output, "--timeout takes a number of seconds, 1 to %u.", TIMEOUT_S_MAX);
     const char *url = option(context, "--node");
     if (url == NULL || url[0] == '\0')
         url = getenv("CONSENT_NODE");
@@ -430,15 +436,11 @@ static int submit_once(struct context *context, struct submission *out, const ui
 /* told: a refusal is reported; else out->why alone says so. */
 static int submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait, bool told)
 {
-    const char *timeout = option(context, "--timeout");
-    unsigned long timeout_s = timeout == NULL ? 30 : strtoul(timeout, NULL, 10);
-    if (timeout_s == 0 || timeout_s > 60)
-        timeout_s = timeout_s == 0 ? 1 : 60;
     *out = (struct submission){0};
     unsigned moments = 0;
     for (int attempt = 0;; attempt++) {
         long again_s = 0;
-        int result = submit_once(context, out, record, length, wait, (unsigned)timeout_s, &again_s, told);
+        int result = submit_once(context, out, record, length, wait, (unsigned)context->timeout_s, &again_s, told);
         if (result != 0 || again_s == 0)
             return result;
         if (again_s < 0 && moments++ < 200 && !http_interrupted) {

@@ -269,6 +269,21 @@ void age_text(char out[TIME_TEXT_SIZE], uint64_t seconds)
     (void)snprintf(out, TIME_TEXT_SIZE, "%llu %s%s", (unsigned long long)number, units[i].word, number == 1 ? "" : "s");
 }
 
+bool number_parse(uint64_t *number, const char *text, uint64_t maximum)
+{
+    uint64_t sum = 0;
+    if (*text == '\0')
+        return false;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        unsigned digit = (unsigned)(*text - '0');
+        if (digit > maximum || sum > (maximum - digit) / 10)
+            return false;
+        sum = sum * 10 + digit;
+    }
+    *number = sum;
+    return *text == '\0';
+}
+
 bool slots_parse(uint64_t *slots, const char *text)
 {
     uint64_t set = 0;

@@ -62,6 +62,8 @@ bool duration_parse(uint64_t *milliseconds, const char *text);
 void age_text(char out[TIME_TEXT_SIZE], uint64_t seconds);      /* 2 minutes */
 uint64_t time_now_ms(void);
 
+/* Digits and nothing else, at most maximum. */
+bool number_parse(uint64_t *number, const char *text, uint64_t maximum);
 /* "1,3" <-> bits; false where it is not a list of numbers 0..63. */
 bool slots_parse(uint64_t *slots, const char *text);
 const char *slots_text(uint64_t slots); /* static storage, four at a time */

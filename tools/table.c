@@ -105,7 +105,7 @@ static const struct { const char *name, *value, *help; } option_table[] = {
     {"--signer", "exec:COMMAND|pkcs11:URI", "sign elsewhere: 32-byte digest in, signature out"},
     {"--signer-key", "KEY", "the public key of that signer"},
     {"--save", "FILE", "write the signed record, do not submit it"},
-    {"--timeout", "SECONDS", "how long to wait until it is final (30)"},
+    {"--timeout", "SECONDS", "how long to wait until it is final, 1 to 60 (30)"},
     {"--as", "PROFILE", "act in the name of this profile"},
     {"--offer", "FILE", "the offer that the other side sent"},
     {"--code", "FILE", "a code that lets whoever holds the file answer: written with an offer, read with an answer"},

@@ -14,4 +14,12 @@ for name in bank shop; do expect 0 alice show $name --json && [ "$(json state)" 
 expect 0 "$consent" help key new && has "usage: consent key new"
 expect 2 "$consent" --quiet && has_err "Which command?"
 
+# a number is read whole, or not at all
+for limit in 1,000 -5 0 5x '' 99999999999999999999; do
+    expect 2 alice terms publish t.txt --limit "$limit" --name x && has_err "--limit says"
+done
+for timeout in abc 0 61 5s; do expect 2 alice terms publish t.txt --limit 5 --timeout "$timeout" --name x && has_err "1 to 60"; done
+expect 3 alice show x
+expect 2 "$consent" audit --once --interval soon && expect 2 "$consent" feed --once --after 5x
+
 finish
