@@ -110,7 +110,10 @@ int run_amend(struct context *context)
         result = agreement_open(context, &subject, positional(context, 0));
     if (result != 0)
         return result;
-    if (flag(context, "--accept"))
+    bool changes = option(context, "--terms") != NULL || option(context, "--slots") != NULL || option(context, "--from") != NULL || option(context, "--until") != NULL;
+    if (flag(context, "--accept") && changes)
+        result = output_usage(&context->output, "--accept takes the other side's proposal as it is: leave --terms, --slots, --from and --until out.");
+    else if (flag(context, "--accept"))
         result = amend_accept(context, &subject);
     else
         result = option(context, "--terms") != NULL ? amend_propose(context, &subject) : amend_narrow(context, &subject);
@@ -209,6 +212,8 @@ int run_revoke(struct context *context)
         return result;
     if (subject.object.kind == CL_STATE_PROFILE)
         result = output_fail(&context->output, CL_E_OBJECT_KIND, "A profile cannot be revoked.");
+    if (subject.object.kind == CL_STATE_TERMS && option(context, "--slots") != NULL)
+        result = output_usage(&context->output, "Terms are closed as a whole, or not: leave --slots out. Single slots are withdrawn from the agreements under them.");
     if (result == 0 && subject.object.kind == CL_STATE_AGREEMENT)
         result = slots_option(context, &slots, subject.object.as.agreement.live);
     if (result == 0 && reason != NULL && !reason_parse(&act, reason))
@@ -218,6 +223,8 @@ int run_revoke(struct context *context)
             act_slots(&act, slots);
         if (subject.object.kind == CL_STATE_TERMS)
             output_say(&context->output, "You close '%s': nobody can subscribe any more; agreements made under it stand.", called(&subject));
+        else if (flag(context, "--prepare"))
+            output_say(&context->output, "You sign for later that you %s '%s'%s%s, for good.", subject.side == CL_SIDE_ORGANISATION ? "end" : "withdraw", called(&subject), slots != 0 ? ", slots " : "", slots != 0 ? slots_text(slots) : "");
         else if (slots != 0)
             output_say(&context->output, "You withdraw slots %s of '%s', for good.", slots_text(slots), called(&subject));
         else

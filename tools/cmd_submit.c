@@ -70,8 +70,9 @@ static int sign_payload(struct context *context, const struct cl_buffer *payload
         if (status != CL_OK)
             result = output_fail(&context->output, status, NULL);
     }
-    if (result == 0 && record.length > 0) {
+    if (result == 0 && record.length > 0)
         result = file_write(context, out, record.data, record.length, false);
+    if (result == 0 && record.length > 0) {
         output_line(&context->output, "%s, record %s", out, id_text(draft->id.bytes));
         output_json(&context->output, json_pack("{s:s, s:s}", "file", out, "record_id", id_text(draft->id.bytes)));
     }

@@ -22,4 +22,17 @@ for timeout in abc 0 61 5s; do expect 2 alice terms publish t.txt --limit 5 --ti
 expect 3 alice show x
 expect 2 "$consent" audit --once --interval soon && expect 2 "$consent" feed --once --after 5x
 
+# what would be left out is refused: terms are not closed in part, a proposal is not accepted in part
+expect 2 alice revoke shop --slots 1 && has_err "as a whole"
+expect 0 alice show shop --json && [ "$(json state)" = open ] || fail "shop is $(json state)"
+expect 0 acme key new --name acme --no-ask && expect 0 alice terms publish t.txt --limit 5 --standing --name open -o open.consent-offer
+expect 0 acme subscribe deal --offer open.consent-offer && expect 0 alice list --refresh
+expect 0 acme amend deal --terms t.txt --until 2090-01-01 -o change.consent-offer
+expect 2 alice amend open.1 --accept --slots 1 --offer change.consent-offer && has_err "as it is"
+expect 0 alice amend open.1 --accept --offer change.consent-offer
+expect 0 alice revoke open.1 --prepare -o drawer && has_err "You sign for later" && expect 0 alice check open.1
+
+# what was not written is not spoken of as if it were
+expect 1 alice sign drawer --key alice -o no/such/folder && [ -z "$out" ] || fail "said of a file that is not there: $out"
+
 finish
