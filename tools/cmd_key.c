@@ -175,7 +175,7 @@ int run_key_recover(struct context *context)
     if (result == 0 && backup != NULL) {
         enum cl_status status = cl_wallet_backup_open(&context->wallet, sealed.data, sealed.length, entropy);
         if (status != CL_OK)
-            result = output_fail(&context->output, status, "%s (is it of these words?)", backup);
+            result = output_fail(&context->output, status, status == CL_E_LOCKED ? "%s is not of these words, or is damaged." : "%s", backup);
     }
     if (result == 0)
         result = wallet_create(context, entropy);

@@ -218,9 +218,9 @@ static int feed_once(struct feed *feed, bool follow)
     if (http_interrupted)
         status = CL_E_CANCELLED;
     else if (feed->failed || answer.status >= 400)
-        result = answer.status == 401 ? output_fail(&context->output, CL_E_LOCKED, "This network's feed needs a reader's token: --reader-token-file FILE") : output_fail(&context->output, CL_E_FORMAT, "The node's feed is not usable (HTTP status %ld).", answer.status);
+        result = answer.status == 401 ? output_fail(&context->output, CL_E_LOCKED, "Reading everything needs a reader's token. Give it with --reader-token-file FILE.") : output_fail(&context->output, CL_E_FORMAT, "The node's feed is not usable (HTTP status %ld).", answer.status);
     else if (status != CL_OK)
-        result = output_fail(&context->output, status, "%s: %s", context->node_url, answer.problem);
+        result = node_silent(context, status, &answer);
     http_answer_deinit(&answer);
     return status == CL_E_CANCELLED ? 130 : result;
 }

@@ -89,8 +89,18 @@ static enum cl_status status_of_code(const char *code)
     return CL_E_IO;
 }
 
+int node_silent(const struct context *context, enum cl_status status, const struct http_answer *answer)
+{
+    if (http_interrupted)
+        return output_fail(&context->output, CL_E_CANCELLED, NULL);
+    if (status == CL_E_IO)
+        return output_fail(&context->output, status, "The node at %s does not answer (%s); --node URL names another.", context->node_url, answer->problem);
+    return output_fail(&context->output, status, "%s", context->node_url);
+}
+
 int node_problem(const struct context *context, const struct http_answer *answer)
 {
+    const char *token_hint = answer->status == 401 ? " Give it with --reader-token-file FILE." : "";
     json_error_t error;
     json_t *problem = answer->body.length == 0 ? NULL : json_loadb((const char *)answer->body.data, answer->body.length, 0, &error);
     const char *code = NULL, *detail = NULL;
@@ -107,7 +117,7 @@ int node_problem(const struct context *context, const struct http_answer *answer
     else if (entry > 0)
         result = output_fail(&context->output, status_of_code(code), "(entry %lld)", (long long)entry);
     else if (detail != NULL)
-        result = output_fail(&context->output, status_of_code(code), "%s", output_printable(detail, strlen(detail)));
+        result = output_fail(&context->output, status_of_code(code), "%s%s", output_printable(detail, strlen(detail)), token_hint);
     else
         result = output_fail(&context->output, status_of_code(code), NULL);
     json_decref(problem);
@@ -132,9 +142,7 @@ static int send_request(struct context *context, struct http_answer *answer, con
     enum cl_status status = http_send(context->http, answer, &request);
     if (status == CL_OK)
         return 0;
-    if (http_interrupted)
-        status = CL_E_CANCELLED;
-    result = output_fail(&context->output, status, status == CL_E_IO ? "%s: %s" : "%s", context->node_url, answer->problem);
+    result = node_silent(context, status, answer);
     http_answer_deinit(answer);
     return result;
 }

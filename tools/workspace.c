@@ -168,7 +168,7 @@ int wallet_open(struct context *context)
     if (result == 0) {
         enum cl_status status = cl_wallet_open(&context->wallet, sealed.data, sealed.length, passphrase, strlen(passphrase));
         if (status != CL_OK)
-            result = output_fail(&context->output, status, "%s", path);
+            result = output_fail(&context->output, status, status == CL_E_LOCKED ? "The passphrase is wrong, or %s is damaged." : "%s", path);
     }
     cl_wipe_bytes(passphrase, sizeof passphrase);
     cl_buffer_deinit(&sealed);

@@ -30,6 +30,8 @@ int node_get(struct context *context, struct http_answer *answer, const char *pa
 /* POST of bytes (application/octet-stream); reports as node_get does. */
 int node_post(struct context *context, struct http_answer *answer, const char *path, const void *body, size_t length);
 int node_get_json(struct context *context, json_t **out, const char *path);
+/* Reports that no answer came. */
+int node_silent(const struct context *context, enum cl_status status, const struct http_answer *answer);
 /* Turns a problem+json answer into a report. */
 int node_problem(const struct context *context, const struct http_answer *answer);
 int reader_header(struct context *context, char *out, size_t size); /* "Authorization: Bearer …" or "" */

@@ -34,7 +34,7 @@
     X(SIGNATURE_HIGH_S, "The signature has a high s value; sign again or normalise it.") \
     X(SIGNER, "The external signer failed or gave no usable signature.") \
     X(SECRET, "That is not a usable secret.") \
-    X(LOCKED, "The passphrase is wrong, or the file is damaged.") \
+    X(LOCKED, "Locked, or not authorised.") \
     /* refusals by the rules (ledger/rules.md) */ \
     X(REPLAY, "This record was applied already.") \
     X(TIME_OLD, "The record was signed more than 30 days ago; sign it again.") \

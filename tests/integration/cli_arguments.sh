@@ -1,5 +1,6 @@
 #!/bin/sh
-# What a command line says is done as a whole or refused as a whole: nothing of it is left out in silence.
+# What a command line says is done as a whole or refused as a whole: nothing of it is left out in silence. And what went
+# wrong is called by its name.
 . "$(dirname "$0")/../lib/cli.sh"
 start_node
 cd "$scratch" || exit 1
@@ -34,5 +35,21 @@ expect 0 alice revoke open.1 --prepare -o drawer && has_err "You sign for later"
 
 # what was not written is not spoken of as if it were
 expect 1 alice sign drawer --key alice -o no/such/folder && [ -z "$out" ] || fail "said of a file that is not there: $out"
+
+# nobody spoke of a passphrase where a token is missing, and nobody is told of "reading" where a node does not answer
+echo wrong >wrong
+expect 4 alice list --passphrase-file wrong && has_err "The passphrase is wrong, or $scratch/alice is damaged."
+expect 1 alice list --refresh --node http://127.0.0.1:1 && has_err "The node at http://127.0.0.1:1 does not answer" && has_err --node
+"$consentd" init --data closed --name closed >init.log 2>&1 && "$consentd" genesis --origin consent.example/closed --out closed/genesis.json closed/member.json >>init.log || fail "a second network"
+"$consentd" run --data closed --listen 127.0.0.1:0 >closed.out 2>closed.err &
+closed=$!
+for _ in $(seq 100); do grep -qs http closed.out && break; sleep 0.05; done
+closed_url=$(sed -n 's/.*\(http:[0-9./:]*\).*/\1/p' closed.out)
+for command in "feed --once" "audit --once --state closed.state"; do
+    # shellcheck disable=SC2086
+    expect 4 "$consent" $command --node "$closed_url" && has_err "Give it with --reader-token-file FILE" && case $err in *passphrase*) fail "$err" ;; esac
+    expect 0 "$consent" $command --node "$closed_url" --reader-token-file closed/reader.token
+done
+kill "$closed" && wait "$closed"
 
 finish
