@@ -153,13 +153,14 @@ int run_node_policy(struct context *context)
 /* ---- feed */
 
 #define LINE_BYTES_MAX (256u * 1024u)
-struct feed { struct context *context; struct cl_buffer line; json_int_t last; bool failed; };
+struct feed { struct context *context; struct cl_buffer line; json_int_t last; bool reached, failed; }; /* reached: it did answer once */
 
 static void print_event(struct feed *feed, json_t *event)
 {
     json_t *data = json_object_get(event, "data");
     if (data == NULL)
         return;
+    feed->reached = true;
     feed->last = number(data, "log_index");
     if (feed->context->output.json) {
         output_json_line(&feed->context->output, json_incref(event));
@@ -210,13 +211,18 @@ static int feed_once(struct feed *feed, bool follow)
     int result = reader_header(context, reader, sizeof reader);
     if (result != 0)
         return result;
+    feed->line.length = 0; /* of a stream that broke off within a line */
     int length = snprintf(url, sizeof url, "%s/v1/feed?%s", context->node_url, follow ? "" : "follow=0&");
     if (feed->last >= 0)
         (void)snprintf(url + length, sizeof url - (size_t)length, "after=%lld", (long long)feed->last);
     struct http_request request = {.method = "GET", .url = url, .headers = {"Accept: application/x-ndjson", reader[0] == '\0' ? NULL : reader}, .piece = feed_piece, .context = feed};
     enum cl_status status = http_send(context->http, &answer, &request);
+    cl_wipe_bytes(reader, sizeof reader);
+    bool later = status == CL_E_IO || answer.status == 429 || answer.status == 503;
     if (http_interrupted)
         status = CL_E_CANCELLED;
+    else if (follow && feed->reached && later && !feed->failed)
+        output_say(&context->output, "The feed of %s broke off; trying again.", context->node_url);
     else if (feed->failed || answer.status >= 400)
         result = answer.status == 401 ? output_fail(&context->output, CL_E_LOCKED, "Reading everything needs a reader's token. Give it with --reader-token-file FILE.") : output_fail(&context->output, CL_E_FORMAT, "The node's feed is not usable (HTTP status %ld).", answer.status);
     else if (status != CL_OK)
@@ -236,7 +242,7 @@ int run_feed(struct context *context)
         feed.last = (json_int_t)last;
     int result = node_open(context);
     bool once = flag(context, "--once");
-    /* A stream that ends (the node stopped) is taken up again where it was. */
+    /* A stream that ends or breaks off (the node stopped) is taken up again where it was. */
     for (unsigned attempt = 0; result == 0; attempt++) {
         json_int_t before = feed.last;
         result = feed_once(&feed, !once);

@@ -140,6 +140,7 @@ static int send_request(struct context *context, struct http_answer *answer, con
     if (reader[0] != '\0')
         request.headers[count] = reader;
     enum cl_status status = http_send(context->http, answer, &request);
+    cl_wipe_bytes(reader, sizeof reader);
     if (status == CL_OK)
         return 0;
     result = node_silent(context, status, answer);

@@ -14,6 +14,21 @@ expect 0 "$consent" node doctor && has "signed by 1 of 1"
 expect 0 "$consent" feed --once && has PROFILE
 expect 0 "$consent" feed --once --after 0 --json && has '"log_index":1'
 
+# who follows the feed goes on after the node was killed and is back a while later
+"$consent" feed --json >followed 2>feed.err &
+follower=$!
+for _ in $(seq 100); do grep -q PROFILE followed && break; sleep 0.05; done
+port=${CONSENT_NODE##*:}
+kill -9 "$node_pid"; wait "$node_pid" 2>/dev/null
+sleep 1.5
+run_node
+expect 0 acme profile later --json && later=$(json object)
+for _ in $(seq 200); do grep -q "$later" followed && break; sleep 0.05; done
+grep -q "$later" followed || fail "the feed did not go on: $(cat feed.err)"
+[ "$(grep -c PROFILE followed)" -eq 2 ] || fail "events were lost or told twice"
+kill -INT "$follower"; wait "$follower"
+[ $? -eq 130 ] || fail "an interrupted feed"
+
 # many subscriptions: 130 lines, more than two records; interrupted after the first were sent
 alice terms new >t.txt
 : >list.csv
