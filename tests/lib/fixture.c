@@ -288,6 +288,25 @@ void fixture_block_of(struct fixture *fixture, struct cl_ledger_record *record)
     fixture_block(fixture, &record, 1, NULL);
 }
 
+void fixture_agreement(struct fixture *fixture, struct cl_object_id *object, uint64_t customer)
+{
+    uint64_t issued = fixture->now_ms;
+    fixture_block_of(fixture, fixture_grant(&fixture->network, customer, 1, 2, issued));
+    fixture_block_of(fixture, fixture_subscribe(&fixture->network, 2, customer, 1, issued));
+    fixture_object(object, customer, 1);
+}
+
+void fixture_agreement_read(const struct fixture *fixture, struct cl_agreement *out, const struct cl_object_id *object)
+{
+    struct cl_ledger_view *view;
+    struct cl_buffer value = {0};
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture->ledger));
+    FIXTURE_OK(cl_view_state(view, &value, object->bytes));
+    FIXTURE_OK(cl_agreement_decode(out, value.data, value.length));
+    cl_buffer_deinit(&value);
+    cl_ledger_view_free(view);
+}
+
 void fixture_checkpoint(struct fixture *fixture, struct cl_buffer *note, uint64_t time_s)
 {
     const struct cl_genesis *genesis = &fixture->network.genesis;

@@ -58,6 +58,9 @@ void fixture_certificate(struct cl_buffer *out, const struct fixture_network *ne
 /* One final block of these records, a second later than the last; each must apply. Lets go of the records. */
 void fixture_block(struct fixture *fixture, struct cl_ledger_record **records, size_t count, struct cl_candidate_summary *summary);
 void fixture_block_of(struct fixture *fixture, struct cl_ledger_record *record); /* of one */
+/* Two blocks in which the customer offers with nonce 1 and organisation 2 accepts; *object is what comes of it. */
+void fixture_agreement(struct fixture *fixture, struct cl_object_id *object, uint64_t customer);
+void fixture_agreement_read(const struct fixture *fixture, struct cl_agreement *out, const struct cl_object_id *object); /* at the tip */
 /* The checkpoint of the tip, signed by member 0 as log and by all as witnesses at time_s, and kept. */
 void fixture_checkpoint(struct fixture *fixture, struct cl_buffer *note, uint64_t time_s);
 

@@ -351,3 +351,54 @@ struct cl_policy *proof_world_policy(const struct proof_world *world)
     cl_buffer_deinit(&text);
     return policy;
 }
+
+/* ---- a scene */
+
+#define TIMES_4(byte) byte, byte, byte, byte
+#define TIMES_32(byte) {TIMES_4(byte), TIMES_4(byte), TIMES_4(byte), TIMES_4(byte), TIMES_4(byte), TIMES_4(byte), TIMES_4(byte), TIMES_4(byte)}
+const uint8_t scene_commitments[4][32] = {TIMES_32(0), TIMES_32(1), TIMES_32(2), TIMES_32(3)};
+
+int scene_init(void **state)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+    assert(scene != NULL);
+    scene->world = proof_world_new(4);
+    scene->policy = proof_world_policy(scene->world);
+    proof_world_key(&scene->customer, "customer");
+    proof_world_key(&scene->organisation, "organisation");
+    proof_world_key(&scene->other, "other");
+    proof_world_key(&scene->delegate, "delegate");
+    *state = scene;
+    return 0;
+}
+
+int scene_deinit(void **state)
+{
+    struct scene *scene = *state;
+    cl_buffer_deinit(&scene->proof);
+    cl_policy_free(scene->policy);
+    proof_world_free(scene->world);
+    free(scene);
+    return 0;
+}
+
+struct cl_entry scene_on_object(const struct scene *scene)
+{
+    return (struct cl_entry){.present = CL_HAS(1), .object_length = 32, .object = scene->object.bytes};
+}
+
+struct cl_entry scene_answer(const struct scene *scene, size_t commitment, uint64_t slots)
+{
+    struct cl_entry entry = scene_on_object(scene);
+    entry.present |= CL_HAS(2) | CL_HAS(3) | CL_HAS(9);
+    entry.prev = scene->head.bytes;
+    entry.commitment = scene_commitments[commitment];
+    entry.slots = slots;
+    return entry;
+}
+
+enum cl_status scene_verify(struct scene *scene, const struct cl_buffer *proof)
+{
+    struct cl_verify_options options = {.now_ms = SCENE_NOW_MS, .max_age_ms = 3600000};
+    return cl_proof_verify(&scene->report, proof->data, proof->length, scene->policy, &options);
+}

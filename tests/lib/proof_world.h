@@ -57,5 +57,27 @@ void proof_world_state_proof(struct cl_buffer *out, const struct proof_world *wo
 void proof_world_proof(struct cl_buffer *out, const struct proof_world *world, const struct cl_object_id *object, uint64_t time_s, uint64_t skip);
 struct cl_policy *proof_world_policy(const struct proof_world *world);
 
+/* ---- a scene: four members, the people of an agreement, and what a test opens between them */
+
+#define SCENE_NOW_S (WORLD_TIME_MS / 1000 + 1000) /* when checkpoints are signed and proofs looked at */
+#define SCENE_NOW_MS (SCENE_NOW_S * 1000)
+
+struct scene {
+    struct proof_world *world;
+    struct cl_policy *policy;
+    struct proof_world_key customer, organisation, other, delegate;
+    struct cl_object_id object, terms;
+    struct cl_record_id head;
+    struct cl_buffer proof;
+    struct cl_verify_report report;
+};
+extern const uint8_t scene_commitments[4][32]; /* 32 times the index */
+
+int scene_init(void **state); /* cmocka's setup and teardown; *state is a struct scene */
+int scene_deinit(void **state);
+struct cl_entry scene_on_object(const struct scene *scene); /* with the object and nothing else */
+struct cl_entry scene_answer(const struct scene *scene, size_t commitment, uint64_t slots); /* and prev = head, commitment, slots */
+/* Judged at SCENE_NOW_S, at most an hour old; the report in scene->report. */
+enum cl_status scene_verify(struct scene *scene, const struct cl_buffer *proof);
 
 #endif

@@ -11,68 +11,11 @@
 #include "crypto.h"
 #include "proof_world.h"
 
-#define NOW_S (WORLD_TIME_MS / 1000 + 1000)
-#define NOW_MS (NOW_S * 1000)
-
-/* A world with a customer, an organisation, and what tests open in it. */
-struct scene {
-    struct proof_world *world;
-    struct cl_policy *policy;
-    struct proof_world_key customer, organisation, other, delegate;
-    struct cl_object_id object, terms;
-    struct cl_record_id head;
-    struct cl_buffer proof;
-    struct cl_verify_report report;
-};
-
-static uint8_t filled[4][32]; /* commitments: 32 times the index */
-
-static int scene_init(void **state)
-{
-    struct scene *scene = calloc(1, sizeof *scene);
-    for (size_t i = 0; i < 4; i++)
-        memset(filled[i], (int)i, 32);
-    scene->world = proof_world_new(4);
-    scene->policy = proof_world_policy(scene->world);
-    proof_world_key(&scene->customer, "customer");
-    proof_world_key(&scene->organisation, "organisation");
-    proof_world_key(&scene->other, "other");
-    proof_world_key(&scene->delegate, "delegate");
-    *state = scene;
-    return 0;
-}
-
-static int scene_deinit(void **state)
-{
-    struct scene *scene = *state;
-    cl_buffer_deinit(&scene->proof);
-    cl_policy_free(scene->policy);
-    proof_world_free(scene->world);
-    free(scene);
-    return 0;
-}
-
 static struct cl_entry opening(uint8_t nonce, size_t commitment, uint64_t slots)
 {
     static uint8_t nonces[256][16];
     memset(nonces[nonce], nonce, 16);
-    return (struct cl_entry){.present = CL_HAS(1) | CL_HAS(3) | CL_HAS(9), .object_length = 16, .object = nonces[nonce], .commitment = filled[commitment], .slots = slots};
-}
-
-static struct cl_entry on_object(const struct scene *scene)
-{
-    return (struct cl_entry){.present = CL_HAS(1), .object_length = 32, .object = scene->object.bytes};
-}
-
-/* With prev = head, commitment and slots. */
-static struct cl_entry answer(const struct scene *scene, size_t commitment, uint64_t slots)
-{
-    struct cl_entry entry = on_object(scene);
-    entry.present |= CL_HAS(2) | CL_HAS(3) | CL_HAS(9);
-    entry.prev = scene->head.bytes;
-    entry.commitment = filled[commitment];
-    entry.slots = slots;
-    return entry;
+    return (struct cl_entry){.present = CL_HAS(1) | CL_HAS(3) | CL_HAS(9), .object_length = 16, .object = nonces[nonce], .commitment = scene_commitments[commitment], .slots = slots};
 }
 
 static void act(struct scene *scene, const struct proof_world_key *key, enum cl_record_type type, struct cl_entry entry)
@@ -111,7 +54,7 @@ static struct cl_entry with_opening(const struct scene *scene, struct cl_entry e
 static void request_and_grant(struct scene *scene)
 {
     act(scene, &scene->organisation, CL_REQUEST, with_token(opening(1, 1, 7), &scene->other));
-    act(scene, &scene->customer, CL_GRANT, with_opening(scene, answer(scene, 1, 3), &scene->other, &scene->customer));
+    act(scene, &scene->customer, CL_GRANT, with_opening(scene, scene_answer(scene, 1, 3), &scene->other, &scene->customer));
 }
 
 static void subscribe_to_terms(struct scene *scene, uint64_t mode)
@@ -130,13 +73,12 @@ static void subscribe_to_terms(struct scene *scene, uint64_t mode)
 static void make_proof(struct scene *scene, uint64_t skip)
 {
     scene->proof.length = 0;
-    proof_world_proof(&scene->proof, scene->world, &scene->object, NOW_S, skip);
+    proof_world_proof(&scene->proof, scene->world, &scene->object, SCENE_NOW_S, skip);
 }
 
 static enum cl_status verify(struct scene *scene)
 {
-    struct cl_verify_options options = {.now_ms = NOW_MS, .max_age_ms = 3600000};
-    return cl_proof_verify(&scene->report, scene->proof.data, scene->proof.length, scene->policy, &options);
+    return scene_verify(scene, &scene->proof);
 }
 
 static void proves(struct scene *scene, enum cl_status verdict, size_t records)
@@ -160,7 +102,7 @@ static void an_answered_request_is_active(void **state)
     assert_true(scene->report.exists);
     assert_int_equal(scene->report.kind, CL_STATE_AGREEMENT);
     assert_int_equal(scene->report.agreement.live, 3);
-    assert_int_equal(scene->report.as_of_s, NOW_S);
+    assert_int_equal(scene->report.as_of_s, SCENE_NOW_S);
     assert_int_equal(scene->report.log_size, scene->world->leaf_count);
     assert_int_equal(scene->report.height, scene->world->height - 1);
     assert_string_equal(scene->report.origin, WORLD_ORIGIN);
@@ -182,7 +124,7 @@ static void terms_that_ask_need_a_grant(void **state)
     struct scene *scene = *state;
     subscribe_to_terms(scene, 0);
     proves(scene, CL_E_NOT_ACTIVE, 2);
-    act(scene, &scene->customer, CL_GRANT, answer(scene, 1, 2));
+    act(scene, &scene->customer, CL_GRANT, scene_answer(scene, 1, 2));
     proves(scene, CL_OK, 3);
     make_proof(scene, 4); /* without the GRANT, which is the head as well */
     assert_int_equal(verify(scene), CL_E_PROOF);
@@ -193,18 +135,18 @@ static void each_status_can_be_proven(void **state)
     struct scene *scene = *state;
     act(scene, &scene->organisation, CL_REQUEST, with_token(opening(1, 1, 7), &scene->other));
     proves(scene, CL_E_NOT_ACTIVE, 1);
-    act(scene, &scene->customer, CL_COUNTER, with_opening(scene, answer(scene, 2, 1), &scene->other, &scene->customer));
+    act(scene, &scene->customer, CL_COUNTER, with_opening(scene, scene_answer(scene, 2, 1), &scene->other, &scene->customer));
     proves(scene, CL_E_NOT_ACTIVE, 2);
-    act(scene, &scene->organisation, CL_SUBSCRIBE, answer(scene, 2, 1));
+    act(scene, &scene->organisation, CL_SUBSCRIBE, scene_answer(scene, 2, 1));
     proves(scene, CL_OK, 3);
-    act(scene, &scene->organisation, CL_SUSPEND, on_object(scene));
+    act(scene, &scene->organisation, CL_SUSPEND, scene_on_object(scene));
     proves(scene, CL_E_SUSPENDED, 4);
-    struct cl_entry resume = on_object(scene);
+    struct cl_entry resume = scene_on_object(scene);
     resume.present |= CL_HAS(2);
     resume.prev = scene->head.bytes;
     act(scene, &scene->organisation, CL_RESUME, resume);
     proves(scene, CL_OK, 4);
-    act(scene, &scene->customer, CL_REVOKE, on_object(scene));
+    act(scene, &scene->customer, CL_REVOKE, scene_on_object(scene));
     proves(scene, CL_E_WITHDRAWN, 2); /* the opening and the head */
     make_proof(scene, 1);
     assert_int_equal(verify(scene), CL_E_PROOF);
@@ -217,7 +159,7 @@ static void a_refused_offer_is_proven_refused(void **state)
     struct scene *scene = *state;
     act(scene, &scene->customer, CL_GRANT, with_token(opening(1, 1, 7), &scene->other));
     proves(scene, CL_E_NOT_ACTIVE, 1);
-    struct cl_entry refuse = with_opening(scene, answer(scene, 1, 7), &scene->other, &scene->organisation);
+    struct cl_entry refuse = with_opening(scene, scene_answer(scene, 1, 7), &scene->other, &scene->organisation);
     refuse.present = CL_HAS(1) | CL_HAS(2) | CL_HAS(7);
     act(scene, &scene->organisation, CL_REFUSE, refuse);
     proves(scene, CL_E_NOT_ACTIVE, 2);
@@ -228,9 +170,9 @@ static void a_refused_offer_is_proven_refused(void **state)
 static void amend(struct scene *scene, const struct proof_world_key *proposer, const struct proof_world_key *other, size_t commitment, uint64_t slots)
 {
     struct cl_record_id head = scene->head, proposal;
-    act(scene, proposer, CL_AMEND, answer(scene, commitment, slots));
+    act(scene, proposer, CL_AMEND, scene_answer(scene, commitment, slots));
     proposal = scene->head;
-    struct cl_entry accept = on_object(scene);
+    struct cl_entry accept = scene_on_object(scene);
     accept.present |= CL_HAS(2) | CL_HAS(8);
     accept.prev = head.bytes;
     accept.ref = proposal.bytes;
@@ -254,7 +196,7 @@ static void rotated_and_delegated_keys_are_followed(void **state)
 {
     struct scene *scene = *state;
     request_and_grant(scene);
-    struct cl_entry rotate = on_object(scene), delegate = on_object(scene), undelegate = on_object(scene);
+    struct cl_entry rotate = scene_on_object(scene), delegate = scene_on_object(scene), undelegate = scene_on_object(scene);
     rotate.present |= CL_HAS(12);
     rotate.key = scene->other.public33;
     rotate.key_length = 33;
@@ -264,7 +206,7 @@ static void rotated_and_delegated_keys_are_followed(void **state)
     delegate.present |= CL_HAS(5) | CL_HAS(12) | CL_HAS(14);
     delegate.key = scene->delegate.public33;
     delegate.key_length = 33;
-    delegate.not_after = NOW_S + 100000;
+    delegate.not_after = SCENE_NOW_S + 100000;
     delegate.mode = CL_POWER_AMEND;
     act(scene, &scene->other, CL_DELEGATE, delegate);
     scene->head = head;
@@ -287,11 +229,11 @@ static void neither_side_can_swell_the_proof_of_a_withdrawal(void **state)
     request_and_grant(scene);
     for (size_t i = 0; i < 70; i++) { /* delegations, proposals and rotations without end */
         struct cl_record_id head = scene->head;
-        struct cl_entry delegate = on_object(scene), rotate = on_object(scene);
+        struct cl_entry delegate = scene_on_object(scene), rotate = scene_on_object(scene);
         delegate.present |= CL_HAS(5) | CL_HAS(12) | CL_HAS(14);
         delegate.key = scene->delegate.public33;
         delegate.key_length = 33;
-        delegate.not_after = NOW_S + 100000 + i;
+        delegate.not_after = SCENE_NOW_S + 100000 + i;
         delegate.mode = CL_POWER_AMEND;
         rotate.present |= CL_HAS(12);
         rotate.key = i % 2 == 0 ? scene->other.public33 : scene->organisation.public33;
@@ -303,7 +245,7 @@ static void neither_side_can_swell_the_proof_of_a_withdrawal(void **state)
             i++; /* the organisation still holds its first key */
         }
     }
-    act(scene, &scene->customer, CL_REVOKE, on_object(scene));
+    act(scene, &scene->customer, CL_REVOKE, scene_on_object(scene));
     proves(scene, CL_E_WITHDRAWN, 2);
 }
 
@@ -315,7 +257,7 @@ static void terms_profiles_and_the_network_can_be_proven(void **state)
     scene->object = scene->terms;
     proves(scene, CL_OK, 0);
     assert_int_equal(scene->report.kind, CL_STATE_TERMS);
-    act(scene, &scene->customer, CL_REVOKE, on_object(scene));
+    act(scene, &scene->customer, CL_REVOKE, scene_on_object(scene));
     proves(scene, CL_E_CLOSED, 0);
     cl_network_key(&key);
     memcpy(scene->object.bytes, key.bytes, 32);
@@ -342,11 +284,11 @@ static void the_period_is_judged_at_the_time_asked_for(void **state)
     struct scene *scene = *state;
     struct cl_entry entry = with_token(opening(1, 1, 7), &scene->other);
     entry.present |= CL_HAS(5);
-    entry.not_after = NOW_S + 100;
+    entry.not_after = SCENE_NOW_S + 100;
     act(scene, &scene->organisation, CL_REQUEST, entry);
-    act(scene, &scene->customer, CL_GRANT, with_opening(scene, answer(scene, 1, 3), &scene->other, &scene->customer));
+    act(scene, &scene->customer, CL_GRANT, with_opening(scene, scene_answer(scene, 1, 3), &scene->other, &scene->customer));
     proves(scene, CL_OK, 2);
-    struct cl_verify_options later = {.now_ms = NOW_MS, .at_present = true, .at_ms = NOW_MS + 100000};
+    struct cl_verify_options later = {.now_ms = SCENE_NOW_MS, .at_present = true, .at_ms = SCENE_NOW_MS + 100000};
     assert_int_equal(cl_proof_verify(&scene->report, scene->proof.data, scene->proof.length, scene->policy, &later), CL_OK);
     assert_int_equal(scene->report.verdict, CL_E_EXPIRED);
 }
@@ -356,7 +298,7 @@ static void a_time_before_the_state_is_not_answered_for(void **state)
     struct scene *scene = *state;
     request_and_grant(scene);
     make_proof(scene, 0);
-    struct cl_verify_options then = {.now_ms = NOW_MS, .at_present = true, .at_ms = NOW_MS};
+    struct cl_verify_options then = {.now_ms = SCENE_NOW_MS, .at_present = true, .at_ms = SCENE_NOW_MS};
     assert_int_equal(cl_proof_verify(&scene->report, scene->proof.data, scene->proof.length, scene->policy, &then), CL_OK);
     assert_int_equal(scene->report.since_ms, scene->report.agreement.head_ms);
     then.at_ms = scene->report.since_ms;
@@ -372,16 +314,16 @@ static void an_old_proof_and_one_from_the_future_are_refused(void **state)
     struct scene *scene = *state;
     request_and_grant(scene);
     make_proof(scene, 0);
-    struct cl_verify_options options = {.now_ms = NOW_MS + 3600000, .max_age_ms = 3600000};
+    struct cl_verify_options options = {.now_ms = SCENE_NOW_MS + 3600000, .max_age_ms = 3600000};
 #define AT() cl_proof_verify(&scene->report, scene->proof.data, scene->proof.length, scene->policy, &options)
     assert_int_equal(AT(), CL_OK);
     options.now_ms++;
     assert_int_equal(AT(), CL_E_PROOF_OLD);
-    assert_int_equal(scene->report.as_of_s, NOW_S);
+    assert_int_equal(scene->report.as_of_s, SCENE_NOW_S);
     assert_int_equal(scene->report.verdict, CL_OK);
     options.max_age_ms = 0;
     assert_int_equal(AT(), CL_OK);
-    options = (struct cl_verify_options){.now_ms = NOW_MS - CL_RECORD_AHEAD_MS_MAX, .max_age_ms = 3600000};
+    options = (struct cl_verify_options){.now_ms = SCENE_NOW_MS - CL_RECORD_AHEAD_MS_MAX, .max_age_ms = 3600000};
     assert_int_equal(AT(), CL_OK);
     options.now_ms--;
     assert_int_equal(AT(), CL_E_PROOF);
@@ -454,7 +396,7 @@ static void a_proof_cut_short_or_made_longer_is_refused(void **state)
     struct scene *scene = *state;
     request_and_grant(scene);
     make_proof(scene, 0);
-    struct cl_verify_options options = {.now_ms = NOW_MS};
+    struct cl_verify_options options = {.now_ms = SCENE_NOW_MS};
     for (size_t i = 0; i < scene->proof.length; i++) {
         uint8_t *exact = malloc(i + 1); /* so that sanitizers see a read beyond the end */
         memcpy(exact, scene->proof.data, i);
@@ -511,7 +453,7 @@ static void even_a_lying_quorum_needs_the_parties_signatures(void **state)
         proof_world_force_state(scene->world, scene->object.bytes, &value); make_proof(scene, 0); } while (0)
     FORCE(); /* active with the REQUEST alone */
     assert_int_equal(verify(scene), CL_E_PROOF);
-    grant = answer(scene, 1, 3);
+    grant = scene_answer(scene, 1, 3);
     proof_world_force(scene->world, &scene->head, &scene->other, CL_GRANT, &grant); /* signed by a stranger */
     memcpy(agreement.head, scene->head.bytes, 32);
     agreement.last_index = scene->world->leaf_count - 2;
@@ -538,7 +480,7 @@ static void a_hidden_revocation_shows(void **state)
     request_and_grant(scene);
     const struct cl_buffer *active = proof_world_value(scene->world, scene->object.bytes);
     assert_int_equal(cl_buffer_append(&value, active->data, active->length), CL_OK);
-    act(scene, &scene->customer, CL_REVOKE, on_object(scene));
+    act(scene, &scene->customer, CL_REVOKE, scene_on_object(scene));
     make_proof(scene, 0); /* the REVOKE is shown, the state says active: a contradiction */
     struct cl_agreement agreement;
     assert_int_equal(cl_agreement_decode(&agreement, value.data, value.length), CL_OK);
@@ -579,7 +521,7 @@ static void hand_over(struct handover *out, struct proof_world *world, size_t fi
     }
     assert_int_equal(writer.status, CL_OK);
     proof_world_set_members(world, old_first, old_count); /* the old members sign the boundary block */
-    proof_world_checkpoint(&out->checkpoint, world, cl_quorum(old_count), NOW_S - 500);
+    proof_world_checkpoint(&out->checkpoint, world, cl_quorum(old_count), SCENE_NOW_S - 500);
     proof_world_set_members(world, first, count);
     world->epoch++;
 }
@@ -624,7 +566,7 @@ static void boundaries_carry_trust_from_set_to_set(void **state)
     assert_int_equal(verify_across(scene, handovers, (const size_t[]){0, 1}, 2), CL_OK);
     assert_int_equal(scene->report.epoch, 2);
     assert_int_equal(scene->report.quorum.witnesses, 1);
-    assert_int_equal(scene->report.as_of_s, NOW_S);
+    assert_int_equal(scene->report.as_of_s, SCENE_NOW_S);
     assert_int_equal(scene->report.signature_checks, 4 + 4 + 2 + 2); /* two quorums of three, one of one, two records */
     for (size_t i = 0; i < scene->proof.length; i++) {
         scene->proof.data[i] ^= (uint8_t)(1u << i % 8);

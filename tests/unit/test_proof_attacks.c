@@ -13,44 +13,6 @@
 #include "note.h"
 #include "proof_world.h"
 
-#define NOW_S (WORLD_TIME_MS / 1000 + 1000)
-#define NOW_MS (NOW_S * 1000)
-
-struct scene {
-    struct proof_world *world;
-    struct cl_policy *policy;
-    struct proof_world_key customer, organisation, third, delegate;
-    struct cl_object_id object;
-    struct cl_record_id head;
-    struct cl_verify_report report;
-};
-
-static uint8_t filled[8][32];
-
-static int scene_init(void **state)
-{
-    struct scene *scene = calloc(1, sizeof *scene);
-    for (size_t i = 0; i < 8; i++)
-        memset(filled[i], (int)i, 32);
-    scene->world = proof_world_new(4);
-    scene->policy = proof_world_policy(scene->world);
-    proof_world_key(&scene->customer, "customer");
-    proof_world_key(&scene->organisation, "organisation");
-    proof_world_key(&scene->third, "third");
-    proof_world_key(&scene->delegate, "delegate");
-    *state = scene;
-    return 0;
-}
-
-static int scene_deinit(void **state)
-{
-    struct scene *scene = *state;
-    cl_policy_free(scene->policy);
-    proof_world_free(scene->world);
-    free(scene);
-    return 0;
-}
-
 static void must(enum cl_status status, const char *what)
 {
     if (status != CL_OK)
@@ -62,21 +24,6 @@ static void must(enum cl_status status, const char *what)
 
 static const uint8_t salt[32] = {7};
 
-static struct cl_entry on_object(const struct scene *scene)
-{
-    return (struct cl_entry){.present = CL_HAS(1), .object_length = 32, .object = scene->object.bytes};
-}
-
-static struct cl_entry answer(const struct scene *scene, size_t commitment, uint64_t slots)
-{
-    struct cl_entry entry = on_object(scene);
-    entry.present |= CL_HAS(2) | CL_HAS(3) | CL_HAS(9);
-    entry.prev = scene->head.bytes;
-    entry.commitment = filled[commitment];
-    entry.slots = slots;
-    return entry;
-}
-
 static void open_grant(struct scene *scene, uint8_t nonce)
 {
     static uint8_t nonces[256][16];
@@ -84,14 +31,14 @@ static void open_grant(struct scene *scene, uint8_t nonce)
     memset(nonces[nonce], nonce, 16);
     cl_audience_derive(&audience, salt, scene->organisation.public33, 33);
     struct cl_entry entry = {.present = CL_HAS(1) | CL_HAS(3) | CL_HAS(6) | CL_HAS(9), .object_length = 16, .object = nonces[nonce],
-                             .commitment = filled[1], .slots = 7, .audience_kind = CL_AUDIENCE_HASH, .audience = audience.bytes};
+                             .commitment = scene_commitments[1], .slots = 7, .audience_kind = CL_AUDIENCE_HASH, .audience = audience.bytes};
     MUST(proof_world_act(scene->world, &scene->head, &scene->customer, CL_GRANT, &entry));
     cl_object_id_derive(&scene->object, scene->customer.public33, nonces[nonce]);
 }
 
 static struct cl_entry subscribe(const struct scene *scene)
 {
-    struct cl_entry entry = answer(scene, 1, 7);
+    struct cl_entry entry = scene_answer(scene, 1, 7);
     entry.present |= CL_HAS(7);
     entry.opening = salt;
     entry.opening_length = 32;
@@ -107,7 +54,7 @@ static void agree(struct scene *scene, uint8_t nonce)
 
 static void revoke(struct scene *scene)
 {
-    struct cl_entry entry = on_object(scene);
+    struct cl_entry entry = scene_on_object(scene);
     MUST(proof_world_act(scene->world, &scene->head, &scene->customer, CL_REVOKE, &entry));
 }
 
@@ -133,7 +80,7 @@ static struct parts *take_apart(const struct scene *scene, const uint64_t *index
     struct parts *out = calloc(1, sizeof *out);
     const struct proof_world *world = scene->world;
     const struct cl_buffer *leaf = &world->leaves[world->leaf_count - 1];
-    proof_world_checkpoint(&out->note, world, 4, NOW_S);
+    proof_world_checkpoint(&out->note, world, 4, SCENE_NOW_S);
     proof_world_state_proof(&out->state, world, scene->object.bytes);
     out->parts = (struct cl_proof_parts){.checkpoint = {out->note.data, out->note.length}, .state_leaf = {leaf->data, leaf->length},
                                          .object = scene->object, .state_proof = {out->state.data, out->state.length},
@@ -152,17 +99,11 @@ static void parts_free(struct parts *parts)
     free(parts);
 }
 
-static enum cl_status verify_bytes(struct scene *scene, const struct cl_buffer *proof)
-{
-    struct cl_verify_options options = {.now_ms = NOW_MS, .max_age_ms = 3600000};
-    return cl_proof_verify(&scene->report, proof->data, proof->length, scene->policy, &options);
-}
-
 static enum cl_status verify(struct scene *scene, const struct parts *parts)
 {
     struct cl_buffer proof = {0};
     MUST(cl_proof_encode(&proof, &parts->parts));
-    enum cl_status status = verify_bytes(scene, &proof);
+    enum cl_status status = scene_verify(scene, &proof);
     cl_buffer_deinit(&proof);
     return status;
 }
@@ -359,10 +300,10 @@ static void one_members_cosignatures_count_once(void **state)
     struct cl_buffer note = {0}, more = {0};
     struct cl_checkpoint checkpoint;
     struct cl_quorum_report report;
-    proof_world_checkpoint(&note, world, 2, NOW_S); /* log line, member 0, member 1: three of four are needed */
+    proof_world_checkpoint(&note, world, 2, SCENE_NOW_S); /* log line, member 0, member 1: three of four are needed */
     for (uint64_t later = 1; later < 5; later++) {
         more.length = 0;
-        proof_world_checkpoint(&more, world, 1, NOW_S + later);
+        proof_world_checkpoint(&more, world, 1, SCENE_NOW_S + later);
         const uint8_t *last = more.data + more.length - 1;
         while (last[-1] != '\n')
             last--;
@@ -387,7 +328,7 @@ static void a_log_signature_is_no_cosignature(void **state)
     struct cl_note_key witness;
     uint8_t seed[32], public32[32], signature[72] = {0};
     uint64_t time_s;
-    proof_world_checkpoint(&note, world, 0, NOW_S);
+    proof_world_checkpoint(&note, world, 0, SCENE_NOW_S);
     MUST(cl_checkpoint_decode(&checkpoint, note.data, note.length));
     assert_int_equal(checkpoint.signatures[0].length, 64);
     proof_world_log_seed(seed, 0);
@@ -408,10 +349,10 @@ static void a_cosignatures_time_is_signed(void **state)
     struct cl_buffer note = {0};
     struct cl_checkpoint checkpoint;
     struct cl_quorum_report report;
-    proof_world_checkpoint(&note, scene->world, 3, NOW_S);
+    proof_world_checkpoint(&note, scene->world, 3, SCENE_NOW_S);
     MUST(cl_checkpoint_decode(&checkpoint, note.data, note.length));
     assert_int_equal(cl_policy_check(&report, scene->policy, &checkpoint), CL_OK);
-    assert_int_equal(report.as_of_s, NOW_S);
+    assert_int_equal(report.as_of_s, SCENE_NOW_S);
     for (size_t i = 0; i < 8; i++) {
         checkpoint.signatures[2].bytes[i] ^= 1; /* made younger, or older */
         assert_int_equal(cl_policy_check(&report, scene->policy, &checkpoint), CL_E_QUORUM);
@@ -432,7 +373,7 @@ static void a_delegate_without_the_power_is_not_its_sides_signature(void **state
         open_grant(scene, (uint8_t)powers);
         uint64_t grant = world->leaf_count - 2;
         struct cl_entry entry = subscribe(scene), delegation = {.present = CL_HAS(1) | CL_HAS(5) | CL_HAS(12) | CL_HAS(14), .object_length = 32,
-            .object = scene->object.bytes, .not_after = NOW_S + 9999, .key = scene->delegate.public33, .key_length = 33, .mode = powers};
+            .object = scene->object.bytes, .not_after = SCENE_NOW_S + 9999, .key = scene->delegate.public33, .key_length = 33, .mode = powers};
         proof_world_force(world, NULL, &scene->organisation, CL_DELEGATE, &delegation);
         uint64_t delegated = world->leaf_count - 2;
         proof_world_force(world, &scene->head, &scene->delegate, CL_SUBSCRIBE, &entry);
@@ -447,7 +388,7 @@ static void a_delegate_without_the_power_is_not_its_sides_signature(void **state
         memcpy(agreement.head, scene->head.bytes, 32);
         agreement.last_index = answered;
         agreement.delegation_count = 1;
-        agreement.delegations[0] = (struct cl_delegation){.side = CL_SIDE_ORGANISATION, .powers = (uint8_t)powers, .until = NOW_S + 9999};
+        agreement.delegations[0] = (struct cl_delegation){.side = CL_SIDE_ORGANISATION, .powers = (uint8_t)powers, .until = SCENE_NOW_S + 9999};
         memcpy(agreement.delegations[0].key, scene->delegate.public33, 33);
         MUST(cl_agreement_encode(&value, &agreement));
         proof_world_force_state(world, scene->object.bytes, &value);
@@ -480,11 +421,11 @@ enum { ACTORS = 6 };
 
 static struct cl_entry random_entry(struct scene *scene, enum cl_record_type type, const struct cl_record_id *proposal, const struct proof_world_key *actors, uint64_t *seed)
 {
-    struct cl_entry entry = on_object(scene);
+    struct cl_entry entry = scene_on_object(scene);
     size_t commitment = 1 + random_next(seed) % 2;
     switch (type) {
     case CL_GRANT: case CL_COUNTER:
-        entry = answer(scene, commitment, 1 + random_next(seed) % 7);
+        entry = scene_answer(scene, commitment, 1 + random_next(seed) % 7);
         break;
     case CL_SUBSCRIBE:
         entry = subscribe(scene);
@@ -493,7 +434,7 @@ static struct cl_entry random_entry(struct scene *scene, enum cl_record_type typ
         break;
     case CL_AMEND:
         if (random_next(seed) % 2 == 0) {
-            entry = answer(scene, commitment, 1 + random_next(seed) % 7);
+            entry = scene_answer(scene, commitment, 1 + random_next(seed) % 7);
         } else if (random_next(seed) % 4 != 0) {
             entry.present |= CL_HAS(2) | CL_HAS(8);
             entry.prev = scene->head.bytes;
@@ -510,11 +451,11 @@ static struct cl_entry random_entry(struct scene *scene, enum cl_record_type typ
     case CL_RENEW:
         entry.present |= CL_HAS(2) | CL_HAS(5);
         entry.prev = scene->head.bytes;
-        entry.not_after = NOW_S + 100000 + random_next(seed) % 1000;
+        entry.not_after = SCENE_NOW_S + 100000 + random_next(seed) % 1000;
         break;
     case CL_DELEGATE:
         entry.present |= CL_HAS(5) | CL_HAS(12) | CL_HAS(14);
-        entry.not_after = NOW_S + 100000;
+        entry.not_after = SCENE_NOW_S + 100000;
         entry.mode = 1 + random_next(seed) % 31;
         entry.key = actors[random_next(seed) % ACTORS].public33;
         entry.key_length = 33;
@@ -526,7 +467,7 @@ static struct cl_entry random_entry(struct scene *scene, enum cl_record_type typ
         break;
     case CL_ACK: case CL_DISPUTE:
         entry.present |= CL_HAS(8) | CL_HAS(10);
-        entry.ref = filled[1];
+        entry.ref = scene_commitments[1];
         entry.reason = type == CL_ACK ? 1 : (uint8_t)(4 + random_next(seed) % 2);
         break;
     case CL_REVOKE:
@@ -547,18 +488,18 @@ static void proves_what_the_state_says(struct scene *scene, uint64_t life, size_
     struct cl_agreement agreement;
     const struct cl_buffer *found = proof_world_value(scene->world, scene->object.bytes);
     MUST(cl_agreement_decode(&agreement, found->data, found->length));
-    proof_world_proof(&proof, scene->world, &scene->object, NOW_S, 0);
-    enum cl_status status = verify_bytes(scene, &proof);
+    proof_world_proof(&proof, scene->world, &scene->object, SCENE_NOW_S, 0);
+    enum cl_status status = scene_verify(scene, &proof);
     if (status != CL_OK)
         fail_msg("life %llu, step %zu, after %s (status %u): %s", (unsigned long long)life, step, cl_record_type_name(type), agreement.status, cl_status_code(status));
-    assert_int_equal(scene->report.verdict, cl_agreement_check(&agreement, 0, NOW_MS));
+    assert_int_equal(scene->report.verdict, cl_agreement_check(&agreement, 0, SCENE_NOW_MS));
     cl_buffer_deinit(&proof);
 }
 
 static void one_life(struct scene *scene, uint64_t life)
 {
     struct proof_world *world = scene->world;
-    struct proof_world_key actors[ACTORS] = {scene->customer, scene->organisation, scene->third, scene->delegate};
+    struct proof_world_key actors[ACTORS] = {scene->customer, scene->organisation, scene->other, scene->delegate};
     struct cl_record_id proposal = {{0}};
     uint64_t seed = 0x9e3779b97f4a7c15u * (life + 1);
     proof_world_key(&actors[4], "fifth");
