@@ -150,12 +150,8 @@ static void on_outcome(void *context, struct http_request *request)
     case OUTCOME_NONE:
     case OUTCOME_STOPPED: api_fail(request, CL_E_CANCELLED); break;
     case OUTCOME_ACCEPTED:
-    case OUTCOME_KNOWN_PENDING:
-        set_location(request, id);
-        answer_pending(post, submission->outcome == OUTCOME_ACCEPTED ? 202 : 200);
-        break;
+    case OUTCOME_KNOWN_PENDING: answer_pending(post, submission->outcome == OUTCOME_ACCEPTED ? 202 : 200); break;
     case OUTCOME_FINAL:
-        set_location(request, id);
         if (!submission->wait_final && !submission->known) answer_pending(post, 202);
         else if (!answer_if_final(&post->call, id, post->type, submission->wait_final, submission->known ? 200 : 201)) api_fail(request, CL_E_STORE_CORRUPT);
         break;

@@ -132,6 +132,8 @@ class Node:
         used = connection or self.connect()
         used.request(method, path, body=body, headers=headers or {})
         got = used.getresponse()
+        names = [name.lower() for name, _ in got.getheaders()]
+        assert len(names) == len(set(names)), f"{method} {path}: a header is there twice: {names}"
         answer = Answer(got.status, dict(got.getheaders()), got.read())
         if connection is None:
             used.close()
