@@ -147,11 +147,10 @@ bool api_query_number(const struct http_request *request, const char *name, uint
     return *end == '\0';
 }
 
-enum cl_status api_ask_owner(struct http_request *request, void (*run)(void *owner, void *context), http_handler_fn then, void *context)
+enum cl_status api_ask_owner(struct api_call *call, void (*run)(void *owner, void *context), http_handler_fn then, void *context)
 {
-    struct api *api = ((struct api_call *)context)->api;
-    http_wait(request, then, context);
-    return inbox_put(&api->node->inbox, INBOX_HTTP, run, context);
+    http_wait(call->request, then, context);
+    return inbox_put(&call->api->node->inbox, INBOX_HTTP, run, context);
 }
 
 /* ---- the router */

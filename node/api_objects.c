@@ -104,7 +104,7 @@ void api_object_get(struct api_call *call)
     if (job != NULL) {
         job->call = *call;
         memcpy(job->id, id, 32);
-        status = api_ask_owner(call->request, make_proof, on_proof, job);
+        status = api_ask_owner(&job->call, make_proof, on_proof, job);
         if (status == CL_OK) return;
     }
     free(job);

@@ -48,8 +48,9 @@ int json_set_base64(json_t *object, const char *key, const uint8_t *bytes, size_
 json_t *json_slots(uint64_t slots);
 json_t *json_tip(struct cl_ledger_view *view); /* as_of */
 
-/* Runs on the owner thread, then `then` on an HTTP thread. CL_E_BOUND: too much waits; answer otherwise. */
-CL_MUST_USE enum cl_status api_ask_owner(struct http_request *request, void (*run)(void *owner, void *context), http_handler_fn then, void *context);
+/* Runs on the owner thread, which wakes the request; then `then` on an HTTP thread. context is both's, and outlives this
+   handler. CL_E_BOUND: too much waits; answer otherwise. */
+CL_MUST_USE enum cl_status api_ask_owner(struct api_call *call, void (*run)(void *owner, void *context), http_handler_fn then, void *context);
 
 /* state_json.c: a state value in JSON; NULL with *status. */
 json_t *state_json(enum cl_status *status, const char **kind, const uint8_t *value, size_t length, uint64_t now_ms);

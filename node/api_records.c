@@ -57,10 +57,15 @@ static json_t *final_json(const struct final_record *record)
     return object;
 }
 
-static void answer_receipt(struct api_call *call, struct cl_ledger_view *view, const struct final_record *record, int type, unsigned http_status)
+/* As answer_if_final. */
+static enum cl_status answer_receipt(struct api_call *call, struct cl_ledger_view *view, const struct final_record *record, int type, unsigned http_status)
 {
     struct receipt receipt;
     enum cl_status status = make_receipt(&receipt, call->api, view, record->log_index);
+    if (status == CL_E_PENDING) {
+        receipt_deinit(&receipt);
+        return status;
+    }
     if (status != CL_OK) {
         api_fail(call->request, status);
     } else if (type == AS_TEXT) {
@@ -77,6 +82,7 @@ static void answer_receipt(struct api_call *call, struct cl_ledger_view *view, c
         api_answer_json(call->request, http_status, object);
     }
     receipt_deinit(&receipt);
+    return CL_OK;
 }
 
 static void set_location(struct http_request *request, const struct cl_record_id *id)
@@ -86,8 +92,10 @@ static void set_location(struct http_request *request, const struct cl_record_id
     http_set_header(request, "Location", location);
 }
 
-/* Answers where the record is final; false (and no answer) where it is not. */
-static bool answer_if_final(struct api_call *call, const struct cl_record_id *id, int type, bool with_receipt, unsigned http_status)
+/* CL_OK: it was answered, be it with a problem. Else it was not: CL_E_NOT_FOUND, the record is not final; CL_E_PENDING, it
+   is, but its receipt is asked for and the block's checkpoint is being signed. The owner does that before it takes in
+   anything else, so after a turn of the owner's the receipt is there, unless the node has stopped. */
+static enum cl_status answer_if_final(struct api_call *call, const struct cl_record_id *id, int type, bool with_receipt, unsigned http_status)
 {
     struct cl_ledger_view *view = NULL;
     struct final_record record = { 0 };
@@ -96,8 +104,9 @@ static bool answer_if_final(struct api_call *call, const struct cl_record_id *id
     if (status == CL_OK) status = cl_view_record_place(view, &log_index, id);
     if (status == CL_E_NOT_FOUND) {
         cl_ledger_view_free(view);
-        return false;
+        return status;
     }
+    enum cl_status answered = CL_OK;
     if (status == CL_OK) status = final_record_load(&record, view, &call->api->node->genesis.core.network, log_index);
     if (status == CL_E_NOT_FOUND || (status == CL_OK && memcmp(record.record.id.bytes, id->bytes, 32) != 0))
         status = CL_E_STORE_CORRUPT; /* the index of places points elsewhere */
@@ -106,7 +115,7 @@ static bool answer_if_final(struct api_call *call, const struct cl_record_id *id
     } else if (type == AS_BYTES) {
         http_answer(call->request, http_status, "application/cose", record.bytes.data, record.bytes.length);
     } else if (with_receipt || type == AS_TEXT || type == AS_COSE_RECEIPT) {
-        answer_receipt(call, view, &record, type, http_status);
+        answered = answer_receipt(call, view, &record, type, http_status);
     } else {
         json_t *object = final_json(&record);
         if (object != NULL) json_set_base64(object, "record", record.bytes.data, record.bytes.length);
@@ -114,7 +123,7 @@ static bool answer_if_final(struct api_call *call, const struct cl_record_id *id
     }
     final_record_deinit(&record);
     cl_ledger_view_free(view);
-    return true;
+    return answered;
 }
 
 /* ---- POST */
@@ -153,7 +162,7 @@ static void on_outcome(void *context, struct http_request *request)
     case OUTCOME_KNOWN_PENDING: answer_pending(post, submission->outcome == OUTCOME_ACCEPTED ? 202 : 200); break;
     case OUTCOME_FINAL:
         if (!submission->wait_final && !submission->known) answer_pending(post, 202);
-        else if (!answer_if_final(&post->call, id, post->type, submission->wait_final, submission->known ? 200 : 201)) api_fail(request, CL_E_STORE_CORRUPT);
+        else if (answer_if_final(&post->call, id, post->type, submission->wait_final, submission->known ? 200 : 201) != CL_OK) api_fail(request, CL_E_STORE_CORRUPT);
         break;
     }
     post_free(post);
@@ -214,6 +223,29 @@ static void submit(struct post *post)
     post_free(post);
 }
 
+static void take_turn(void *owner, void *context)
+{
+    struct post *post = context;
+    (void)owner;
+    http_wake(post->call.request);
+}
+
+static void on_turn(void *context, struct http_request *request)
+{
+    struct post *post = context;
+    if (answer_if_final(&post->call, &post->submission.record->record.id, post->type, true, 200) != CL_OK) api_fail(request, CL_E_CANCELLED);
+    post_free(post);
+}
+
+/* It is final, and its checkpoint is being signed. */
+static void wait_for_receipt(struct post *post)
+{
+    enum cl_status status = api_ask_owner(&post->call, take_turn, on_turn, post);
+    if (status == CL_OK) return;
+    api_fail(post->call.request, status);
+    post_free(post);
+}
+
 void api_records_post(struct api_call *call)
 {
     struct cl_view body = http_body(call->request);
@@ -244,7 +276,9 @@ void api_records_post(struct api_call *call)
         return;
     }
     set_location(call->request, &post->submission.record->record.id);
-    if (answer_if_final(call, &post->submission.record->record.id, post->type, post->submission.wait_final, 200)) post_free(post);
+    status = answer_if_final(call, &post->submission.record->record.id, post->type, post->submission.wait_final, 200);
+    if (status == CL_OK) post_free(post);
+    else if (status == CL_E_PENDING) wait_for_receipt(post);
     else submit(post);
 }
 
@@ -261,28 +295,33 @@ static void look_up(void *owner, void *context)
     http_wake(lookup->call.request);
 }
 
-static void on_looked_up(void *context, struct http_request *request)
+static void answer_not_final(struct http_request *request, const struct lookup *lookup, int type)
 {
-    struct lookup *lookup = context;
-    int type = api_choose(request, record_types);
+    if (type != AS_JSON) {
+        api_problem(request, 409, lookup->pending ? CL_E_PENDING : lookup->refusal.status, -1, NULL);
+        return;
+    }
     json_t *object = json_pack("{s:i,s:s}", "version", 1, "status", lookup->pending ? "pending" : "refused");
-    if (object != NULL) json_set_hex(object, "id", lookup->id.bytes, 32);
-    if (lookup->pending || lookup->refusal.status != CL_OK) {
-        if (!lookup->pending && object != NULL) {
+    if (object != NULL) {
+        json_set_hex(object, "id", lookup->id.bytes, 32);
+        if (!lookup->pending) {
             json_object_set_new(object, "code", json_string(cl_status_code(lookup->refusal.status)));
             json_object_set_new(object, "title", json_string(cl_status_sentence(lookup->refusal.status)));
             json_object_set_new(object, "entry", json_integer(lookup->refusal.entry));
         }
-        if (type == AS_JSON) {
-            api_answer_json(request, 200, object);
-            object = NULL;
-        } else {
-            api_problem(request, 409, lookup->pending ? CL_E_PENDING : lookup->refusal.status, -1, NULL);
-        }
-    } else if (!answer_if_final(&lookup->call, &lookup->id, type, false, 200)) { /* it may have become final meanwhile */
-        api_fail(request, CL_E_NOT_FOUND);
     }
-    json_decref(object);
+    api_answer_json(request, 200, object);
+}
+
+static void on_looked_up(void *context, struct http_request *request)
+{
+    struct lookup *lookup = context;
+    int type = api_choose(request, record_types);
+    /* It may have become final meanwhile, also where it was refused before. */
+    enum cl_status status = lookup->pending ? CL_E_NOT_FOUND : answer_if_final(&lookup->call, &lookup->id, type, false, 200);
+    if (status == CL_E_PENDING) api_fail(request, CL_E_CANCELLED);
+    else if (status != CL_OK && (lookup->pending || lookup->refusal.status != CL_OK)) answer_not_final(request, lookup, type);
+    else if (status != CL_OK) api_fail(request, status);
     free(lookup);
 }
 
@@ -298,13 +337,13 @@ void api_record_get(struct api_call *call)
         api_problem(call->request, 406, CL_E_UNSUPPORTED, -1, NULL);
         return;
     }
-    if (answer_if_final(call, &id, type, false, 200)) return;
+    if (answer_if_final(call, &id, type, false, 200) == CL_OK) return;
     struct lookup *lookup = calloc(1, sizeof *lookup);
     enum cl_status status = CL_E_MEMORY;
     if (lookup != NULL) {
         lookup->call = *call;
         lookup->id = id;
-        status = api_ask_owner(call->request, look_up, on_looked_up, lookup);
+        status = api_ask_owner(&lookup->call, look_up, on_looked_up, lookup);
         if (status == CL_OK) return;
     }
     free(lookup);

@@ -3,7 +3,6 @@
 #include "workspace.h"
 
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TIMEOUT_S_MAX 60u /* the longest that a node waits */
@@ -401,7 +400,7 @@ static enum cl_status problem_code(const struct http_answer *answer)
     return status;
 }
 
-/* One POST; *again_s > 0: the node is busy, try again after so many seconds; < 0: in a moment. */
+/* One POST; *again_s > 0: the node is busy, try again after so many seconds. */
 static int submit_once(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait, unsigned timeout_s, long *again_s, bool told)
 {
     char path[80];
@@ -431,8 +430,6 @@ static int submit_once(struct context *context, struct submission *out, const ui
             result = told ? output_fail(&context->output, out->why, NULL) : 1;
         }
         json_decref(json);
-    } else if (answer.status == 409 && problem_code(&answer) == CL_E_PENDING) {
-        *again_s = -1; /* final, but the checkpoint that shows it is being signed */
     } else {
         out->refused = answer.status == 400 || answer.status == 409;
         out->why = problem_code(&answer);
@@ -446,18 +443,11 @@ static int submit_once(struct context *context, struct submission *out, const ui
 static int submit(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait, bool told)
 {
     *out = (struct submission){0};
-    unsigned moments = 0;
     for (int attempt = 0;; attempt++) {
         long again_s = 0;
         int result = submit_once(context, out, record, length, wait, (unsigned)context->timeout_s, &again_s, told);
         if (result != 0 || again_s == 0)
             return result;
-        if (again_s < 0 && moments++ < 200 && !http_interrupted) {
-            (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-            attempt--;
-            continue;
-        }
-        again_s = again_s < 0 ? 1 : again_s;
         if (attempt == 5)
             return output_fail(&context->output, CL_E_BOUND, "The node is busy; submit the same record again later.");
         output_say(&context->output, "The node is busy; trying again in %ld s.", again_s);
