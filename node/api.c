@@ -261,11 +261,15 @@ json_t *json_slots(uint64_t slots)
     return array;
 }
 
-json_t *json_tip(struct cl_ledger_view *view)
+json_t *json_tip(const struct cl_tip *tip)
+{
+    json_t *object = json_pack("{s:I,s:I,s:I}", "height", (json_int_t)tip->height, "log_size", (json_int_t)tip->log_size, "time_ms", (json_int_t)tip->time_ms);
+    if (object != NULL) json_set_hex(object, "block_id", tip->block.bytes, 32);
+    return object;
+}
+
+json_t *json_as_of(struct cl_ledger_view *view)
 {
     struct cl_tip tip;
-    if (cl_view_tip(view, &tip) != CL_OK) return NULL;
-    json_t *object = json_pack("{s:I,s:I,s:I}", "height", (json_int_t)tip.height, "log_size", (json_int_t)tip.log_size, "time_ms", (json_int_t)tip.time_ms);
-    if (object != NULL) json_set_hex(object, "block_id", tip.block.bytes, 32);
-    return object;
+    return cl_view_tip(view, &tip) == CL_OK ? json_tip(&tip) : NULL;
 }

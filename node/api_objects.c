@@ -46,7 +46,7 @@ static void answer_object(struct api_call *call, const uint8_t id32[32])
     if (status == CL_OK) status = cl_view_state(view, &value, id32);
     if (status == CL_OK) state = state_json(&status, &kind, value.data, value.length, node_now_ms());
     if (status == CL_OK) {
-        object = json_pack("{s:i,s:s,s:o,s:o}", "version", 1, "kind", kind, "state", state, "as_of", json_tip(view));
+        object = json_pack("{s:i,s:s,s:o,s:o}", "version", 1, "kind", kind, "state", state, "as_of", json_as_of(view));
         if (object == NULL) status = CL_E_MEMORY;
     }
     if (status == CL_OK) {
@@ -152,7 +152,7 @@ void api_objects_post(struct api_call *call)
     json_t *array = json_array(), *tip = NULL;
     enum cl_status status = array == NULL ? CL_E_MEMORY : cl_ledger_view_new(&view, call->api->node->ledger);
     if (status == CL_OK) status = add_values(array, view, ids);
-    if (status == CL_OK) tip = json_tip(view);
+    if (status == CL_OK) tip = json_as_of(view);
     cl_ledger_view_free(view);
     if (status != CL_OK) {
         json_decref(array);
@@ -184,18 +184,16 @@ void api_check(struct api_call *call)
         api_problem(call->request, 400, CL_E_ARGUMENT, -1, "agreement is 64 lower-case hex digits, slot is 0 to 63.");
         return;
     }
-    struct cl_ledger_view *view = NULL;
-    enum cl_status answer = node_check(call->api->node, id, slots.slots, node_now_ms(), &accepted);
+    struct cl_tip as_of;
+    enum cl_status answer = node_check(call->api->node, id, slots.slots, node_now_ms(), &accepted, &as_of);
     bool known = answer == CL_OK || answer == CL_E_OBJECT_KIND || answer == CL_E_NO_OBJECT || answer == CL_E_EXPIRED ||
                  (answer >= CL_E_NOT_ACTIVE && answer <= CL_E_SLOT_NOT_LIVE);
-    enum cl_status status = known ? cl_ledger_view_new(&view, call->api->node->ledger) : answer;
-    if (status != CL_OK) {
-        api_fail(call->request, status);
+    if (!known) {
+        api_fail(call->request, answer);
         return;
     }
     json_t *object = json_pack("{s:i,s:b,s:s,s:s,s:b,s:o}", "version", 1, "allowed", answer == CL_OK, "code", cl_status_code(answer), "title",
-                               answer == CL_OK ? "It may be used." : cl_status_sentence(answer), "accepted_withdrawal", (int)accepted, "as_of", json_tip(view));
-    cl_ledger_view_free(view);
+                               answer == CL_OK ? "It may be used." : cl_status_sentence(answer), "accepted_withdrawal", (int)accepted, "as_of", json_tip(&as_of));
     api_answer_json(call->request, 200, object);
 }
 

@@ -46,7 +46,8 @@ int json_set_hex(json_t *object, const char *key, const uint8_t *bytes, size_t l
 json_t *json_base64(const uint8_t *bytes, size_t length); /* NULL: out of memory */
 int json_set_base64(json_t *object, const char *key, const uint8_t *bytes, size_t length);
 json_t *json_slots(uint64_t slots);
-json_t *json_tip(struct cl_ledger_view *view); /* as_of */
+json_t *json_tip(const struct cl_tip *tip);
+json_t *json_as_of(struct cl_ledger_view *view); /* the view's tip */
 
 /* Runs on the owner thread, which wakes the request; then `then` on an HTTP thread. context is both's, and outlives this
    handler. CL_E_BOUND: too much waits; answer otherwise. */

@@ -35,7 +35,8 @@ void node_counters(struct node *node, struct node_counters *out);
 CL_MUST_USE enum cl_status node_wait_settled(struct node *node, uint64_t count, uint64_t timeout_ms);
 
 /* May these slots (0: the agreement as a whole) be used at now_ms? Any thread. As cl_agreement_check, and CL_E_NO_OBJECT,
-   CL_E_OBJECT_KIND; accepted withdrawals count (*accepted, may be NULL: it was one of these). Other statuses: the store. */
-enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint64_t slots, uint64_t now_ms, bool *accepted);
+   CL_E_OBJECT_KIND; accepted withdrawals count. Other statuses: the store. Out (each may be NULL): *accepted, it was one
+   of these; *as_of, the final state that the answer is of, not set where the store fails. */
+enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint64_t slots, uint64_t now_ms, bool *accepted, struct cl_tip *as_of);
 
 #endif

@@ -57,7 +57,7 @@ static enum cl_status accepted_answer(struct node *node, const uint8_t object32[
     return answer;
 }
 
-enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint64_t slots, uint64_t now_ms, bool *accepted)
+enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint64_t slots, uint64_t now_ms, bool *accepted, struct cl_tip *as_of)
 {
     struct cl_ledger_view *view = NULL;
     struct cl_buffer value = { 0 };
@@ -68,7 +68,8 @@ enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint
     enum cl_status pending = accepted_answer(node, agreement32, slots, &withdrawn);
     enum cl_status status = cl_ledger_view_new(&view, node->ledger);
     if (status != CL_OK) return status;
-    status = cl_view_state(view, &value, agreement32);
+    if (as_of != NULL) status = cl_view_tip(view, as_of);
+    if (status == CL_OK) status = cl_view_state(view, &value, agreement32);
     cl_ledger_view_free(view);
     if (status == CL_E_NOT_FOUND) status = CL_E_NO_OBJECT;
     if (status == CL_OK) status = cl_agreement_decode(&agreement, value.data, value.length);

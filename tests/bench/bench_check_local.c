@@ -46,7 +46,7 @@ static double check_seconds(struct bench_node *node, uint8_t (*ids)[32], uint64_
 {
     uint64_t begin = bench_now_ns(), now_ms = (uint64_t)time(NULL) * 1000u;
     for (unsigned i = 0; i < PER_ROUND; i++)
-        bench_need(node_check(node->node, ids[next_random(random) % AGREEMENTS], 1u << (i % 3), now_ms, NULL), "an active agreement");
+        bench_need(node_check(node->node, ids[next_random(random) % AGREEMENTS], 1u << (i % 3), now_ms, NULL, NULL), "an active agreement");
     return (double)(bench_now_ns() - begin) / 1e9 / PER_ROUND;
 }
 
