@@ -535,6 +535,7 @@ enum cl_status http_start(struct http_server **out, const struct node_config *co
     server->streams_max = (size_t)config->feed_streams_max;
     server->request_s = (time_t)config->http_request_s;
     enum cl_status status = node_config_listen(address, sizeof address, &port, config->listen);
+    if (status != CL_OK) snprintf(sentence, sentence_size, "'%s' is not ADDRESS:PORT.", config->listen);
     if (status == CL_OK) status = load_tls(server, config, sentence, sentence_size);
     if (status != CL_OK) goto failed;
     int handle = open_socket(address, port, server->url, sizeof server->url, server->tls_key != NULL, sentence, sentence_size);

@@ -50,12 +50,14 @@ static const char usage_run[] =
     "--new-vote-log: start a new vote log where it is lost or damaged; only if DIR is this node's newest state.\n"
     "Example: consentd run --data /var/lib/consentd --config /etc/consentd.ini\n";
 static const char usage_check[] =
-    "consentd check --data DIR\n\n"
+    "consentd check --data DIR [--genesis FILE]\n\n"
     "Computes every hash, root and state again from the stored records and compares. The node must not run.\n"
+    "--genesis: the genesis document, where it is not DIR/genesis.json.\n"
     "Example: consentd check --data /var/lib/consentd\n";
 static const char usage_reindex[] =
-    "consentd reindex --data DIR\n\n"
+    "consentd reindex --data DIR [--genesis FILE]\n\n"
     "Rebuilds indexes and state from the stored blocks. The node must not run.\n"
+    "--genesis: the genesis document, where it is not DIR/genesis.json.\n"
     "Example: consentd reindex --data /var/lib/consentd\n";
 static const char usage_sign[] =
     "consentd sign --data DIR\n\n"

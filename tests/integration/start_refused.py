@@ -43,6 +43,8 @@ def command_line(node):
     says(node.run("--help").stdout, "consentd run")
     says(node.run("--version").stdout, "consentd ")
     assert node.run("nonsense", good=False).returncode == 2
+    says(node.run("run", "--data", node.data, "--listen", "nowhere", good=False).stderr, "'nowhere' is not ADDRESS:PORT")
+    says(node.run("check", "--data", node.data, "--genesis", f"{node.root}/none", good=False).stderr, f"{node.root}/none", "no such file")
     says(node.run("init", "--data", node.data, "--name", "one", good=False).stderr, "already")
     assert node.run("init", "--data", f"{node.root}/x", "--name", "Not Good", good=False).returncode == 2
     says(node.run("genesis", "--origin", "a b", "--out", f"{node.root}/g", f"{node.data}/member.json", good=False).stderr, "origin")
