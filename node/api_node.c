@@ -114,7 +114,7 @@ void api_livez(struct api_call *call)
 
 void api_readyz(struct api_call *call)
 {
-    if (atomic_load(&call->api->node->failed)) api_problem(call->request, 503, CL_E_STORE_IO, -1, NULL);
+    if (atomic_load(&call->api->node->failed)) api_problem(call->request, 503, call->api->node->failure_status, -1, NULL);
     else http_answer(call->request, 200, "text/plain; charset=utf-8", "ok\n", 3);
 }
 

@@ -21,7 +21,7 @@ struct api_route {
     const char *name, *summary;
     const char *query;            /* "name:what it is|…" */
     const char *types;            /* media types that it can answer with */
-    const char *statuses;         /* "200|404", besides 400, 405, 431, 500, 503 that any path may answer */
+    const char *statuses;         /* "200|404"; 400 and 503 are added to all; 405, 414, 431 and 500, which any path may answer, are not described */
 };
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;

@@ -195,14 +195,9 @@ static bool read_options(struct post *post)
     }
     post->submission.wait_final = wait != NULL;
     post->submission.deadline_ms = node_now_ms() + timeout_s * 1000;
-    post->type = api_choose(request, receipt_types);
-    if (!post->submission.wait_final && post->type != 0 && post->type < 0) post->type = 0;
-    if (post->type < 0) {
-        api_problem(request, 406, CL_E_UNSUPPORTED, -1, NULL);
-        return false;
-    }
-    if (!post->submission.wait_final) post->type = AS_JSON;
-    return true;
+    post->type = post->submission.wait_final ? api_choose(request, receipt_types) : AS_JSON;
+    if (post->type < 0) api_problem(request, 406, CL_E_UNSUPPORTED, -1, NULL);
+    return post->type >= 0;
 }
 
 static void submit(struct post *post)

@@ -41,7 +41,7 @@ struct http_server {
     uint64_t wakes;
     size_t stream_count;
     atomic_bool draining;
-    atomic_uint_fast64_t requests, class_2xx, class_4xx, class_5xx, cut;
+    atomic_uint_fast64_t requests, class_4xx, class_5xx, cut;
     atomic_size_t connection_count, active;
 };
 
@@ -196,7 +196,7 @@ static void set_response(struct http_request *request, unsigned status, const ch
     request->response = response;
     request->status = status;
     struct http_server *server = request->server;
-    atomic_fetch_add(status < 400 ? &server->class_2xx : status < 500 ? &server->class_4xx : &server->class_5xx, 1);
+    if (status >= 400) atomic_fetch_add(status < 500 ? &server->class_4xx : &server->class_5xx, 1);
 }
 
 void http_answer(struct http_request *request, unsigned status, const char *content_type, const void *body, size_t length)
@@ -583,7 +583,6 @@ void http_counters(const struct http_server *server, struct http_counters *out)
     out->streams = counted->stream_count;
     pthread_mutex_unlock(&counted->lock);
     out->requests = atomic_load(&counted->requests);
-    out->answers_2xx = atomic_load(&counted->class_2xx);
     out->answers_4xx = atomic_load(&counted->class_4xx);
     out->answers_5xx = atomic_load(&counted->class_5xx);
     out->connections = atomic_load(&counted->connection_count);

@@ -50,7 +50,7 @@ typedef long (*http_stream_fn)(void *context, char *out, size_t max);
 CL_MUST_USE enum cl_status http_stream(struct http_request *request, const char *content_type, http_stream_fn read, void (*release)(void *context), void *context);
 void http_streams_wake(struct http_server *server);
 
-struct http_counters { uint64_t requests, answers_2xx, answers_4xx, answers_5xx, connections, cut, streams; };
+struct http_counters { uint64_t requests, answers_4xx, answers_5xx, connections, cut, streams; };
 void http_counters(const struct http_server *server, struct http_counters *out);
 
 #endif

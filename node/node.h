@@ -23,7 +23,8 @@ enum cl_status node_stop(struct node *node);
 const char *node_url(const struct node *node);
 
 /* Records enter as a peer's frame would: decoded and checked by the workers, evaluated once, in the block. source: the
-   member they come from. Blocks while the node is full. CL_OK, CL_E_CANCELLED (stopping or failed), CL_E_MEMORY. */
+   member they come from. Blocks while the node is full. CL_OK, CL_E_CANCELLED (stopping or failed), CL_E_MEMORY,
+   CL_E_RECORD_SIZE (one is too long: none is taken). */
 CL_MUST_USE enum cl_status node_submit_batch(struct node *node, const struct cl_view *records, size_t count, uint32_t source);
 
 struct node_counters {

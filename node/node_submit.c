@@ -80,7 +80,7 @@ static enum cl_status submit_part(struct node *node, const struct cl_view *recor
 
 enum cl_status node_submit_batch(struct node *node, const struct cl_view *records, size_t count, uint32_t source)
 {
-    /* A sixteenth of the pool at most, so that a small pool still takes every batch some time. */
+    /* Half of the pool at most, so that a small pool still takes every part some time. */
     size_t part_max = (size_t)node->options.config.pool_records_max / 2;
     if (part_max > VERIFY_BATCH_MAX) part_max = VERIFY_BATCH_MAX;
     for (size_t i = 0; i < count; i++)

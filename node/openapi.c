@@ -15,7 +15,6 @@ static const char *status_words(int status)
     case 401: return "A signed challenge or a reader's token is needed";
     case 403: return "This node does not take records from that key";
     case 404: return "Not found";
-    case 405: return "The path does not take that method";
     case 406: return "None of the media types asked for";
     case 409: return "The rules refuse it, or it is not final yet";
     case 413: return "The body is too large";
