@@ -138,9 +138,7 @@ enum cl_status cl_audit_encode(struct cl_buffer *out, const struct cl_audit *aud
     if (audit->records_since != 0 || !audit->block_known)
         return CL_E_PENDING;
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 10);
-    cl_cbor_put_uint(&writer, 1);
-    cl_cbor_put_text(&writer, MAGIC, strlen(MAGIC));
+    cl_cbor_put_file_head(&writer, 10, MAGIC);
     cl_cbor_put_bytes(&writer, audit->network.bytes, 32);
     cl_cbor_put_uint(&writer, audit->frontier.size);
     cl_cbor_put_array(&writer, bits_set(audit->frontier.size));
@@ -155,30 +153,21 @@ enum cl_status cl_audit_encode(struct cl_buffer *out, const struct cl_audit *aud
     return writer.status;
 }
 
-static void read_hash(struct cl_cbor_reader *reader, uint8_t out32[32])
-{
-    const uint8_t *bytes = cl_cbor_bytes_fixed(reader, 32);
-    if (bytes != NULL)
-        memcpy(out32, bytes, 32);
-}
-
 static enum cl_status read_audit(struct cl_audit *audit, const uint8_t *data, size_t length)
 {
     struct cl_cbor_reader reader;
     cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_array_fixed(&reader, 10);
-    uint64_t version = cl_cbor_uint(&reader);
-    struct cl_view magic = cl_cbor_text(&reader);
-    struct cl_network_id network = {{0}};
-    read_hash(&reader, network.bytes);
+    struct cl_network_id network;
+    cl_cbor_file_head(&reader, 10, MAGIC);
+    cl_cbor_bytes_copy(&reader, network.bytes, 32);
     audit->frontier.size = cl_cbor_uint(&reader);
     size_t peaks = cl_cbor_array(&reader);
     if (reader.status == CL_OK && peaks != bits_set(audit->frontier.size))
         return CL_E_FORMAT;
     for (unsigned i = 0; i < CL_LOG_PATH_MAX && reader.status == CL_OK; i++)
         if ((audit->frontier.size >> i & 1u) != 0)
-            read_hash(&reader, audit->frontier.peaks[i].bytes);
-    read_hash(&reader, audit->block.bytes);
+            cl_cbor_bytes_copy(&reader, audit->frontier.peaks[i].bytes, 32);
+    cl_cbor_bytes_copy(&reader, audit->block.bytes, 32);
     audit->height = cl_cbor_uint(&reader);
     audit->records = cl_cbor_uint(&reader);
     audit->time_ms = cl_cbor_uint(&reader);
@@ -186,10 +175,6 @@ static enum cl_status read_audit(struct cl_audit *audit, const uint8_t *data, si
     enum cl_status status = cl_cbor_finish(&reader);
     if (status != CL_OK)
         return status;
-    if (magic.length != strlen(MAGIC) || memcmp(magic.data, MAGIC, magic.length) != 0)
-        return CL_E_FORMAT;
-    if (version != 1)
-        return CL_E_VERSION;
     if (memcmp(network.bytes, audit->network.bytes, 32) != 0)
         return CL_E_NETWORK;
     audit->block_known = true;

@@ -19,25 +19,6 @@ static void read_version(struct cl_cbor_reader *reader)
         cl_cbor_fail(reader, CL_E_VERSION);
 }
 
-static void read_hash(struct cl_cbor_reader *reader, uint8_t out32[32])
-{
-    const uint8_t *bytes = cl_cbor_bytes_fixed(reader, 32);
-    if (bytes != NULL)
-        memcpy(out32, bytes, 32);
-    else
-        memset(out32, 0, 32);
-}
-
-/* A uint that must not be above max; the caller's type holds max. */
-static uint64_t read_bounded(struct cl_cbor_reader *reader, uint64_t max)
-{
-    uint64_t value = cl_cbor_uint(reader);
-    if (value <= max)
-        return value;
-    cl_cbor_fail(reader, CL_E_VALUE);
-    return 0;
-}
-
 enum cl_status cl_state_leaf_encode(struct cl_buffer *out, const struct cl_state_leaf *in)
 {
     struct cl_cbor_writer writer;
@@ -64,14 +45,14 @@ enum cl_status cl_state_leaf_decode(struct cl_state_leaf *out, const uint8_t *da
     cl_cbor_reader_init(&reader, data, length);
     cl_cbor_array_fixed(&reader, 9);
     read_version(&reader);
-    read_hash(&reader, out->network.bytes);
+    cl_cbor_bytes_copy(&reader, out->network.bytes, 32);
     out->epoch = cl_cbor_uint(&reader);
     out->height = cl_cbor_uint(&reader);
-    read_hash(&reader, out->previous.bytes);
-    read_hash(&reader, out->member_set.bytes);
-    read_hash(&reader, out->state_root.bytes);
+    cl_cbor_bytes_copy(&reader, out->previous.bytes, 32);
+    cl_cbor_bytes_copy(&reader, out->member_set.bytes, 32);
+    cl_cbor_bytes_copy(&reader, out->state_root.bytes, 32);
     out->time_ms = cl_cbor_uint(&reader);
-    out->record_count = read_bounded(&reader, CL_BLOCK_RECORDS_MAX);
+    out->record_count = cl_cbor_uint_at_most(&reader, CL_BLOCK_RECORDS_MAX);
     return cl_cbor_finish(&reader);
 }
 
@@ -120,7 +101,7 @@ static void read_vote_head(struct cl_cbor_reader *reader, uint64_t *epoch, enum 
     *view = cl_cbor_uint(reader);
     *has_block = !cl_cbor_null(reader);
     if (*has_block)
-        read_hash(reader, block->bytes);
+        cl_cbor_bytes_copy(reader, block->bytes, 32);
     else
         memset(block, 0, sizeof *block);
     switch (kind) {
@@ -170,10 +151,8 @@ enum cl_status cl_vote_decode(struct cl_vote *out, const uint8_t *data, size_t l
     memset(out, 0, sizeof *out);
     cl_cbor_reader_init(&reader, data, length);
     read_vote_head(&reader, &out->epoch, &out->kind, &out->view, &out->has_block, &out->block);
-    out->voter = (uint32_t)read_bounded(&reader, CL_MEMBERS_MAX - 1);
-    const uint8_t *signature = cl_cbor_bytes_fixed(&reader, 64);
-    if (signature != NULL)
-        memcpy(out->signature, signature, 64);
+    out->voter = (uint32_t)cl_cbor_uint_at_most(&reader, CL_MEMBERS_MAX - 1);
+    cl_cbor_bytes_copy(&reader, out->signature, 64);
     return cl_cbor_finish(&reader);
 }
 
@@ -222,11 +201,8 @@ enum cl_status cl_certificate_decode(struct cl_certificate *out, const uint8_t *
     size_t count = cl_cbor_array(&reader);
     if (count == 0 || count > CL_MEMBERS_MAX || count != voters_counted(out->voters, out->member_count))
         cl_cbor_fail(&reader, CL_E_FORMAT);
-    for (size_t i = 0; i < count && reader.status == CL_OK; i++) {
-        const uint8_t *signature = cl_cbor_bytes_fixed(&reader, 64);
-        if (signature != NULL)
-            memcpy(out->signatures[i], signature, 64);
-    }
+    for (size_t i = 0; i < count && reader.status == CL_OK; i++)
+        cl_cbor_bytes_copy(&reader, out->signatures[i], 64);
     out->vote_count = count;
     return cl_cbor_finish(&reader);
 }
@@ -308,10 +284,10 @@ enum cl_status cl_stored_block_decode(struct cl_stored_block *out, const uint8_t
     out->view = cl_cbor_uint(&reader);
     out->parent_view = cl_cbor_uint(&reader);
     out->first_index = cl_cbor_uint(&reader);
-    out->record_count = read_bounded(&reader, CL_BLOCK_RECORDS_MAX);
-    read_hash(&reader, out->id.bytes);
+    out->record_count = cl_cbor_uint_at_most(&reader, CL_BLOCK_RECORDS_MAX);
+    cl_cbor_bytes_copy(&reader, out->id.bytes, 32);
     out->state_leaf = cl_cbor_bytes(&reader);
-    read_hash(&reader, out->log_root.bytes);
+    cl_cbor_bytes_copy(&reader, out->log_root.bytes, 32);
     if (!cl_cbor_null(&reader))
         out->certificate = read_array_bytes(&reader);
     if (out->state_leaf.length > STATE_LEAF_BYTES_MAX)
@@ -355,7 +331,7 @@ static struct cl_leaf_hash *read_leaves(struct cl_cbor_reader *reader, size_t co
         return NULL;
     }
     for (size_t i = 0; i < count; i++)
-        read_hash(reader, leaves[i].bytes);
+        cl_cbor_bytes_copy(reader, leaves[i].bytes, 32);
     return leaves;
 }
 
@@ -369,15 +345,15 @@ enum cl_status cl_proposal_decode(struct cl_proposal *out, struct cl_leaf_hash *
     read_version(&reader);
     out->epoch = cl_cbor_uint(&reader);
     out->view = cl_cbor_uint(&reader);
-    read_hash(&reader, out->parent.bytes);
+    cl_cbor_bytes_copy(&reader, out->parent.bytes, 32);
     out->parent_view = cl_cbor_uint(&reader);
     out->height = cl_cbor_uint(&reader);
     out->time_ms = cl_cbor_uint(&reader);
     size_t count = cl_cbor_array(&reader);
     struct cl_leaf_hash *hashes = read_leaves(&reader, count);
     out->log_size = cl_cbor_uint(&reader);
-    read_hash(&reader, out->log_root.bytes);
-    read_hash(&reader, out->state_root.bytes);
+    cl_cbor_bytes_copy(&reader, out->log_root.bytes, 32);
+    cl_cbor_bytes_copy(&reader, out->state_root.bytes, 32);
     out->justification = read_array_bytes(&reader);
     enum cl_status status = cl_cbor_finish(&reader);
     if (status != CL_OK) {

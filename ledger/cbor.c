@@ -78,6 +78,14 @@ uint64_t cl_cbor_uint(struct cl_cbor_reader *reader)
     return expect_head(reader, CL_CBOR_UINT);
 }
 
+uint64_t cl_cbor_uint_at_most(struct cl_cbor_reader *reader, uint64_t max)
+{
+    uint64_t value = expect_head(reader, CL_CBOR_UINT);
+    if (value <= max) return value;
+    cl_cbor_fail(reader, CL_E_VALUE);
+    return 0;
+}
+
 int64_t cl_cbor_int(struct cl_cbor_reader *reader)
 {
     bool negative = cl_cbor_peek(reader) == CL_CBOR_NINT;
@@ -110,6 +118,15 @@ const uint8_t *cl_cbor_bytes_fixed(struct cl_cbor_reader *reader, size_t length)
     struct cl_view view = take_string(reader, CL_CBOR_BYTES);
     if (reader->status == CL_OK && view.length != length) reader->status = CL_E_FORMAT;
     return reader->status == CL_OK ? view.data : NULL;
+}
+
+void cl_cbor_bytes_copy(struct cl_cbor_reader *reader, uint8_t *out, size_t length)
+{
+    const uint8_t *bytes = cl_cbor_bytes_fixed(reader, length);
+    if (bytes != NULL)
+        memcpy(out, bytes, length);
+    else
+        memset(out, 0, length);
 }
 
 /* The number of bytes of the UTF-8 sequence at the start of data, 0 if it is none (RFC 3629: no overlong forms, no
@@ -149,10 +166,32 @@ size_t cl_cbor_array(struct cl_cbor_reader *reader)
     return reader->status == CL_OK ? (size_t)count : 0;
 }
 
+size_t cl_cbor_array_at_most(struct cl_cbor_reader *reader, size_t max)
+{
+    size_t count = cl_cbor_array(reader);
+    if (count <= max) return count;
+    cl_cbor_fail(reader, CL_E_BOUND);
+    return 0;
+}
+
 void cl_cbor_array_fixed(struct cl_cbor_reader *reader, size_t count)
 {
     uint64_t found = expect_head(reader, CL_CBOR_ARRAY);
     if (reader->status == CL_OK && found != count) reader->status = CL_E_FORMAT;
+}
+
+void cl_cbor_file_head(struct cl_cbor_reader *reader, size_t count, const char *magic)
+{
+    size_t found = cl_cbor_array(reader);
+    uint64_t version = cl_cbor_uint(reader);
+    struct cl_view text = cl_cbor_text(reader);
+    if (reader->status != CL_OK) return;
+    if (text.length != strlen(magic) || memcmp(text.data, magic, text.length) != 0)
+        reader->status = CL_E_FORMAT;
+    else if (version != 1)
+        reader->status = CL_E_VERSION;
+    else if (found != count)
+        reader->status = CL_E_FORMAT;
 }
 
 size_t cl_cbor_map(struct cl_cbor_reader *reader)
@@ -353,6 +392,13 @@ void cl_cbor_put_text(struct cl_cbor_writer *writer, const char *text, size_t le
 void cl_cbor_put_array(struct cl_cbor_writer *writer, size_t count)
 {
     put_head(writer, CL_CBOR_ARRAY, count);
+}
+
+void cl_cbor_put_file_head(struct cl_cbor_writer *writer, size_t count, const char *magic)
+{
+    cl_cbor_put_array(writer, count);
+    cl_cbor_put_uint(writer, 1);
+    cl_cbor_put_text(writer, magic, strlen(magic));
 }
 
 void cl_cbor_put_map(struct cl_cbor_writer *writer, size_t count)

@@ -14,12 +14,18 @@ void cl_cbor_reader_init(struct cl_cbor_reader *reader, const uint8_t *data, siz
 /* Each returns the value read, or 0 / an empty view once the reader has failed. Counts of arrays and maps are refused
    where they exceed the bytes left, so they bound loops. Text must be UTF-8 (RFC 3629). */
 uint64_t cl_cbor_uint(struct cl_cbor_reader *reader);
+uint64_t cl_cbor_uint_at_most(struct cl_cbor_reader *reader, uint64_t max); /* CL_E_VALUE beyond */
 int64_t cl_cbor_int(struct cl_cbor_reader *reader);
 struct cl_view cl_cbor_bytes(struct cl_cbor_reader *reader);
 const uint8_t *cl_cbor_bytes_fixed(struct cl_cbor_reader *reader, size_t length); /* NULL once failed */
+void cl_cbor_bytes_copy(struct cl_cbor_reader *reader, uint8_t *out, size_t length); /* zeros once failed */
 struct cl_view cl_cbor_text(struct cl_cbor_reader *reader);
 size_t cl_cbor_array(struct cl_cbor_reader *reader);
+size_t cl_cbor_array_at_most(struct cl_cbor_reader *reader, size_t max); /* CL_E_BOUND beyond */
 void cl_cbor_array_fixed(struct cl_cbor_reader *reader, size_t count);
+/* The start of a file of ours: an array of `count` items, the first two [ 1, "magic", … ]. CL_E_FORMAT: no such file;
+   CL_E_VERSION: one of another version. */
+void cl_cbor_file_head(struct cl_cbor_reader *reader, size_t count, const char *magic);
 size_t cl_cbor_map(struct cl_cbor_reader *reader);
 uint64_t cl_cbor_tag(struct cl_cbor_reader *reader);
 bool cl_cbor_null(struct cl_cbor_reader *reader); /* true and consumed if null is next; false and untouched if not */
@@ -47,6 +53,7 @@ void cl_cbor_put_int(struct cl_cbor_writer *writer, int64_t value);
 void cl_cbor_put_bytes(struct cl_cbor_writer *writer, const void *data, size_t length);
 void cl_cbor_put_text(struct cl_cbor_writer *writer, const char *text, size_t length);
 void cl_cbor_put_array(struct cl_cbor_writer *writer, size_t count);
+void cl_cbor_put_file_head(struct cl_cbor_writer *writer, size_t count, const char *magic);
 void cl_cbor_put_map(struct cl_cbor_writer *writer, size_t count);
 void cl_cbor_put_tag(struct cl_cbor_writer *writer, uint64_t tag);
 void cl_cbor_put_null(struct cl_cbor_writer *writer);

@@ -47,18 +47,9 @@ struct proof_form {
 
 /* ---- 1. form */
 
-static size_t read_count(struct cl_cbor_reader *reader, size_t max)
-{
-    size_t count = cl_cbor_array(reader);
-    if (count <= max)
-        return count;
-    cl_cbor_fail(reader, CL_E_BOUND);
-    return 0;
-}
-
 static struct hash_list read_hashes(struct cl_cbor_reader *reader, size_t max)
 {
-    struct hash_list list = {.count = read_count(reader, max)};
+    struct hash_list list = {.count = cl_cbor_array_at_most(reader, max)};
     list.first = reader->at;
     for (size_t i = 0; i < list.count; i++)
         (void)cl_cbor_bytes_fixed(reader, 32);
@@ -103,7 +94,7 @@ static void read_state_proof(struct cl_cbor_reader *reader, struct proof_form *o
 /* [ 1*128 member ]; members may be NULL: only checks the form. */
 static size_t read_members(struct cl_cbor_reader *reader, struct cl_member *members)
 {
-    size_t count = read_count(reader, CL_MEMBERS_MAX);
+    size_t count = cl_cbor_array_at_most(reader, CL_MEMBERS_MAX);
     if (count == 0)
         cl_cbor_fail(reader, CL_E_FORMAT);
     for (size_t i = 0; i < count; i++) {
@@ -152,14 +143,14 @@ static enum cl_status read_form(struct proof_form *out, const uint8_t *proof, si
     out->path = read_hashes(&reader, CL_LOG_PATH_MAX);
     out->object = cl_cbor_bytes_fixed(&reader, 32);
     read_state_proof(&reader, out);
-    out->record_count = read_count(&reader, CL_PROOF_RECORDS_MAX);
+    out->record_count = cl_cbor_array_at_most(&reader, CL_PROOF_RECORDS_MAX);
     for (size_t i = 0; i < out->record_count; i++) {
         cl_cbor_array_fixed(&reader, 3);
         out->records[i].bytes = cl_cbor_bytes(&reader);
         out->records[i].index = cl_cbor_uint(&reader);
         out->records[i].path = read_hashes(&reader, CL_LOG_PATH_MAX);
     }
-    out->boundary_count = read_count(&reader, CL_PROOF_BOUNDARIES_MAX);
+    out->boundary_count = cl_cbor_array_at_most(&reader, CL_PROOF_BOUNDARIES_MAX);
     for (size_t i = 0; i < out->boundary_count; i++)
         read_boundary(&reader, &out->boundaries[i]);
     return cl_cbor_finish(&reader);

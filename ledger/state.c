@@ -10,31 +10,12 @@
 
 /* ---- reading: one helper for each shape; all fail stickily */
 
-static uint64_t read_at_most(struct cl_cbor_reader *reader, uint64_t max)
-{
-    uint64_t value = cl_cbor_uint(reader);
-    if (value > max) {
-        cl_cbor_fail(reader, CL_E_VALUE);
-        return 0;
-    }
-    return value;
-}
-
-static void read_fixed(struct cl_cbor_reader *reader, uint8_t *out, size_t length)
-{
-    const uint8_t *bytes = cl_cbor_bytes_fixed(reader, length);
-    if (bytes != NULL)
-        memcpy(out, bytes, length);
-    else
-        memset(out, 0, length);
-}
-
 static struct cl_optional_time read_time(struct cl_cbor_reader *reader)
 {
     struct cl_optional_time time = {false, 0};
     if (!cl_cbor_null(reader)) {
         time.present = true;
-        time.seconds = read_at_most(reader, CL_SECONDS_MAX);
+        time.seconds = cl_cbor_uint_at_most(reader, CL_SECONDS_MAX);
     }
     return time;
 }
@@ -44,7 +25,7 @@ static struct cl_optional_hash read_optional_hash(struct cl_cbor_reader *reader)
     struct cl_optional_hash hash = {false, {0}};
     if (!cl_cbor_null(reader)) {
         hash.present = true;
-        read_fixed(reader, hash.bytes, 32);
+        cl_cbor_bytes_copy(reader, hash.bytes, 32);
     }
     return hash;
 }
@@ -76,19 +57,8 @@ static struct cl_audience read_audience(struct cl_cbor_reader *reader)
         return audience;
     }
     audience.kind = (uint8_t)kind;
-    read_fixed(reader, audience.bytes, kind == 1 ? 32 : 33);
+    cl_cbor_bytes_copy(reader, audience.bytes, kind == 1 ? 32 : 33);
     return audience;
-}
-
-/* The number of items of a bounded array, or 0 once failed. */
-static uint8_t read_count(struct cl_cbor_reader *reader, size_t max)
-{
-    size_t count = cl_cbor_array(reader);
-    if (count > max) {
-        cl_cbor_fail(reader, CL_E_BOUND);
-        return 0;
-    }
-    return (uint8_t)count;
 }
 
 /* By key, then side: the order that makes a list canonical. */
@@ -100,14 +70,14 @@ static int delegation_order(const struct cl_delegation *a, const struct cl_deleg
 
 static uint8_t read_delegations(struct cl_cbor_reader *reader, struct cl_delegation *list, bool sides)
 {
-    uint8_t count = read_count(reader, CL_DELEGATIONS_MAX);
+    uint8_t count = (uint8_t)cl_cbor_array_at_most(reader, CL_DELEGATIONS_MAX);
     for (uint8_t i = 0; i < count; i++) {
         struct cl_delegation *item = &list[i];
         cl_cbor_array_fixed(reader, 4);
-        item->side = (uint8_t)read_at_most(reader, sides ? 2 : 0);
-        read_fixed(reader, item->key, 33);
-        item->powers = (uint8_t)read_at_most(reader, 31);
-        item->until = read_at_most(reader, CL_SECONDS_MAX);
+        item->side = (uint8_t)cl_cbor_uint_at_most(reader, sides ? 2 : 0);
+        cl_cbor_bytes_copy(reader, item->key, 33);
+        item->powers = (uint8_t)cl_cbor_uint_at_most(reader, 31);
+        item->until = cl_cbor_uint_at_most(reader, CL_SECONDS_MAX);
         if (item->powers == 0 || (sides && item->side == 0))
             cl_cbor_fail(reader, CL_E_VALUE);
         if (i > 0 && delegation_order(&list[i - 1], item) >= 0)
@@ -118,13 +88,13 @@ static uint8_t read_delegations(struct cl_cbor_reader *reader, struct cl_delegat
 
 static uint8_t read_vouches(struct cl_cbor_reader *reader, struct cl_vouch *list)
 {
-    uint8_t count = read_count(reader, CL_VOUCHES_MAX);
+    uint8_t count = (uint8_t)cl_cbor_array_at_most(reader, CL_VOUCHES_MAX);
     for (uint8_t i = 0; i < count; i++) {
         struct cl_vouch *item = &list[i];
         cl_cbor_array_fixed(reader, 3);
-        read_fixed(reader, item->key, 33);
-        item->reason = (uint8_t)read_at_most(reader, 2);
-        item->until = read_at_most(reader, CL_SECONDS_MAX);
+        cl_cbor_bytes_copy(reader, item->key, 33);
+        item->reason = (uint8_t)cl_cbor_uint_at_most(reader, 2);
+        item->until = cl_cbor_uint_at_most(reader, CL_SECONDS_MAX);
         if (item->reason == 0)
             cl_cbor_fail(reader, CL_E_VALUE);
         if (i > 0 && memcmp(list[i - 1].key, item->key, 33) >= 0)
@@ -140,9 +110,9 @@ static void read_pending(struct cl_cbor_reader *reader, struct cl_pending *out)
         return;
     out->present = true;
     cl_cbor_array_fixed(reader, 6);
-    read_fixed(reader, out->record_id, 32);
-    out->side = (uint8_t)read_at_most(reader, 2);
-    read_fixed(reader, out->commitment, 32);
+    cl_cbor_bytes_copy(reader, out->record_id, 32);
+    out->side = (uint8_t)cl_cbor_uint_at_most(reader, 2);
+    cl_cbor_bytes_copy(reader, out->commitment, 32);
     out->slots = cl_cbor_uint(reader);
     out->not_before = read_time(reader);
     out->not_after = read_time(reader);
@@ -189,23 +159,23 @@ enum cl_status cl_agreement_decode(struct cl_agreement *out, const uint8_t *valu
 {
     struct cl_cbor_reader reader;
     read_head(&reader, value, length, CL_STATE_AGREEMENT, AGREEMENT_ITEMS);
-    out->status = (uint8_t)read_at_most(&reader, CL_TERMINATED);
-    out->turn = (uint8_t)read_at_most(&reader, 2);
+    out->status = (uint8_t)cl_cbor_uint_at_most(&reader, CL_TERMINATED);
+    out->turn = (uint8_t)cl_cbor_uint_at_most(&reader, 2);
     out->customer = read_party(&reader);
     out->organisation = read_party(&reader);
     out->audience = read_audience(&reader);
-    read_fixed(&reader, out->commitment, 32);
+    cl_cbor_bytes_copy(&reader, out->commitment, 32);
     out->not_before = read_time(&reader);
     out->not_after = read_time(&reader);
     out->live = cl_cbor_uint(&reader);
     out->due = cl_cbor_uint(&reader);
-    out->suspended = (uint8_t)read_at_most(&reader, 3);
-    out->flags = (uint8_t)read_at_most(&reader, 15);
+    out->suspended = (uint8_t)cl_cbor_uint_at_most(&reader, 3);
+    out->flags = (uint8_t)cl_cbor_uint_at_most(&reader, 15);
     read_pending(&reader, &out->pending);
     out->terms = read_optional_hash(&reader);
     out->recovery = read_optional_hash(&reader);
     out->delegation_count = read_delegations(&reader, out->delegations, true);
-    read_fixed(&reader, out->head, 32);
+    cl_cbor_bytes_copy(&reader, out->head, 32);
     out->last_index = cl_cbor_uint(&reader);
     out->head_ms = cl_cbor_uint(&reader);
     return cl_cbor_finish(&reader);
@@ -215,20 +185,20 @@ enum cl_status cl_terms_decode(struct cl_terms *out, const uint8_t *value, size_
 {
     struct cl_cbor_reader reader;
     read_head(&reader, value, length, CL_STATE_TERMS, TERMS_ITEMS);
-    read_fixed(&reader, out->owner, 33);
-    read_fixed(&reader, out->commitment, 32);
+    cl_cbor_bytes_copy(&reader, out->owner, 33);
+    cl_cbor_bytes_copy(&reader, out->commitment, 32);
     out->not_before = read_time(&reader);
     out->not_after = read_time(&reader);
     out->slots = cl_cbor_uint(&reader);
-    out->mode = (uint8_t)read_at_most(&reader, 3);
+    out->mode = (uint8_t)cl_cbor_uint_at_most(&reader, 3);
     out->limit = cl_cbor_uint(&reader);
     out->answers = cl_cbor_uint(&reader);
     out->audience = read_audience(&reader);
     out->successor = read_optional_hash(&reader);
-    out->open = (uint8_t)read_at_most(&reader, 1);
+    out->open = (uint8_t)cl_cbor_uint_at_most(&reader, 1);
     out->recovery = read_optional_hash(&reader);
     out->delegation_count = read_delegations(&reader, out->delegations, false);
-    read_fixed(&reader, out->head, 32);
+    cl_cbor_bytes_copy(&reader, out->head, 32);
     if (out->slots == 0 || out->limit == 0 || out->answers > out->limit)
         cl_cbor_fail(&reader, CL_E_VALUE);
     return cl_cbor_finish(&reader);
@@ -238,13 +208,13 @@ enum cl_status cl_profile_decode(struct cl_profile *out, const uint8_t *value, s
 {
     struct cl_cbor_reader reader;
     read_head(&reader, value, length, CL_STATE_PROFILE, PROFILE_ITEMS);
-    read_fixed(&reader, out->key, 33);
-    read_fixed(&reader, out->delivery, 32);
-    read_fixed(&reader, out->commitment, 32);
-    read_fixed(&reader, out->recovery, 32);
+    cl_cbor_bytes_copy(&reader, out->key, 33);
+    cl_cbor_bytes_copy(&reader, out->delivery, 32);
+    cl_cbor_bytes_copy(&reader, out->commitment, 32);
+    cl_cbor_bytes_copy(&reader, out->recovery, 32);
     out->delegation_count = read_delegations(&reader, out->delegations, false);
     out->vouch_count = read_vouches(&reader, out->vouches);
-    read_fixed(&reader, out->head, 32);
+    cl_cbor_bytes_copy(&reader, out->head, 32);
     return cl_cbor_finish(&reader);
 }
 
@@ -252,7 +222,7 @@ enum cl_status cl_answer_decode(struct cl_object_id *agreement, const uint8_t *v
 {
     struct cl_cbor_reader reader;
     read_head(&reader, value, length, CL_STATE_ANSWER, ANSWER_ITEMS);
-    read_fixed(&reader, agreement->bytes, 32);
+    cl_cbor_bytes_copy(&reader, agreement->bytes, 32);
     return cl_cbor_finish(&reader);
 }
 
@@ -281,22 +251,22 @@ enum cl_status cl_network_decode(struct cl_network *out, const uint8_t *value, s
     read_head(&reader, value, length, CL_STATE_NETWORK, NETWORK_ITEMS);
     cl_cbor_array_fixed(&reader, 6);
     out->parameters.epoch_length = cl_cbor_uint(&reader);
-    out->parameters.block_records_max = read_at_most(&reader, CL_BLOCK_RECORDS_MAX);
-    out->parameters.block_bytes_max = read_at_most(&reader, CL_BLOCK_BYTES_MAX);
+    out->parameters.block_records_max = cl_cbor_uint_at_most(&reader, CL_BLOCK_RECORDS_MAX);
+    out->parameters.block_bytes_max = cl_cbor_uint_at_most(&reader, CL_BLOCK_BYTES_MAX);
     out->parameters.d0_ms = cl_cbor_uint(&reader);
-    out->parameters.fairness = read_at_most(&reader, 1);
-    out->parameters.open_reads = read_at_most(&reader, 1);
-    out->member_count = read_count(&reader, CL_MEMBERS_MAX);
+    out->parameters.fairness = cl_cbor_uint_at_most(&reader, 1);
+    out->parameters.open_reads = cl_cbor_uint_at_most(&reader, 1);
+    out->member_count = cl_cbor_array_at_most(&reader, CL_MEMBERS_MAX);
     if (out->member_count == 0)
         cl_cbor_fail(&reader, CL_E_VALUE);
     for (size_t i = 0; i < out->member_count; i++) {
         struct cl_member *member = &out->members[i];
         cl_cbor_array_fixed(&reader, 5);
         read_member_name(&reader, member->name);
-        read_fixed(&reader, member->vote, 32);
-        read_fixed(&reader, member->log, 32);
-        read_fixed(&reader, member->witness, 32);
-        read_fixed(&reader, member->party, 33);
+        cl_cbor_bytes_copy(&reader, member->vote, 32);
+        cl_cbor_bytes_copy(&reader, member->log, 32);
+        cl_cbor_bytes_copy(&reader, member->witness, 32);
+        cl_cbor_bytes_copy(&reader, member->party, 33);
     }
     return cl_cbor_finish(&reader);
 }

@@ -12,9 +12,7 @@ enum cl_status cl_code_encode(struct cl_buffer *out, const uint8_t secret32[32],
 {
     struct cl_cbor_writer writer;
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 4);
-    cl_cbor_put_uint(&writer, 1);
-    cl_cbor_put_text(&writer, CODE_MAGIC, strlen(CODE_MAGIC));
+    cl_cbor_put_file_head(&writer, 4, CODE_MAGIC);
     cl_cbor_put_bytes(&writer, secret32, 32);
     cl_cbor_put_bytes(&writer, offer.data, offer.length);
     return writer.status;
@@ -25,19 +23,12 @@ enum cl_status cl_code_decode(uint8_t secret32[32], struct cl_view *offer, const
     struct cl_cbor_reader reader;
     struct cl_public_key key;
     cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_array_fixed(&reader, 4);
-    uint64_t version = cl_cbor_uint(&reader);
-    struct cl_view magic = cl_cbor_text(&reader);
+    cl_cbor_file_head(&reader, 4, CODE_MAGIC);
     const uint8_t *secret = cl_cbor_bytes_fixed(&reader, 32);
     struct cl_view inner = cl_cbor_bytes(&reader);
     enum cl_status status = cl_cbor_finish(&reader);
-    if (status != CL_OK)
-        return status;
-    if (magic.length != strlen(CODE_MAGIC) || memcmp(magic.data, CODE_MAGIC, magic.length) != 0)
-        return CL_E_FORMAT;
-    if (version != 1)
-        return CL_E_VERSION;
-    status = cl_secret_public(&key, secret);
+    if (status == CL_OK)
+        status = cl_secret_public(&key, secret);
     if (status != CL_OK)
         return status;
     memcpy(secret32, secret, 32);

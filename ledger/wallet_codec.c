@@ -90,19 +90,12 @@ static void get_text(struct cl_cbor_reader *reader, char *out, size_t size)
     out[text.length] = '\0';
 }
 
-static void get_hash(struct cl_cbor_reader *reader, uint8_t out32[32])
-{
-    const uint8_t *bytes = cl_cbor_bytes_fixed(reader, 32);
-    if (bytes != NULL)
-        memcpy(out32, bytes, 32);
-}
-
 static void get_optional(struct cl_cbor_reader *reader, struct cl_optional_hash *out)
 {
     if (cl_cbor_null(reader))
         return;
     out->present = true;
-    get_hash(reader, out->bytes);
+    cl_cbor_bytes_copy(reader, out->bytes, 32);
 }
 
 static void get_buffer(struct cl_cbor_reader *reader, struct cl_buffer *out, size_t maximum)
@@ -119,7 +112,7 @@ static void get_network(struct cl_cbor_reader *reader, struct cl_wallet_network 
     if (cl_cbor_null(reader))
         return;
     cl_cbor_array_fixed(reader, 4);
-    get_hash(reader, out->id.bytes);
+    cl_cbor_bytes_copy(reader, out->id.bytes, 32);
     get_text(reader, out->origin, sizeof out->origin);
     get_text(reader, out->url, sizeof out->url);
     get_buffer(reader, &out->policy, CL_POLICY_BYTES_MAX);
@@ -154,7 +147,7 @@ static void get_item(struct cl_cbor_reader *reader, struct cl_wallet_item *item)
     cl_cbor_array_fixed(reader, 14);
     get_text(reader, item->name, sizeof item->name);
     uint64_t kind = cl_cbor_uint(reader), role = cl_cbor_uint(reader);
-    get_hash(reader, item->object.bytes);
+    cl_cbor_bytes_copy(reader, item->object.bytes, 32);
     get_text(reader, item->key_name, sizeof item->key_name);
     struct cl_view party = cl_cbor_bytes(reader);
     get_optional(reader, &item->terms);
@@ -227,7 +220,7 @@ enum cl_status cl_wallet_decode(struct cl_wallet **out, const uint8_t *data, siz
     cl_cbor_reader_init(&reader, data, length);
     cl_cbor_array_fixed(&reader, 5);
     uint64_t version = cl_cbor_uint(&reader);
-    get_hash(&reader, wallet->entropy32);
+    cl_cbor_bytes_copy(&reader, wallet->entropy32, 32);
     get_network(&reader, &wallet->network);
     enum cl_status status = reader.status;
     if (status == CL_OK && version != 1)
@@ -249,9 +242,7 @@ enum cl_status cl_offer_encode(struct cl_buffer *out, const struct cl_offer *off
 {
     struct cl_cbor_writer writer;
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 7);
-    cl_cbor_put_uint(&writer, 1);
-    put_text(&writer, OFFER_MAGIC);
+    cl_cbor_put_file_head(&writer, 7, OFFER_MAGIC);
     cl_cbor_put_bytes(&writer, offer->network.bytes, 32);
     cl_cbor_put_bytes(&writer, offer->object.bytes, 32);
     cl_cbor_put_uint(&writer, (uint64_t)offer->kind);
@@ -268,24 +259,20 @@ enum cl_status cl_offer_decode(struct cl_offer *out, const uint8_t *data, size_t
     struct cl_cbor_reader reader;
     *out = (struct cl_offer){0};
     cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_array_fixed(&reader, 7);
-    uint64_t version = cl_cbor_uint(&reader);
-    struct cl_view magic = cl_cbor_text(&reader);
-    get_hash(&reader, out->network.bytes);
-    get_hash(&reader, out->object.bytes);
+    cl_cbor_file_head(&reader, 7, OFFER_MAGIC);
+    cl_cbor_bytes_copy(&reader, out->network.bytes, 32);
+    cl_cbor_bytes_copy(&reader, out->object.bytes, 32);
     uint64_t kind = cl_cbor_uint(&reader);
     if (!cl_cbor_null(&reader)) {
         out->has_audience_salt = true;
-        get_hash(&reader, out->audience_salt);
+        cl_cbor_bytes_copy(&reader, out->audience_salt, 32);
     }
     out->body_file = cl_cbor_bytes(&reader);
     enum cl_status status = cl_cbor_finish(&reader);
     if (status != CL_OK)
         return status;
-    if (magic.length != strlen(OFFER_MAGIC) || memcmp(magic.data, OFFER_MAGIC, magic.length) != 0 || kind < CL_ITEM_AGREEMENT || kind > CL_ITEM_PROFILE)
+    if (kind < CL_ITEM_AGREEMENT || kind > CL_ITEM_PROFILE)
         return CL_E_FORMAT;
-    if (version != 1)
-        return CL_E_VERSION;
     out->kind = (enum cl_wallet_kind)kind;
     return CL_OK;
 }

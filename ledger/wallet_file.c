@@ -80,9 +80,7 @@ enum cl_status cl_wallet_seal(struct cl_buffer *out, struct cl_wallet *wallet, c
         return CL_E_LOCKED;
     struct cl_cbor_writer writer;
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 7);
-    cl_cbor_put_uint(&writer, 1);
-    cl_cbor_put_text(&writer, WALLET_MAGIC, strlen(WALLET_MAGIC));
+    cl_cbor_put_file_head(&writer, 7, WALLET_MAGIC);
     cl_cbor_put_bytes(&writer, wallet->salt16, 16);
     cl_cbor_put_uint(&writer, wallet->operations);
     cl_cbor_put_uint(&writer, wallet->memory_bytes);
@@ -90,18 +88,11 @@ enum cl_status cl_wallet_seal(struct cl_buffer *out, struct cl_wallet *wallet, c
     return put_sealed(&writer, wallet, WALLET_LABEL, nonce, wallet->sealing_key32);
 }
 
-static bool view_is(struct cl_view view, const char *text)
-{
-    return view.length == strlen(text) && memcmp(view.data, text, view.length) == 0;
-}
-
 enum cl_status cl_wallet_open(struct cl_wallet **out, const uint8_t *data, size_t length, const char *passphrase, size_t passphrase_length)
 {
     struct cl_cbor_reader reader;
     cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_array_fixed(&reader, 7);
-    uint64_t version = cl_cbor_uint(&reader);
-    struct cl_view magic = cl_cbor_text(&reader);
+    cl_cbor_file_head(&reader, 7, WALLET_MAGIC);
     const uint8_t *salt = cl_cbor_bytes_fixed(&reader, 16);
     uint64_t operations = cl_cbor_uint(&reader), memory_bytes = cl_cbor_uint(&reader);
     const uint8_t *nonce = cl_cbor_bytes_fixed(&reader, 24);
@@ -109,10 +100,6 @@ enum cl_status cl_wallet_open(struct cl_wallet **out, const uint8_t *data, size_
     enum cl_status status = cl_cbor_finish(&reader);
     if (status != CL_OK)
         return status;
-    if (!view_is(magic, WALLET_MAGIC))
-        return CL_E_FORMAT;
-    if (version != 1)
-        return CL_E_VERSION;
     /* The numbers are not yet authenticated: a hostile file must not cost hours or all memory. */
     if (operations == 0 || operations > OPERATIONS_MAX || memory_bytes < MEMORY_BYTES_MIN || memory_bytes > MEMORY_BYTES_MAX)
         return CL_E_BOUND;
@@ -158,9 +145,7 @@ enum cl_status cl_wallet_backup_seal(struct cl_buffer *out, const struct cl_wall
         return status;
     struct cl_cbor_writer writer;
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 4);
-    cl_cbor_put_uint(&writer, 1);
-    cl_cbor_put_text(&writer, BACKUP_MAGIC, strlen(BACKUP_MAGIC));
+    cl_cbor_put_file_head(&writer, 4, BACKUP_MAGIC);
     cl_cbor_put_bytes(&writer, nonce, sizeof nonce);
     status = put_sealed(&writer, wallet, BACKUP_LABEL, nonce, key);
     cl_wipe(key, sizeof key);
@@ -171,18 +156,12 @@ enum cl_status cl_wallet_backup_open(struct cl_wallet **out, const uint8_t *data
 {
     struct cl_cbor_reader reader;
     cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_array_fixed(&reader, 4);
-    uint64_t version = cl_cbor_uint(&reader);
-    struct cl_view magic = cl_cbor_text(&reader);
+    cl_cbor_file_head(&reader, 4, BACKUP_MAGIC);
     const uint8_t *nonce = cl_cbor_bytes_fixed(&reader, 24);
     struct cl_view sealed = cl_cbor_bytes(&reader);
     enum cl_status status = cl_cbor_finish(&reader);
     if (status != CL_OK)
         return status;
-    if (!view_is(magic, BACKUP_MAGIC))
-        return CL_E_FORMAT;
-    if (version != 1)
-        return CL_E_VERSION;
     uint8_t seed[64], key[32];
     cl_words_seed(seed, entropy32);
     status = backup_key(key, seed);

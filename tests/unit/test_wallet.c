@@ -182,6 +182,22 @@ static void a_file_is_replaced_as_a_whole(void **state)
     assert_int_equal(cl_file_read(&back, path, 6), CL_E_NOT_FOUND);
 }
 
+/* Of a version to come nothing is known but its start: it must not pass for a damaged file. */
+static void a_file_of_a_later_version_is_told_as_one(void **state)
+{
+    static const uint8_t wallet[] = "\x89\x02\x6e" "consent-wallet" "\x01\x02\x03\x04\x05\x06\x07";
+    static const uint8_t offer[] = "\x83\x02\x6d" "consent-offer" "\x01";
+    static const uint8_t code[] = "\x82\x02\x6c" "consent-code";
+    struct cl_wallet *opened = NULL;
+    struct cl_offer out;
+    struct cl_view inner;
+    uint8_t secret[32];
+    (void)state;
+    assert_int_equal(cl_wallet_open(&opened, wallet, sizeof wallet - 1, "x", 1), CL_E_VERSION);
+    assert_int_equal(cl_offer_decode(&out, offer, sizeof offer - 1), CL_E_VERSION);
+    assert_int_equal(cl_code_decode(secret, &inner, code, sizeof code - 1), CL_E_VERSION);
+}
+
 static void offers_go_there_and_back(void **state)
 {
     (void)state;
@@ -205,6 +221,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_again_and_only_that), cmocka_unit_test(names_and_prefixes_find_an_entry),
         cmocka_unit_test(only_the_passphrase_opens_it_and_any_flipped_bit_locks_it), cmocka_unit_test(the_words_open_the_backup_and_no_others_do),
         cmocka_unit_test(erasing_leaves_no_salt_and_no_body), cmocka_unit_test(a_file_is_replaced_as_a_whole), cmocka_unit_test(offers_go_there_and_back),
+        cmocka_unit_test(a_file_of_a_later_version_is_told_as_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
