@@ -4,6 +4,7 @@
 
 #include "consent/limits.h"
 #include "consent/record.h"
+#include "utf8.h"
 
 enum { SIMPLE_FALSE = 20, SIMPLE_TRUE = 21, SIMPLE_NULL = 22 };
 
@@ -129,34 +130,12 @@ void cl_cbor_bytes_copy(struct cl_cbor_reader *reader, uint8_t *out, size_t leng
         memset(out, 0, length);
 }
 
-/* The number of bytes of the UTF-8 sequence at the start of data, 0 if it is none (RFC 3629: no overlong forms, no
-   surrogates, nothing above U+10FFFF). */
-static size_t utf8_sequence(const uint8_t *data, size_t left)
-{
-    uint8_t first = data[0];
-    if (first < 0x80) return 1;
-    size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || left < length) return 0;
-    uint8_t lowest = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    uint8_t highest = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (data[1] < lowest || data[1] > highest) return 0;
-    for (size_t i = 2; i < length; i++)
-        if ((data[i] & 0xc0) != 0x80) return 0;
-    return length;
-}
-
 struct cl_view cl_cbor_text(struct cl_cbor_reader *reader)
 {
     struct cl_view view = take_string(reader, CL_CBOR_TEXT);
-    for (size_t i = 0; i < view.length;) {
-        size_t length = utf8_sequence(view.data + i, view.length - i);
-        if (length == 0) {
-            cl_cbor_fail(reader, CL_E_FORMAT);
-            return (struct cl_view){NULL, 0};
-        }
-        i += length;
-    }
-    return view;
+    if (cl_utf8_valid(view.data, view.length)) return view;
+    cl_cbor_fail(reader, CL_E_FORMAT);
+    return (struct cl_view){NULL, 0};
 }
 
 size_t cl_cbor_array(struct cl_cbor_reader *reader)

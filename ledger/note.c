@@ -8,32 +8,9 @@
 #include "base64.h"
 #include "consent/record.h"
 #include "crypto.h"
+#include "utf8.h"
 
 static const uint8_t dash[4] = {0xe2, 0x80, 0x94, ' '}; /* em dash U+2014, space */
-
-/* One code point of UTF-8 (RFC 3629): its length, or 0 where the bytes are not one. */
-static size_t utf8_next(uint32_t *point, const uint8_t *text, size_t length)
-{
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    uint8_t first = text[0];
-    size_t count = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (count == 1) {
-        *point = first;
-        return 1;
-    }
-    if (first < 0xc2 || first > 0xf4 || count > length)
-        return 0;
-    uint32_t value = first & (0x7fu >> count);
-    for (size_t i = 1; i < count; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        value = value << 6 | (text[i] & 0x3fu);
-    }
-    if (value < least[count] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
-        return 0;
-    *point = value;
-    return count;
-}
 
 bool cl_note_text_valid(const uint8_t *text, size_t length)
 {
@@ -43,7 +20,7 @@ bool cl_note_text_valid(const uint8_t *text, size_t length)
             i++;
             continue;
         }
-        size_t step = utf8_next(&point, text + i, length - i);
+        size_t step = cl_utf8_next(&point, text + i, length - i);
         if (step == 0 || (point < 0x20 && point != '\n'))
             return false;
         i += step;
@@ -63,7 +40,7 @@ bool cl_note_name_valid(const char *name, size_t length)
 {
     for (size_t i = 0; i < length;) {
         uint32_t point = 0;
-        size_t step = utf8_next(&point, (const uint8_t *)name + i, length - i);
+        size_t step = cl_utf8_next(&point, (const uint8_t *)name + i, length - i);
         if (step == 0 || point < 0x20 || point == '+' || is_space(point))
             return false;
         i += step;

@@ -3,6 +3,7 @@
 #include "terms_text.h"
 #include "consent/record.h"
 #include "crypto.h"
+#include "utf8.h"
 #include "vocabulary.h"
 
 #include <assert.h>
@@ -367,30 +368,12 @@ static bool parse_end(struct parser *parser)
     return true;
 }
 
-/* RFC 3629: what is signed must be readable by everybody. */
-static bool is_utf8(const uint8_t *text, size_t length)
-{
-    for (size_t i = 0; i < length;) {
-        uint8_t c = text[i];
-        size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
-        if (more == 9 || more >= length - i)
-            return false;
-        for (size_t k = 1; k <= more; k++)
-            if ((text[i + k] & 0xc0) != 0x80)
-                return false;
-        if ((c == 0xe0 && text[i + 1] < 0xa0) || (c == 0xed && text[i + 1] > 0x9f) || (c == 0xf0 && text[i + 1] < 0x90) || (c == 0xf4 && text[i + 1] > 0x8f))
-            return false;
-        i += more + 1;
-    }
-    return true;
-}
-
 enum cl_status cl_terms_text_parse(struct cl_terms_text **out, struct cl_terms_fault *fault, const char *source, size_t length)
 {
     *fault = (struct cl_terms_fault){0};
     if (length > CL_TERMS_TEXT_BYTES_MAX)
         return CL_E_BOUND;
-    if (!is_utf8((const uint8_t *)source, length)) {
+    if (!cl_utf8_valid((const uint8_t *)source, length)) { /* what is signed must be readable by everybody */
         (void)fault_at(fault, "The file is not UTF-8 text.");
         return CL_E_FORMAT;
     }
