@@ -23,6 +23,7 @@
 #include "proof_build.h"
 #include "proof_records.h"
 #include "smt.h"
+#include "state_form.h"
 
 /* A list of hashes in the file: each is a CBOR byte string of 34 bytes (head 58 20), one after the other. */
 #define HASH_ITEM_BYTES 34u
@@ -91,33 +92,6 @@ static void read_state_proof(struct cl_cbor_reader *reader, struct proof_form *o
     }
 }
 
-/* [ 1*128 member ]; members may be NULL: only checks the form. */
-static size_t read_members(struct cl_cbor_reader *reader, struct cl_member *members)
-{
-    size_t count = cl_cbor_array_at_most(reader, CL_MEMBERS_MAX);
-    if (count == 0)
-        cl_cbor_fail(reader, CL_E_FORMAT);
-    for (size_t i = 0; i < count; i++) {
-        cl_cbor_array_fixed(reader, 5);
-        struct cl_view name = cl_cbor_text(reader);
-        const uint8_t *vote = cl_cbor_bytes_fixed(reader, 32), *log = cl_cbor_bytes_fixed(reader, 32);
-        const uint8_t *witness = cl_cbor_bytes_fixed(reader, 32), *party = cl_cbor_bytes_fixed(reader, 33);
-        if (name.length == 0 || name.length > CL_MEMBER_NAME_BYTES_MAX)
-            cl_cbor_fail(reader, CL_E_FORMAT);
-        if (reader->status != CL_OK)
-            return 0;
-        if (members == NULL)
-            continue;
-        memset(members[i].name, 0, sizeof members[i].name);
-        memcpy(members[i].name, name.data, name.length);
-        memcpy(members[i].vote, vote, 32);
-        memcpy(members[i].log, log, 32);
-        memcpy(members[i].witness, witness, 32);
-        memcpy(members[i].party, party, 33);
-    }
-    return count;
-}
-
 static void read_boundary(struct cl_cbor_reader *reader, struct boundary_form *out)
 {
     cl_cbor_array_fixed(reader, 4);
@@ -125,7 +99,7 @@ static void read_boundary(struct cl_cbor_reader *reader, struct boundary_form *o
     out->state_leaf = cl_cbor_bytes(reader);
     out->path = read_hashes(reader, CL_LOG_PATH_MAX);
     out->members.data = reader->at;
-    (void)read_members(reader, NULL);
+    (void)cl_members_read(reader, NULL);
     out->members.length = (size_t)(reader->at - out->members.data);
 }
 
@@ -199,7 +173,7 @@ static enum cl_status policy_after(struct cl_policy **out, const struct tree *tr
     if (memcmp(hash, tree->leaf.member_set.bytes, 32) != 0)
         return CL_E_PROOF;
     cl_cbor_reader_init(&reader, encoded.data, encoded.length);
-    size_t count = read_members(&reader, members);
+    size_t count = cl_members_read(&reader, members);
     enum cl_status status = cl_cbor_finish(&reader);
     if (status == CL_OK)
         status = cl_policy_new_of_members(out, tree->origin, members, count);

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "rules_internal.h"
+#include "state_form.h"
 
 /* ---- objects that stand for a side */
 
@@ -220,18 +221,12 @@ enum cl_status rules_answer_side(struct rules_frame *frame, enum cl_side side)
 
 /* ---- lists of delegates, sorted by key bytes, then side */
 
-static int delegation_order(const struct cl_delegation *a, uint8_t side, const uint8_t key33[33])
-{
-    int by_key = memcmp(a->key, key33, 33);
-    return by_key != 0 ? by_key : (int)a->side - (int)side;
-}
-
 enum cl_status rules_delegation_put(struct cl_delegation *list, uint8_t *count, const struct cl_delegation *item)
 {
     uint8_t at = 0;
-    while (at < *count && delegation_order(&list[at], item->side, item->key) < 0)
+    while (at < *count && cl_delegation_order(&list[at], item) < 0)
         at++;
-    if (at < *count && delegation_order(&list[at], item->side, item->key) == 0) {
+    if (at < *count && cl_delegation_order(&list[at], item) == 0) {
         if (list[at].powers == item->powers && list[at].until == item->until)
             return CL_E_NO_CHANGE;
         list[at] = *item;
@@ -248,7 +243,7 @@ enum cl_status rules_delegation_put(struct cl_delegation *list, uint8_t *count, 
 enum cl_status rules_delegation_remove(struct cl_delegation *list, uint8_t *count, uint8_t side, const uint8_t key33[33])
 {
     for (uint8_t i = 0; i < *count; i++) {
-        if (delegation_order(&list[i], side, key33) != 0)
+        if (list[i].side != side || !rules_same33(list[i].key, key33))
             continue;
         memmove(&list[i], &list[i + 1], (size_t)(*count - i - 1) * sizeof list[0]);
         *count = (uint8_t)(*count - 1);

@@ -61,8 +61,7 @@ static struct cl_audience read_audience(struct cl_cbor_reader *reader)
     return audience;
 }
 
-/* By key, then side: the order that makes a list canonical. */
-static int delegation_order(const struct cl_delegation *a, const struct cl_delegation *b)
+int cl_delegation_order(const struct cl_delegation *a, const struct cl_delegation *b)
 {
     int by_key = memcmp(a->key, b->key, 33);
     return by_key != 0 ? by_key : (int)a->side - (int)b->side;
@@ -80,7 +79,7 @@ static uint8_t read_delegations(struct cl_cbor_reader *reader, struct cl_delegat
         item->until = cl_cbor_uint_at_most(reader, CL_SECONDS_MAX);
         if (item->powers == 0 || (sides && item->side == 0))
             cl_cbor_fail(reader, CL_E_VALUE);
-        if (i > 0 && delegation_order(&list[i - 1], item) >= 0)
+        if (i > 0 && cl_delegation_order(&list[i - 1], item) >= 0)
             cl_cbor_fail(reader, CL_E_FORMAT);
     }
     return count;
@@ -245,6 +244,24 @@ static void read_member_name(struct cl_cbor_reader *reader, char name[CL_MEMBER_
     memcpy(name, text.data, text.length);
 }
 
+size_t cl_members_read(struct cl_cbor_reader *reader, struct cl_member *members)
+{
+    struct cl_member unused;
+    size_t count = cl_cbor_array_at_most(reader, CL_MEMBERS_MAX);
+    if (count == 0)
+        cl_cbor_fail(reader, CL_E_VALUE);
+    for (size_t i = 0; i < count && reader->status == CL_OK; i++) {
+        struct cl_member *member = members != NULL ? &members[i] : &unused;
+        cl_cbor_array_fixed(reader, 5);
+        read_member_name(reader, member->name);
+        cl_cbor_bytes_copy(reader, member->vote, 32);
+        cl_cbor_bytes_copy(reader, member->log, 32);
+        cl_cbor_bytes_copy(reader, member->witness, 32);
+        cl_cbor_bytes_copy(reader, member->party, 33);
+    }
+    return reader->status == CL_OK ? count : 0;
+}
+
 enum cl_status cl_network_decode(struct cl_network *out, const uint8_t *value, size_t length)
 {
     struct cl_cbor_reader reader;
@@ -256,18 +273,7 @@ enum cl_status cl_network_decode(struct cl_network *out, const uint8_t *value, s
     out->parameters.d0_ms = cl_cbor_uint(&reader);
     out->parameters.fairness = cl_cbor_uint_at_most(&reader, 1);
     out->parameters.open_reads = cl_cbor_uint_at_most(&reader, 1);
-    out->member_count = cl_cbor_array_at_most(&reader, CL_MEMBERS_MAX);
-    if (out->member_count == 0)
-        cl_cbor_fail(&reader, CL_E_VALUE);
-    for (size_t i = 0; i < out->member_count; i++) {
-        struct cl_member *member = &out->members[i];
-        cl_cbor_array_fixed(&reader, 5);
-        read_member_name(&reader, member->name);
-        cl_cbor_bytes_copy(&reader, member->vote, 32);
-        cl_cbor_bytes_copy(&reader, member->log, 32);
-        cl_cbor_bytes_copy(&reader, member->witness, 32);
-        cl_cbor_bytes_copy(&reader, member->party, 33);
-    }
+    out->member_count = cl_members_read(&reader, out->members);
     return cl_cbor_finish(&reader);
 }
 
