@@ -6,9 +6,6 @@
 
 #include "crypto.h"
 
-/* Beyond this no index arithmetic can overflow and every path fits into CL_LOG_PATH_MAX. */
-#define LOG_SIZE_MAX (UINT64_C(1) << 62)
-
 static void node_hash(struct cl_hash *out, const struct cl_hash *left, const struct cl_hash *right)
 {
     cl_sha256_node(out->bytes, 0x01, left->bytes, right->bytes);
@@ -33,7 +30,7 @@ void cl_log_frontier_append(struct cl_log_frontier *frontier, const struct cl_le
 {
     struct cl_hash carry;
     unsigned level = 0;
-    assert(frontier->size < LOG_SIZE_MAX);
+    assert(frontier->size < CL_LOG_SIZE_MAX);
     memcpy(carry.bytes, leaf->bytes, sizeof carry.bytes);
     for (; (frontier->size >> level & 1) != 0; level++) {
         node_hash(&carry, &frontier->peaks[level], &carry);
@@ -118,7 +115,7 @@ enum cl_status cl_log_inclusion(struct cl_hash path[CL_LOG_PATH_MAX], size_t *co
 {
     uint64_t start = 0, width = size;
     size_t used = 0;
-    if (size > LOG_SIZE_MAX || index >= size) return CL_E_ARGUMENT;
+    if (size > CL_LOG_SIZE_MAX || index >= size) return CL_E_ARGUMENT;
     while (width > 1) {
         uint64_t half = UINT64_C(1) << split_level(width);
         bool right = index - start >= half;
@@ -143,7 +140,7 @@ enum cl_status cl_log_consistency(struct cl_hash path[CL_LOG_PATH_MAX], size_t *
     size_t used = 0;
     bool whole = true;
     enum cl_status status = CL_OK;
-    if (size2 > LOG_SIZE_MAX || size1 > size2) return CL_E_ARGUMENT;
+    if (size2 > CL_LOG_SIZE_MAX || size1 > size2) return CL_E_ARGUMENT;
     *count = 0;
     if (size1 == 0 || size1 == size2) return CL_OK;
     while (old != width) {
@@ -174,7 +171,7 @@ enum cl_status cl_log_consistency(struct cl_hash path[CL_LOG_PATH_MAX], size_t *
 
 enum cl_status cl_log_root(struct cl_hash *out, const struct cl_log_source *source, uint64_t size)
 {
-    if (size > LOG_SIZE_MAX) return CL_E_ARGUMENT;
+    if (size > CL_LOG_SIZE_MAX) return CL_E_ARGUMENT;
     if (size == 0) {
         cl_sha256_once(out->bytes, "", 0);
         return CL_OK;
@@ -185,7 +182,7 @@ enum cl_status cl_log_root(struct cl_hash *out, const struct cl_log_source *sour
 enum cl_status cl_log_frontier_load(struct cl_log_frontier *out, const struct cl_log_source *source, uint64_t size)
 {
     struct cl_log_frontier frontier;
-    if (size > LOG_SIZE_MAX) return CL_E_ARGUMENT;
+    if (size > CL_LOG_SIZE_MAX) return CL_E_ARGUMENT;
     cl_log_frontier_init(&frontier);
     frontier.size = size;
     for (unsigned level = 0; level < CL_LOG_PATH_MAX; level++) {
@@ -213,12 +210,12 @@ static bool climb(uint64_t *first, uint64_t *last)
     return left;
 }
 
-enum cl_status cl_log_check_inclusion(const struct cl_hash *root, uint64_t size, uint64_t index, const struct cl_leaf_hash *leaf,
-                                      const struct cl_hash *path, size_t count)
+enum cl_status cl_log_root_of_path(struct cl_hash *out, uint64_t size, uint64_t index, const struct cl_leaf_hash *leaf,
+                                   const struct cl_hash *path, size_t count)
 {
     struct cl_hash hash;
     uint64_t first = index, last;
-    if (size > LOG_SIZE_MAX || index >= size || count > CL_LOG_PATH_MAX) return CL_E_PROOF;
+    if (size > CL_LOG_SIZE_MAX || index >= size || count > CL_LOG_PATH_MAX) return CL_E_PROOF;
     last = size - 1;
     memcpy(hash.bytes, leaf->bytes, sizeof hash.bytes);
     for (size_t i = 0; i < count; i++) {
@@ -226,8 +223,18 @@ enum cl_status cl_log_check_inclusion(const struct cl_hash *root, uint64_t size,
         if (climb(&first, &last)) node_hash(&hash, &path[i], &hash);
         else node_hash(&hash, &hash, &path[i]);
     }
-    if (last != 0 || memcmp(hash.bytes, root->bytes, sizeof hash.bytes) != 0) return CL_E_PROOF;
+    if (last != 0) return CL_E_PROOF;
+    *out = hash;
     return CL_OK;
+}
+
+enum cl_status cl_log_check_inclusion(const struct cl_hash *root, uint64_t size, uint64_t index, const struct cl_leaf_hash *leaf,
+                                      const struct cl_hash *path, size_t count)
+{
+    struct cl_hash found;
+    enum cl_status status = cl_log_root_of_path(&found, size, index, leaf, path, count);
+    if (status != CL_OK) return status;
+    return memcmp(found.bytes, root->bytes, sizeof found.bytes) == 0 ? CL_OK : CL_E_PROOF;
 }
 
 enum cl_status cl_log_check_consistency(const struct cl_hash *root1, uint64_t size1, const struct cl_hash *root2, uint64_t size2,
@@ -236,7 +243,7 @@ enum cl_status cl_log_check_consistency(const struct cl_hash *root1, uint64_t si
     struct cl_hash empty, old, new;
     uint64_t first, last;
     size_t used = 0;
-    if (size2 > LOG_SIZE_MAX || size1 > size2 || count > CL_LOG_PATH_MAX) return CL_E_PROOF;
+    if (size2 > CL_LOG_SIZE_MAX || size1 > size2 || count > CL_LOG_PATH_MAX) return CL_E_PROOF;
     if (size1 == 0) {
         cl_sha256_once(empty.bytes, "", 0);
         if (count != 0 || memcmp(&empty, root1, sizeof empty) != 0) return CL_E_PROOF;

@@ -7,6 +7,9 @@
 #include "consent/status.h"
 #include "consent/types.h"
 
+/* No tree is larger: no index arithmetic can overflow, and every path fits into CL_LOG_PATH_MAX. */
+#define CL_LOG_SIZE_MAX (UINT64_C(1) << 62)
+
 /* The roots of the perfect subtrees that make up a tree of `size` leaves: bit k of size set means peaks[k] is valid. */
 struct cl_log_frontier { uint64_t size; struct cl_hash peaks[CL_LOG_PATH_MAX]; };
 
@@ -31,6 +34,9 @@ CL_MUST_USE enum cl_status cl_log_root(struct cl_hash *out, const struct cl_log_
 /* Rebuilds the frontier of a tree of `size` leaves from the tiles. */
 CL_MUST_USE enum cl_status cl_log_frontier_load(struct cl_log_frontier *out, const struct cl_log_source *source, uint64_t size);
 
+/* The root that leaf and path lead to (RFC 9162 2.1.3.2). CL_E_PROOF: no leaf of that index has a path of that length. */
+CL_MUST_USE enum cl_status cl_log_root_of_path(struct cl_hash *out, uint64_t size, uint64_t index, const struct cl_leaf_hash *leaf,
+                                               const struct cl_hash *path, size_t count);
 /* Verifiers: CL_OK or CL_E_PROOF. */
 CL_MUST_USE enum cl_status cl_log_check_inclusion(const struct cl_hash *root, uint64_t size, uint64_t index,
                                                   const struct cl_leaf_hash *leaf, const struct cl_hash *path, size_t count);

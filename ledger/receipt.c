@@ -214,33 +214,6 @@ out:
     return status;
 }
 
-/* The root that leaf and path lead to (RFC 9162 2.1.3.2): a receipt carries no root to compare with, only a signature
-   over it. */
-static enum cl_status root_of_path(struct cl_hash *root, uint64_t size, uint64_t index, const struct cl_leaf_hash *leaf, const struct cl_hash *path, size_t count)
-{
-    if (index >= size)
-        return CL_E_PROOF;
-    uint64_t at = index, last = size - 1;
-    memcpy(root->bytes, leaf->bytes, 32);
-    for (size_t i = 0; i < count; i++) {
-        if (last == 0)
-            return CL_E_PROOF;
-        if ((at & 1) != 0 || at == last) {
-            cl_sha256_node(root->bytes, 1, path[i].bytes, root->bytes);
-            /* at the right edge the levels without a sibling are passed over */
-            while ((at & 1) == 0 && at != 0) {
-                at >>= 1;
-                last >>= 1;
-            }
-        } else {
-            cl_sha256_node(root->bytes, 1, root->bytes, path[i].bytes);
-        }
-        at >>= 1;
-        last >>= 1;
-    }
-    return last == 0 ? CL_OK : CL_E_PROOF;
-}
-
 /* The protected header: EdDSA, a key id, the RFC 6962 tree; nothing else, since all in it would be critical to us. */
 static enum cl_status check_protected(struct cl_view header)
 {
@@ -312,7 +285,8 @@ enum cl_status cl_cose_receipt_verify(uint64_t *index, uint64_t *size, const uin
     if (status != CL_OK)
         return status;
     cl_log_leaf_hash(&leaf, leaf_bytes, leaf_length);
-    status = root_of_path(&root, *size, *index, &leaf, path, count);
+    /* a receipt carries no root to compare with, only a signature over it */
+    status = cl_log_root_of_path(&root, *size, *index, &leaf, path, count);
     if (status == CL_OK)
         status = signed_bytes(&message, header, &root);
     if (status == CL_OK && !cl_ed25519_verify(log_public32, signature, message.data, message.length))

@@ -4,6 +4,7 @@
 
 #include "cbor.h"
 #include "crypto.h"
+#include "log.h"
 
 #include <stdlib.h>
 
@@ -316,16 +317,6 @@ void cl_record_digest(struct cl_record_id *out, const uint8_t signer33[33], cons
     cl_sha256_final(&hash, out->bytes);
 }
 
-/* RFC 6962 section 2.1: H(00 || bytes) */
-static void leaf_hash(struct cl_leaf_hash *out, struct cl_view bytes)
-{
-    struct cl_sha256 hash;
-    cl_sha256_init(&hash);
-    cl_sha256_update(&hash, "", 1);
-    cl_sha256_update(&hash, bytes.data, bytes.length);
-    cl_sha256_final(&hash, out->bytes);
-}
-
 enum cl_status cl_record_decode(struct cl_record *out, uint32_t *refused_entry, const uint8_t *bytes, size_t length,
                                 const struct cl_network_id *network)
 {
@@ -338,7 +329,7 @@ enum cl_status cl_record_decode(struct cl_record *out, uint32_t *refused_entry, 
         return status;
     }
     cl_record_digest(&out->id, out->signer33, out->payload.data, out->payload.length, network);
-    leaf_hash(&out->leaf_hash, out->bytes);
+    cl_log_leaf_hash(&out->leaf_hash, bytes, length);
     return CL_OK;
 }
 
