@@ -90,6 +90,9 @@ static enum cl_status audit_state_leaf(struct cl_audit *audit, const char **sent
 
 enum cl_status cl_audit_leaf(struct cl_audit *audit, const char **sentence, const uint8_t *leaf, size_t length)
 {
+    *sentence = "The log is longer than any log can be.";
+    if (audit->frontier.size == CL_LOG_SIZE_MAX)
+        return CL_E_BOUND;
     /* A record begins with tag 18, a state leaf with the head of an array. */
     bool record = length > 0 && leaf[0] == 0xd2;
     enum cl_status status = record ? audit_record(audit, sentence, leaf, length) : audit_state_leaf(audit, sentence, leaf, length);
@@ -160,7 +163,7 @@ static enum cl_status read_audit(struct cl_audit *audit, const uint8_t *data, si
     struct cl_network_id network;
     cl_cbor_file_head(&reader, 10, MAGIC);
     cl_cbor_bytes_copy(&reader, network.bytes, 32);
-    audit->frontier.size = cl_cbor_uint(&reader);
+    audit->frontier.size = cl_cbor_uint_at_most(&reader, CL_LOG_SIZE_MAX);
     size_t peaks = cl_cbor_array(&reader);
     if (reader.status == CL_OK && peaks != bits_set(audit->frontier.size))
         return CL_E_FORMAT;
