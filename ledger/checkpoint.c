@@ -12,41 +12,13 @@
 #include "crypto.h"
 #include "note.h"
 
-/* Takes the bytes up to the next newline off the front; false where there is none. */
-static bool next_line(struct cl_view *line, struct cl_view *rest)
-{
-    const uint8_t *end = rest->length == 0 ? NULL : memchr(rest->data, '\n', rest->length);
-    if (end == NULL)
-        return false;
-    *line = (struct cl_view){rest->data, (size_t)(end - rest->data)};
-    rest->data = end + 1;
-    rest->length -= line->length + 1;
-    return true;
-}
-
-/* ASCII decimal without leading zeroes, below 2^64. */
-static bool decimal(uint64_t *out, struct cl_view text)
-{
-    uint64_t value = 0;
-    if (text.length == 0 || text.length > 20 || (text.length > 1 && text.data[0] == '0'))
-        return false;
-    for (size_t i = 0; i < text.length; i++) {
-        unsigned digit = (unsigned)text.data[i] - '0';
-        if (digit > 9 || value > (UINT64_MAX - digit) / 10)
-            return false;
-        value = value * 10 + digit;
-    }
-    *out = value;
-    return true;
-}
-
 /* The three lines; rest is left after the body. */
 static enum cl_status decode_body(struct cl_checkpoint *out, struct cl_view *rest)
 {
     struct cl_view origin, size, root;
     size_t decoded;
     const uint8_t *start = rest->data;
-    if (!next_line(&origin, rest) || !next_line(&size, rest) || !next_line(&root, rest))
+    if (!cl_note_next_line(&origin, rest) || !cl_note_next_line(&size, rest) || !cl_note_next_line(&root, rest))
         return CL_E_CHECKPOINT;
     if (origin.length == 0)
         return CL_E_CHECKPOINT;
@@ -54,7 +26,7 @@ static enum cl_status decode_body(struct cl_checkpoint *out, struct cl_view *res
         return CL_E_BOUND;
     memcpy(out->origin, origin.data, origin.length);
     out->origin[origin.length] = '\0';
-    if (!decimal(&out->size, size))
+    if (!cl_note_decimal(&out->size, size))
         return CL_E_CHECKPOINT;
     if (!cl_base64_decode(out->root.bytes, 32, &decoded, (const char *)root.data, root.length) || decoded != 32)
         return CL_E_CHECKPOINT;
@@ -76,12 +48,12 @@ enum cl_status cl_checkpoint_decode(struct cl_checkpoint *out, const uint8_t *no
     if (status != CL_OK)
         return status;
     /* ours have no extension lines: consensus on them cannot be assumed */
-    if (!next_line(&line, &rest) || line.length != 0 || rest.length == 0)
+    if (!cl_note_next_line(&line, &rest) || line.length != 0 || rest.length == 0)
         return CL_E_CHECKPOINT;
     while (rest.length > 0) {
         if (++lines > CL_SIGNATURES_MAX)
             return CL_E_BOUND;
-        if (!next_line(&line, &rest))
+        if (!cl_note_next_line(&line, &rest))
             return CL_E_CHECKPOINT;
         status = cl_note_line_decode(&signature, line.data, line.length);
         if (status != CL_OK)

@@ -48,6 +48,32 @@ bool cl_note_name_valid(const char *name, size_t length)
     return length > 0;
 }
 
+bool cl_note_next_line(struct cl_view *line, struct cl_view *rest)
+{
+    const uint8_t *end = rest->length == 0 ? NULL : memchr(rest->data, '\n', rest->length);
+    if (end == NULL)
+        return false;
+    *line = (struct cl_view){rest->data, (size_t)(end - rest->data)};
+    rest->data = end + 1;
+    rest->length -= line->length + 1;
+    return true;
+}
+
+bool cl_note_decimal(uint64_t *out, struct cl_view text)
+{
+    uint64_t value = 0;
+    if (text.length == 0 || text.length > 20 || (text.length > 1 && text.data[0] == '0'))
+        return false;
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned digit = (unsigned)text.data[i] - '0';
+        if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return true;
+}
+
 enum cl_status cl_note_line_decode(struct cl_note_line *out, const uint8_t *line, size_t length)
 {
     if (length < sizeof dash || memcmp(line, dash, sizeof dash) != 0)

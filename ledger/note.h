@@ -1,4 +1,4 @@
-/* Signed notes (C2SP signed-note): names, keys and signature lines. What is signed in them: checkpoint.h. */
+/* Signed notes (C2SP signed-note): lines, numbers, names, keys and signature lines. What is signed in them: checkpoint.h. */
 #ifndef LEDGER_NOTE_H
 #define LEDGER_NOTE_H
 
@@ -11,6 +11,11 @@
 bool cl_note_text_valid(const uint8_t *text, size_t length);
 /* Non-empty, no Unicode space, no plus sign; the text is known to be valid UTF-8. */
 bool cl_note_name_valid(const char *name, size_t length);
+
+/* Takes the bytes up to the next newline off the front; false and untouched where there is none. */
+bool cl_note_next_line(struct cl_view *line, struct cl_view *rest);
+/* ASCII decimal without leading zeroes, below 2^64. */
+bool cl_note_decimal(uint64_t *out, struct cl_view text);
 
 /* One signature line, its newline excluded. signature: what follows the key id; length 0 where it is longer than any
    signature that we know (72 bytes) and so cannot be of a known key. */

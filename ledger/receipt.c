@@ -9,6 +9,7 @@
 #include "consent/record.h"
 #include "crypto.h"
 #include "log.h"
+#include "note.h"
 
 #define FIRST_LINE "c2sp.org/tlog-proof@v1\n"
 #define INDEX_WORD "index "
@@ -50,37 +51,20 @@ static bool take(struct cl_view *rest, const char *prefix)
     return true;
 }
 
-/* "index N\n", a decimal without leading zeroes. */
+/* "index N\n" */
 static bool take_index(uint64_t *index, struct cl_view *rest)
 {
-    size_t digits = 0;
-    *index = 0;
-    if (!take(rest, INDEX_WORD))
-        return false;
-    for (; digits < rest->length && rest->data[digits] != '\n'; digits++) {
-        unsigned digit = (unsigned)rest->data[digits] - '0';
-        if (digit > 9 || *index > (UINT64_MAX - digit) / 10 || (digits == 1 && rest->data[0] == '0'))
-            return false;
-        *index = *index * 10 + digit;
-    }
-    if (digits == 0 || digits == rest->length)
-        return false;
-    rest->data += digits + 1;
-    rest->length -= digits + 1;
-    return true;
+    struct cl_view digits;
+    return take(rest, INDEX_WORD) && cl_note_next_line(&digits, rest) && cl_note_decimal(index, digits);
 }
 
 /* "extra <base64>\n": opaque and not authenticated, so only its form is looked at. */
 static bool skip_extra(struct cl_view *rest)
 {
+    struct cl_view extra;
     if (!take(rest, "extra "))
         return true;
-    const uint8_t *end = rest->length == 0 ? NULL : memchr(rest->data, '\n', rest->length);
-    if (end == NULL || !cl_base64_decode(NULL, 0, NULL, (const char *)rest->data, (size_t)(end - rest->data)))
-        return false;
-    rest->length -= (size_t)(end + 1 - rest->data);
-    rest->data = end + 1;
-    return true;
+    return cl_note_next_line(&extra, rest) && cl_base64_decode(NULL, 0, NULL, (const char *)extra.data, extra.length);
 }
 
 /* The lines before the checkpoint; rest is left at the checkpoint. */
@@ -90,14 +74,12 @@ static bool take_head(uint64_t *index, struct cl_hash path[CL_LOG_PATH_MAX], siz
     if (!take(rest, FIRST_LINE) || !skip_extra(rest) || !take_index(index, rest))
         return false;
     while (!take(rest, "\n")) {
+        struct cl_view hash;
         size_t decoded;
-        if (*count == CL_LOG_PATH_MAX || rest->length < HASH_TEXT + 1 || rest->data[HASH_TEXT] != '\n')
-            return false;
-        if (!cl_base64_decode(path[*count].bytes, 32, &decoded, (const char *)rest->data, HASH_TEXT) || decoded != 32)
+        if (*count == CL_LOG_PATH_MAX || !cl_note_next_line(&hash, rest) ||
+            !cl_base64_decode(path[*count].bytes, 32, &decoded, (const char *)hash.data, hash.length) || decoded != 32)
             return false;
         ++*count;
-        rest->data += HASH_TEXT + 1;
-        rest->length -= HASH_TEXT + 1;
     }
     return true;
 }
