@@ -195,9 +195,14 @@ static void lengths_that_are_fixed_are_checked(void **state)
     cl_cbor_reader_init(&reader, two.data, two.length);
     assert_null(cl_cbor_bytes_fixed(&reader, 3));
     assert_int_equal(cl_cbor_finish(&reader), CL_E_FORMAT);
-    cl_cbor_reader_init(&reader, array.data, array.length);
-    cl_cbor_array_fixed(&reader, 3);
+    cl_cbor_reader_init(&reader, two.data, two.length);
+    assert_null(cl_cbor_bytes_fixed(&reader, 1));
     assert_int_equal(cl_cbor_finish(&reader), CL_E_FORMAT);
+    for (size_t count = 1; count <= 3; count += 2) {
+        cl_cbor_reader_init(&reader, array.data, array.length);
+        cl_cbor_array_fixed(&reader, count);
+        assert_int_equal(cl_cbor_finish(&reader), CL_E_FORMAT);
+    }
 }
 
 static void map_keys_ascend(void **state)

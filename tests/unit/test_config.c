@@ -45,6 +45,7 @@ static void mistakes_are_named_with_their_line(void **state)
     wrong("[https]\n", 1, "https");
     wrong("\n\nlisten = 127.0.0.1:1\n", 3, "listen");
     wrong("[http]\nthreads = 0\n", 2, "1 to 64");
+    wrong("[http]\nthreads = 65\n", 2, "1 to 64");
     wrong("[http]\nthreads = -1\n", 2, "-1");
     wrong("[http]\nthreads = 99999999999999999999\n", 2, "whole number");
     wrong("[http]\nthreads = 2 3\n", 2, "whole number");

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <jansson.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,21 +117,43 @@ static void members_that_share_a_name_or_key_are_refused(void **state)
     document = (struct cl_buffer){ 0 };
     assert_int_equal(node_genesis_compose(&document, &error, "test.example/log", 1, &parameters, paths, 2), CL_E_FORMAT);
     assert_non_null(strstr(error.sentence, "share"));
+    /* two members of a good document, of which one takes a name or key of the other */
+    static const char *const names[] = { "name", "vote_key", "log_key", "witness_key", "party_key" };
+    struct node_genesis genesis;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        json_t *root;
+        assert_int_equal(compose(2, &parameters), CL_OK);
+        assert_non_null(root = json_loadb((const char *)document.data, document.length, 0, NULL));
+        json_t *members = json_object_get(root, "members");
+        assert_int_equal(json_object_set(json_array_get(members, 1), names[i], json_object_get(json_array_get(members, 0), names[i])), 0);
+        char *text = json_dumps(root, 0);
+        assert_int_equal(node_genesis_decode(&genesis, &error, (const uint8_t *)text, strlen(text)), CL_E_FORMAT);
+        assert_non_null(strstr(error.sentence, "share"));
+        free(text);
+        json_decref(root);
+    }
 }
 
 static void parameters_stay_within_the_limits(void **state)
 {
     (void)state;
     struct cl_parameters parameters;
-    node_parameters_default(&parameters);
-    parameters.block_records_max = CL_BLOCK_RECORDS_MAX + 1;
-    assert_int_equal(compose(1, &parameters), CL_E_FORMAT);
-    node_parameters_default(&parameters);
-    parameters.block_bytes_max = CL_RECORD_BYTES_MAX - 1;
-    assert_int_equal(compose(1, &parameters), CL_E_FORMAT);
-    node_parameters_default(&parameters);
-    parameters.epoch_length = 0;
-    assert_int_equal(compose(1, &parameters), CL_E_FORMAT);
+    static const struct { size_t field; uint64_t smallest, largest; } bounds[] = {
+        { offsetof(struct cl_parameters, epoch_length), 1, 1ull << 40 },
+        { offsetof(struct cl_parameters, block_records_max), 1, CL_BLOCK_RECORDS_MAX },
+        { offsetof(struct cl_parameters, block_bytes_max), CL_RECORD_BYTES_MAX, CL_BLOCK_BYTES_MAX },
+        { offsetof(struct cl_parameters, d0_ms), 10, 5000 },
+        { offsetof(struct cl_parameters, fairness), 0, 1 },
+        { offsetof(struct cl_parameters, open_reads), 0, 1 },
+    };
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+        const uint64_t values[] = { bounds[i].smallest, bounds[i].largest, bounds[i].largest + 1, bounds[i].smallest - 1 };
+        for (size_t k = 0; k < (bounds[i].smallest > 0 ? 4 : 3); k++) {
+            node_parameters_default(&parameters);
+            memcpy((uint8_t *)&parameters + bounds[i].field, &values[k], sizeof values[k]);
+            assert_int_equal(compose(1, &parameters), k < 2 ? CL_OK : CL_E_FORMAT);
+        }
+    }
 }
 
 static void names_and_origins_are_plain(void **state)

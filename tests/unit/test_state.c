@@ -102,7 +102,8 @@ static void every_shorter_agreement_is_refused(void **state)
     cl_buffer_deinit(&bytes);
 }
 
-/* Offsets in the bare agreement: array head, version, kind, status, turn, C (2 + 33), O, audience, commitment (2 + 32) */
+/* Offsets in the bare agreement: array head, version, kind, status, turn, C (2 + 33), O, audience, commitment (2 + 32),
+   not_before, not_after, live, due, suspended, flags */
 static void numbers_outside_their_range_are_refused(void **state)
 {
     (void)state;
@@ -111,7 +112,7 @@ static void numbers_outside_their_range_are_refused(void **state)
     agreement.customer = key_party(2);
     static const struct { size_t offset; uint8_t value; enum cl_status status; } cases[] = {
         {0, 0x94, CL_E_FORMAT}, {1, 2, CL_E_VERSION}, {2, 2, CL_E_OBJECT_KIND}, {2, 6, CL_E_FORMAT},
-        {2, 0, CL_E_FORMAT}, {3, 8, CL_E_VALUE}, {4, 3, CL_E_VALUE}, {3, 0xf5, CL_E_CBOR_TYPE},
+        {2, 0, CL_E_FORMAT}, {3, 8, CL_E_VALUE}, {4, 3, CL_E_VALUE}, {3, 0xf5, CL_E_CBOR_TYPE}, {80, 4, CL_E_VALUE}, {81, 16, CL_E_VALUE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct cl_buffer bytes = encoded(&agreement);
@@ -227,7 +228,7 @@ static void a_network_of_128_members_comes_back(void **state)
 static void a_members_name_is_plain(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "A", "a b", "a/b", "a\n", "\xc3\xa9"};
+    static const char *const bad[] = {"", "A", "Z", "a b", "a/b", "a\n", "a_b", "a.b", "a+b", "a`", "a{", "a:", "\xc3\xa9"};
     struct cl_network *network = network_of(1), *out = calloc(1, sizeof *out);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct cl_buffer bytes = {0};

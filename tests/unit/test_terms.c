@@ -130,6 +130,32 @@ static void a_damaged_body_file_is_refused(void **state)
     cl_buffer_deinit(&bytes);
 }
 
+/* Numbers end at 63: beyond, it is a disclosure that is committed to and not understood, never a slot to consent to. */
+static void a_slot_beyond_the_last_is_not_shown(void **state)
+{
+    (void)state;
+    static const uint8_t seed[32] = {1}, salt[32] = {2};
+    struct cl_object_id object = {{3}};
+    for (unsigned number = 62; number < 66; number++) {
+        struct cl_terms_text *text = parsed(SLOT), *back = NULL;
+        struct cl_body_file *file = malloc(sizeof *file);
+        struct cl_buffer bytes = {0};
+        struct cl_body body;
+        text->slots[0].number = (uint8_t)number;
+        assert_int_equal(cl_body_make(&body, text, seed), CL_OK);
+        assert_int_equal(cl_body_file_encode(&bytes, &object, salt, &body), CL_OK);
+        assert_int_equal(cl_body_file_decode(file, bytes.data, bytes.length), CL_OK);
+        assert_int_equal(cl_body_file_text(&back, file), CL_OK);
+        assert_int_equal(back->slot_count, number < 64 ? 1 : 0);
+        assert_true(cl_terms_text_slots(back) == (number < 64 ? 1ull << number : 0));
+        cl_terms_text_free(text);
+        cl_terms_text_free(back);
+        cl_body_deinit(&body);
+        cl_buffer_deinit(&bytes);
+        free(file);
+    }
+}
+
 static void slots_are_found_by_number_name_and_category(void **state)
 {
     (void)state;
@@ -190,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_template_is_good), cmocka_unit_test(faults_are_named_with_their_line), cmocka_unit_test(durations_are_those_of_iso_8601),
         cmocka_unit_test(the_body_gives_the_text_back), cmocka_unit_test(a_damaged_body_file_is_refused),
+        cmocka_unit_test(a_slot_beyond_the_last_is_not_shown),
         cmocka_unit_test(slots_are_found_by_number_name_and_category), cmocka_unit_test(the_vocabulary_is_the_published_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
