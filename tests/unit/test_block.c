@@ -313,6 +313,28 @@ static void a_voter_counts_once(void **state)
     cl_buffer_deinit(&bytes);
 }
 
+/* A finalization of nothing and a nullification of a block are no votes, so none can have signed them. */
+static void a_certificates_kind_says_whether_it_names_a_block(void **state)
+{
+    struct fixture_network network;
+    struct cl_block_id block = {{3}};
+    (void)state;
+    fixture_network_make(&network, 4);
+    const struct cl_network *value = &network.genesis.value;
+    for (size_t i = 0; i < 4; i++) {
+        struct cl_certificate certificate = {.view = 7, .kind = i < 2 ? CL_VOTE_FINALIZE : CL_VOTE_NULLIFY, .has_block = i % 2 == 0,
+                                             .block = block, .member_count = 4, .vote_count = 4, .voters = {15}};
+        bool good = certificate.has_block == (certificate.kind == CL_VOTE_FINALIZE);
+        struct cl_buffer bytes = {0};
+        if (good)
+            FIXTURE_OK(cl_vote_signed_bytes(&bytes, &network.genesis.network, 0, certificate.kind, 7, certificate.has_block ? &block : NULL));
+        for (size_t member = 0; member < 4; member++)
+            cl_ed25519_sign(certificate.signatures[member], network.vote_seed[member], bytes.data, bytes.length);
+        assert_int_equal(cl_certificate_check(&certificate, &network.genesis.network, value->members, 4), good ? CL_OK : CL_E_CERTIFICATE);
+        cl_buffer_deinit(&bytes);
+    }
+}
+
 static void quorums_are_those_of_simplex(void **state)
 {
     const size_t expected[] = {1, 2, 3, 3, 4, 5, 5, 6, 7, 7};
@@ -334,6 +356,7 @@ int main(void)
         cmocka_unit_test(votes_are_signed_over_these_bytes),
         cmocka_unit_test(certificates_need_a_quorum_of_good_votes),
         cmocka_unit_test(a_voter_counts_once),
+        cmocka_unit_test(a_certificates_kind_says_whether_it_names_a_block),
         cmocka_unit_test(quorums_are_those_of_simplex),
     };
     return cmocka_run_group_tests(tests, load, unload);

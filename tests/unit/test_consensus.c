@@ -259,6 +259,47 @@ static void a_nullified_view_is_skipped_with_proof(void **state)
     consensus_free(consensus);
 }
 
+/* rule 2: what became of the view before is not known, so there is nothing to build on. */
+static void a_view_that_was_not_nullified_is_not_skipped(void **state)
+{
+    (void)state;
+    fixture_network_make(&network, 4);
+    uint64_t view = view_led_by(0, 4, 3);
+    struct consensus *consensus = start(4, 0, view - 3);
+    struct consensus_report report;
+    for (size_t voter = 1; voter <= 3; voter++) cast(consensus, voter, CL_VOTE_NULLIFY, view - 1, NULL);
+    consensus_report(consensus, &report);
+    assert_int_equal(report.view, view);
+    wake(consensus);
+    assert_int_equal(effects.count, 0);
+    for (size_t voter = 1; voter <= 3; voter++) cast(consensus, voter, CL_VOTE_NULLIFY, view - 2, NULL);
+    wake(consensus);
+    assert_int_equal(effect_of(CONSENSUS_BUILD)->block.parent_view, view - 3);
+    consensus_free(consensus);
+}
+
+/* rule 5: a leader that proposed two blocks gets no finalize vote for either. Others cannot bring that about. */
+static void after_two_proposals_of_the_leader_we_do_not_finalize(void **state)
+{
+    (void)state;
+    struct cl_block_id a = { { 1 } }, b = { { 2 } };
+    struct consensus_report report;
+    fixture_network_make(&network, 4);
+    uint64_t view = view_led_by(1, 4, 1);
+    for (size_t proposer = 1; proposer <= 2; proposer++) {
+        struct consensus *consensus = start(4, 0, view - 1);
+        cast(consensus, proposer, CL_VOTE_PROPOSE, view, &a);
+        cast(consensus, proposer, CL_VOTE_PROPOSE, view, &b);
+        consensus_report(consensus, &report);
+        assert_int_equal(report.evidence, proposer == 1 ? 1 : 0);
+        assert_int_equal(report.votes_dropped, proposer == 1 ? 0 : 2);
+        for (size_t voter = 1; voter <= 3; voter++) cast(consensus, voter, CL_VOTE_NOTARIZE, view, &a);
+        assert_int_equal(count_of(CONSENSUS_APPEND_CERTIFICATE), 1);
+        assert_int_equal(count_of(CONSENSUS_APPEND_VOTE), proposer == 1 ? 0 : 1);
+        consensus_free(consensus);
+    }
+}
+
 static void a_view_with_a_nullify_of_ours_is_never_finalized_by_us(void **state)
 {
     (void)state;
@@ -397,6 +438,8 @@ int main(void)
         cmocka_unit_test(votes_split_over_two_blocks_make_no_certificate),
         cmocka_unit_test(forged_foreign_and_far_votes_are_dropped),
         cmocka_unit_test(a_nullified_view_is_skipped_with_proof),
+        cmocka_unit_test(a_view_that_was_not_nullified_is_not_skipped),
+        cmocka_unit_test(after_two_proposals_of_the_leader_we_do_not_finalize),
         cmocka_unit_test(a_view_with_a_nullify_of_ours_is_never_finalized_by_us),
         cmocka_unit_test(a_stale_certificate_does_not_move_the_view_back),
         cmocka_unit_test(a_certificate_from_others_needs_a_quorum),

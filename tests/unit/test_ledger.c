@@ -282,12 +282,22 @@ static void another_blocks_certificate_is_refused(void **state)
     struct cl_candidate *candidate;
     struct cl_candidate_summary summary;
     struct cl_block_id other = {{1}};
+    struct cl_certificate notarized;
     struct cl_buffer certificate = {0};
     (void)state;
     fixture_open(&fixture, 1);
     FIXTURE_OK(cl_candidate_new(&candidate, fixture.ledger, NULL, fixture.now_ms + 1));
     FIXTURE_OK(cl_candidate_seal(candidate, &summary));
     fixture_certificate(&certificate, &fixture.network, 0, 1, &other);
+    assert_int_equal(cl_ledger_commit(fixture.ledger, candidate, 1, 0, certificate.data, certificate.length), CL_E_CERTIFICATE);
+    certificate.length = 0;
+    fixture_certificate(&certificate, &fixture.network, 1, 1, &summary.id); /* of another epoch */
+    assert_int_equal(cl_ledger_commit(fixture.ledger, candidate, 1, 0, certificate.data, certificate.length), CL_E_CERTIFICATE);
+    FIXTURE_OK(cl_certificate_decode(&notarized, certificate.data, certificate.length));
+    notarized.epoch = 0;
+    notarized.kind = CL_VOTE_NOTARIZE; /* not yet final */
+    certificate.length = 0;
+    FIXTURE_OK(cl_certificate_encode(&certificate, &notarized));
     assert_int_equal(cl_ledger_commit(fixture.ledger, candidate, 1, 0, certificate.data, certificate.length), CL_E_CERTIFICATE);
     certificate.length = 0;
     fixture_certificate(&certificate, &fixture.network, 0, 1, &summary.id);

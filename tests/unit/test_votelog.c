@@ -195,6 +195,22 @@ static void damage_before_the_last_entry_stops(void **state)
     cl_buffer_deinit(&whole);
 }
 
+/* Two files one after the other: whoever put them together does not know what this node signed. */
+static void a_second_beginning_stops(void **state)
+{
+    (void)state;
+    fill();
+    struct cl_buffer whole = content();
+    size_t start_entry = 9 + ((size_t)whole.data[8] | (size_t)whole.data[9] << 8);
+    struct cl_buffer twice = { 0 };
+    assert_int_equal(cl_buffer_append(&twice, whole.data, whole.length), CL_OK);
+    assert_int_equal(cl_buffer_append(&twice, whole.data + 8, start_entry), CL_OK);
+    write_content(twice.data, twice.length);
+    assert_int_equal(open_bad(), CL_E_STORE_CORRUPT);
+    cl_buffer_deinit(&twice);
+    cl_buffer_deinit(&whole);
+}
+
 /* Records are other people's bytes: nobody may keep a node from starting after a crash by what they put into one. */
 static void a_torn_record_that_holds_an_entry_is_still_a_torn_tail(void **state)
 {
@@ -298,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_not_synced_is_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(a_tail_torn_at_any_byte_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_before_the_last_entry_stops, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_second_beginning_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(a_newer_format_is_named_as_such, setup, teardown),
         cmocka_unit_test_setup_teardown(an_existing_log_is_never_made_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(starting_anew_keeps_what_was_appended_for_it, setup, teardown),
