@@ -299,6 +299,27 @@ static void what_lies_outside_the_tree_is_refused(void **state)
     tiles_free(&tiles);
 }
 
+/* What leads to the root of a tree of two is no path in a larger tree, and to no leaf beside it. */
+static void a_path_is_as_long_as_the_tree_is_high(void **state)
+{
+    struct cl_hash leaves[2] = { { { 1 } }, { { 2 } } }, root, empty;
+    struct cl_leaf_hash leaf = { { 1 } };
+    (void)state;
+    cl_sha256_node(root.bytes, 1, leaves[0].bytes, leaves[1].bytes);
+    cl_sha256_once(empty.bytes, "", 0);
+    assert_int_equal(cl_log_check_inclusion(&root, 2, 0, &leaf, &leaves[1], 1), CL_OK);
+    assert_int_equal(cl_log_check_consistency(&leaves[0], 1, &root, 2, &leaves[1], 1), CL_OK);
+    for (uint64_t size = 3; size < 20; size++) {
+        assert_int_equal(cl_log_check_inclusion(&root, size, 0, &leaf, &leaves[1], 1), CL_E_PROOF);
+        assert_int_equal(cl_log_check_consistency(&leaves[0], 1, &root, size, &leaves[1], 1), CL_E_PROOF);
+    }
+    assert_int_equal(cl_log_check_inclusion(&leaves[0], 1, 0, &leaf, NULL, 0), CL_OK);
+    assert_int_equal(cl_log_check_inclusion(&leaves[0], 1, 1, &leaf, NULL, 0), CL_E_PROOF);
+    assert_int_equal(cl_log_check_consistency(&empty, 0, &root, 2, NULL, 0), CL_OK);
+    assert_int_equal(cl_log_check_consistency(&empty, 0, &root, 2, &leaves[1], 1), CL_E_PROOF);
+    assert_int_equal(cl_log_check_consistency(&root, 0, &root, 2, NULL, 0), CL_E_PROOF);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +328,7 @@ int main(void)
         cmocka_unit_test(sizes_around_whole_tiles_and_random_ones_agree_with_the_definition),
         cmocka_unit_test(a_source_that_fails_is_heard),
         cmocka_unit_test(what_lies_outside_the_tree_is_refused),
+        cmocka_unit_test(a_path_is_as_long_as_the_tree_is_high),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

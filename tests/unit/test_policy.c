@@ -237,6 +237,19 @@ static void a_logs_key_signs_for_its_own_origin_only(void **unused)
     (void)unused;
     make_note(&note, "other.example", true, (const uint64_t[]){10, 10, 10, 10, 10, 10}); /* with the key that $L names */
     assert_int_equal(check("log $L\nlog $O\nquorum none\n", &note), CL_E_QUORUM);
+    /* under its own name, but over the other log's checkpoint */
+    struct cl_hash root = {{5}};
+    struct cl_buffer body = {0};
+    uint8_t seed[32];
+    assert_int_equal(cl_checkpoint_body(&body, "other.example", 12, &root), CL_OK);
+    struct cl_view view = {body.data, body.length};
+    proof_world_log_seed(seed, 0);
+    assert_int_equal(cl_checkpoint_sign_log(&note, &view, WORLD_ORIGIN, seed), CL_OK);
+    assert_int_equal(check("log $L\nlog $O\nquorum none\n", &note), CL_E_QUORUM);
+    proof_world_log_seed(seed, 1);
+    assert_int_equal(cl_checkpoint_sign_log(&note, &view, "other.example", seed), CL_OK);
+    assert_int_equal(check("log $L\nlog $O\nquorum none\n", &note), CL_OK);
+    cl_buffer_deinit(&body);
     cl_buffer_deinit(&note);
 }
 
