@@ -48,6 +48,10 @@ static void each_opening_draws_its_own_seed(void **state)
     uint64_t seed = fixture.ledger->seed;
     fixture_reopen(&fixture);
     assert_true(seed != fixture.ledger->seed); /* by chance once in 2^64 */
+    struct cl_candidate *candidate;
+    FIXTURE_OK(cl_candidate_new(&candidate, fixture.ledger, NULL, fixture.now_ms + 1));
+    assert_true(candidate->map.seed == fixture.ledger->seed);
+    cl_candidate_free(candidate);
     fixture_close(&fixture);
 }
 

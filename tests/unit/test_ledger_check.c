@@ -142,6 +142,43 @@ static void add_to(struct fixture *fixture, uint8_t table, const char *name)
     cl_buffer_deinit(&value);
 }
 
+/* Beyond the last block, where nothing reads them. */
+static void add_leaves_that_no_block_uses(struct fixture *fixture)
+{
+    struct cl_buffer key = {0}, value = {0};
+    assert_true(entry_at(&fixture->store, 'r', 0, &key, &value));
+    key.data[key.length - 4] = 0x7f;
+    write_entry(&fixture->store, &key, &value);
+    assert_int_equal(check(fixture), CL_E_STORE_CORRUPT);
+    assert_non_null(strstr(detail, "chunks"));
+    write_entry(&fixture->store, &key, NULL);
+    assert_int_equal(check(fixture), CL_OK);
+    cl_buffer_deinit(&key);
+    cl_buffer_deinit(&value);
+}
+
+/* A whole record under its own hash, in the table of withdrawals, that withdraws nothing: it was never promised. */
+static void only_withdrawals_are_kept_as_such(void **state)
+{
+    struct fixture fixture;
+    struct cl_buffer key = {0}, value = {0};
+    (void)state;
+    make(&fixture);
+    struct cl_ledger_record *grant = fixture_grant(&fixture.network, 7, 7, 2, fixture.now_ms);
+    assert_int_equal(cl_buffer_append(&key, "w", 1), CL_OK);
+    assert_int_equal(cl_buffer_append(&key, grant->record.leaf_hash.bytes, 32), CL_OK);
+    assert_int_equal(cl_buffer_append(&value, grant->record.bytes.data, grant->record.bytes.length), CL_OK);
+    write_entry(&fixture.store, &key, &value);
+    assert_int_equal(check(&fixture), CL_E_STORE_CORRUPT);
+    assert_non_null(strstr(detail, "table w"));
+    assert_int_equal(reindex(&fixture), CL_OK);
+    assert_int_equal(check(&fixture), CL_OK);
+    cl_ledger_record_unref(grant);
+    cl_buffer_deinit(&key);
+    cl_buffer_deinit(&value);
+    fixture_close(&fixture);
+}
+
 /* Block 0 comes from the genesis document, so it can be made again. */
 static void flip_genesis_block(struct fixture *fixture)
 {
@@ -204,6 +241,7 @@ static void lost_and_added_entries_are_noticed(void **state)
         lose_in(&fixture, indexes[i].table, 0, indexes[i].name, HEALS);
         add_to(&fixture, indexes[i].table, indexes[i].name);
     }
+    add_leaves_that_no_block_uses(&fixture);
     lose_in(&fixture, 'b', 0, "table b", TELLS);
     lose_in(&fixture, 'b', 3, "table b", TELLS);
     lose_in(&fixture, 'b', 8, "table b", TELLS); /* the last */
@@ -258,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_flipped_byte_in_any_table_is_noticed),
         cmocka_unit_test(the_entries_of_meta_are_watched_too),
         cmocka_unit_test(lost_and_added_entries_are_noticed),
+        cmocka_unit_test(only_withdrawals_are_kept_as_such),
         cmocka_unit_test(a_lost_state_table_is_rebuilt_from_the_records),
         cmocka_unit_test(another_network_and_an_empty_store_are_not_damage),
     };

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "ledger_internal.h"
 
 /* ---- blocks, log and tiles */
 
@@ -292,24 +293,88 @@ static void parties_and_terms_are_listed_in_order_and_by_page(void **state)
     fixture_close(&fixture);
 }
 
+/* How many objects the view lists under that key, the first two of them in found. */
+static size_t objects_of(struct cl_ledger_view *view, struct cl_object_id found[2], uint64_t key)
+{
+    struct cl_signer signer;
+    struct cl_party party = {.length = 33};
+    size_t count;
+    fixture_signer(&signer, key);
+    memcpy(party.bytes, signer.key.bytes, 33);
+    FIXTURE_OK(cl_view_party_objects(view, found, 2, &count, &party, NULL));
+    return count;
+}
+
+static void who_opened_terms_or_a_profile_finds_them_before_and_after_a_rotation(void **state)
+{
+    struct fixture fixture;
+    struct cl_ledger_view *view;
+    struct cl_object_id opened[2], found[2];
+    struct cl_signer next;
+    (void)state;
+    fixture_open(&fixture, 1);
+    fixture_block_of(&fixture, fixture_terms(&fixture.network, 50, 1, 1, 10, fixture.now_ms));
+    fixture_block_of(&fixture, fixture_profile(&fixture.network, 60, 1, fixture.now_ms));
+    fixture_object(&opened[0], 50, 1);
+    fixture_object(&opened[1], 60, 1);
+    for (uint64_t i = 0; i < 2; i++) {
+        fixture_signer(&next, 80 + i);
+        struct cl_entry rotate = {.present = CL_HAS(1) | CL_HAS(12), .object = opened[i].bytes, .object_length = 32, .key = next.key.bytes, .key_length = 33};
+        FIXTURE_OK(cl_ledger_view_new(&view, fixture.ledger));
+        assert_int_equal(objects_of(view, found, 80 + i), 0);
+        cl_ledger_view_free(view);
+        fixture_block_of(&fixture, fixture_record(&fixture.network, CL_ROTATE, 50 + 10 * i, &rotate, 1, fixture.now_ms));
+        FIXTURE_OK(cl_ledger_view_new(&view, fixture.ledger));
+        assert_int_equal(objects_of(view, found, 50 + 10 * i), 1);
+        assert_memory_equal(&found[0], &opened[i], sizeof opened[i]);
+        assert_int_equal(objects_of(view, found, 80 + i), 1);
+        assert_memory_equal(&found[0], &opened[i], sizeof opened[i]);
+        cl_ledger_view_free(view);
+    }
+    fixture_close(&fixture);
+}
+
+/* The log's tiles commit to what is read: bytes that changed in the store since are not handed out. */
+static void a_leaf_that_changed_in_the_store_is_not_served(void **state)
+{
+    struct fixture fixture;
+    struct cl_ledger_view *view;
+    struct cl_table_key key;
+    struct cl_buffer chunk = {0}, leaf = {0};
+    (void)state;
+    fixture_open(&fixture, 1);
+    fill(&fixture, 25);
+    cl_key_number(&key, CL_TABLE_LEAVES, 1);
+    FIXTURE_OK(cl_store_get_key(&fixture.store, &chunk, NULL, &key));
+    chunk.data[chunk.length - 1] ^= 1; /* of a state leaf */
+    struct cl_store_batch *batch = fixture.store.batch_new(fixture.store.context);
+    cl_batch_put_key(&fixture.store, batch, &key, chunk.data, chunk.length);
+    FIXTURE_OK(fixture.store.batch_write(fixture.store.context, batch, true));
+    fixture.store.batch_free(batch);
+    FIXTURE_OK(cl_ledger_view_new(&view, fixture.ledger));
+    FIXTURE_OK(cl_view_leaf(view, &leaf, 1));
+    assert_int_equal(cl_view_leaf(view, &leaf, 2), CL_E_STORE_CORRUPT);
+    FIXTURE_OK(cl_view_leaf(view, &leaf, 3));
+    cl_ledger_view_free(view);
+    cl_buffer_deinit(&chunk);
+    cl_buffer_deinit(&leaf);
+    fixture_close(&fixture);
+}
+
 static void a_rotated_key_finds_its_objects(void **state)
 {
     struct fixture fixture;
     struct cl_ledger_view *view;
     struct cl_object_id object, found[2];
     struct cl_signer next;
-    struct cl_party party = {.length = 33};
-    size_t count;
     (void)state;
     fixture_open(&fixture, 1);
     fixture_agreement(&fixture, &object, 1);
     fixture_signer(&next, 77);
     struct cl_entry rotate = {.present = CL_HAS(1) | CL_HAS(12), .object = object.bytes, .object_length = 32, .key = next.key.bytes, .key_length = 33};
     fixture_block_of(&fixture, fixture_record(&fixture.network, CL_ROTATE, 1, &rotate, 1, fixture.now_ms));
-    memcpy(party.bytes, next.key.bytes, 33);
     FIXTURE_OK(cl_ledger_view_new(&view, fixture.ledger));
-    FIXTURE_OK(cl_view_party_objects(view, found, 2, &count, &party, NULL));
-    assert_int_equal(count, 1);
+    assert_int_equal(objects_of(view, found, 77), 1);
     assert_memory_equal(&found[0], &object, sizeof object);
     cl_ledger_view_free(view);
     fixture_close(&fixture);
@@ -345,7 +410,9 @@ int main(void)
         cmocka_unit_test(blocks_log_and_tiles_agree_on_leveldb),
         cmocka_unit_test(history_lists_every_record_on_an_object),
         cmocka_unit_test(parties_and_terms_are_listed_in_order_and_by_page),
+        cmocka_unit_test(who_opened_terms_or_a_profile_finds_them_before_and_after_a_rotation),
         cmocka_unit_test(a_rotated_key_finds_its_objects),
+        cmocka_unit_test(a_leaf_that_changed_in_the_store_is_not_served),
         cmocka_unit_test(a_view_sees_one_tip_while_blocks_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
