@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "consent/wallet.h"
@@ -172,6 +173,9 @@ static void a_file_is_replaced_as_a_whole(void **state)
     struct cl_buffer back = {0};
     assert_int_equal(cl_file_replace(path, "first", 5, true), CL_OK);
     assert_int_equal(cl_file_replace(path, "second", 6, true), CL_OK);
+    struct stat made;
+    assert_int_equal(stat(path, &made), 0);
+    assert_int_equal(made.st_mode & 0777, 0600);
     assert_int_equal(cl_file_read(&back, path, 5), CL_E_BOUND);
     cl_buffer_wipe(&back);
     assert_int_equal(cl_file_read(&back, path, 6), CL_OK);
