@@ -97,7 +97,7 @@ static const struct command *find_command(const char *first, const char *second,
     return NULL;
 }
 
-static void print_options(const char *list)
+static void print_options(const struct command *command, const char *list)
 {
     for (const char *at = list; *at != '\0';) {
         at += strspn(at, " ");
@@ -106,7 +106,7 @@ static void print_options(const char *list)
         char name[40], shown[80];
         const char *value = NULL;
         (void)snprintf(name, sizeof name, "%.*s", (int)length, at);
-        const char *help = item == 0 ? NULL : option_help(name, &value);
+        const char *help = item == 0 ? NULL : option_help(command->name, name, &value);
         if (help != NULL && strcmp(name, "-o") != 0 && strcmp(name, "-q") != 0 && strcmp(name, "-h") != 0) {
             (void)snprintf(shown, sizeof shown, "%s%s%s", name, value != NULL && at[item - 1] == '=' ? " " : "", value != NULL && at[item - 1] == '=' ? value : "");
             (void)printf("  %-28s %s\n", shown, help);
@@ -120,10 +120,10 @@ static void print_help(const struct command *command)
     (void)printf("consent %s: %s\n\nusage: consent %s%s%s [options]\n", command->name, command->summary, command->name, command->arguments[0] == '\0' ? "" : " ", command->arguments);
     if (command->options[0] != '\0') {
         (void)puts("\noptions:");
-        print_options(command->options);
+        print_options(command, command->options);
     }
     (void)puts("\nfor every command:");
-    print_options(global_options);
+    print_options(command, global_options);
     (void)printf("\nexample: %s\n", command->example);
 }
 

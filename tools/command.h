@@ -45,8 +45,8 @@ int command_main(int argc, char **argv);
 const char *option(const struct context *context, const char *name);
 bool flag(const struct context *context, const char *name);
 const char *positional(const struct context *context, size_t position); /* NULL: not given */
-/* Help of one option: its value's name and meaning; NULL where the table has no such option. */
-const char *option_help(const char *name, const char **value_name);
+/* Help of one option, as the command means it: its value's name and meaning; NULL where the table has no such option. */
+const char *option_help(const char *command_name, const char *name, const char **value_name);
 extern const char global_options[];
 
 /* cmd_*.c */

@@ -21,6 +21,8 @@ says() { grep -qF -e "$2" "$scratch/$1.txt" || fail "$1 does not say: $2"; }
 "$build/consent" help >"$scratch/help"
 sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' "$scratch/help" | sed 's/ *$//' >"$scratch/commands"
 [ "$(wc -l <"$scratch/commands")" -ge 45 ] || fail "consent help lists $(wc -l <"$scratch/commands") commands"
+sed -n '/^COMMANDS/,/Signing options$/p' "$scratch/consent.1.txt" >"$scratch/commands.txt"
+signing=$(sed -n '/Signing options$/,/^OPTIONS/p' "$scratch/consent.1.txt")
 while read -r command; do
     grep -qE "^ +$command( |\$)" "$scratch/consent.1.txt" || fail "consent.1 lacks the command '$command'"
     # shellcheck disable=SC2086
@@ -28,6 +30,16 @@ while read -r command; do
     says consent.1 "$(sed -n 's/^example: //p' "$scratch/one")"
     for option in $(sed -n 's/^  \(--[a-z-]*\).*/\1/p' "$scratch/one"); do
         grep -qE "^ +$option( |\$|,)" "$scratch/consent.1.txt" || fail "consent.1 does not explain $option"
+    done
+    # the options that the command's help has, each with its value or among the signing options, and no others
+    synopsis=$(grep -E "^ {5}$command( [^a-z]|\$)" "$scratch/commands.txt")
+    case $synopsis in *'[signing options]'*) synopsis="$synopsis $signing" ;; esac
+    sed '/^for every command/,$d' "$scratch/one" | sed -n 's/^  \(--[a-z-]*\( [^ ]*\)\{0,1\}\)  *[^ ].*/\1/p' | sed 's/|/ | /g' >"$scratch/options"
+    while read -r option; do
+        case $(echo "$synopsis" | tr 'A-Z' 'a-z') in *"[$(echo "$option" | tr 'A-Z' 'a-z')]"*) ;; *) fail "consent.1, $command: no [$option]" ;; esac
+    done <"$scratch/options"
+    for option in $(echo "$synopsis" | grep -oE -e '\[--[a-z-]+' | tr -d '['); do
+        grep -qE -e "^$option( |\$)" "$scratch/options" || fail "consent.1, $command: there is no $option"
     done
 done <"$scratch/commands"
 says consent.1 --version
