@@ -295,51 +295,56 @@ static void print_first_words(void)
             (void)printf("%.*s ", (int)length, command_table[i].name);
         last = command_table[i].name;
     }
+    (void)printf("--help --version");
+}
+
+/* The second words of the commands that begin as the one at position does. Returns: the position behind them. */
+static size_t print_second_words(size_t position)
+{
+    const char *name = command_table[position].name;
+    size_t length = strcspn(name, " ") + 1;
+    for (; position < command_count && strncmp(command_table[position].name, name, length) == 0; position++)
+        (void)printf("%s ", command_table[position].name + length);
+    return position;
+}
+
+/* The branches of a shell's case over the words before the present one, a space after each: open, what may follow, close. */
+static void print_cases(const char *open, const char *close)
+{
+    (void)printf("  \" \") %s", open);
+    print_first_words();
+    (void)puts(close);
+    for (size_t i = 0; i < command_count; i++) {
+        (void)printf("  \"%s \"*) %s", command_table[i].name, open);
+        print_words(" ", command_table[i].options);
+        print_words(" ", global_options);
+        (void)puts(close);
+    }
+    for (size_t i = 0; i < command_count;) {
+        const char *space = strchr(command_table[i].name, ' ');
+        if (space == NULL) {
+            i++;
+            continue;
+        }
+        (void)printf("  \"%.*s \"*) %s", (int)(space - command_table[i].name), command_table[i].name, open);
+        i = print_second_words(i);
+        (void)puts(close);
+    }
 }
 
 static void completions_bash(void)
 {
-    (void)puts("# bash completion for consent");
-    (void)puts("_consent() {\n  local current=${COMP_WORDS[COMP_CWORD]} words=\"\"\n  case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in");
-    for (size_t i = 0; i < command_count; i++) {
-        (void)printf("  \"%s%s\"*) words=\"", command_table[i].name, strchr(command_table[i].name, ' ') != NULL ? "" : " ");
-        print_words(" ", command_table[i].options);
-        print_words(" ", global_options);
-        (void)puts("\" ;;");
-    }
-    (void)puts("  esac");
-    (void)printf("  if [ \"$COMP_CWORD\" -eq 1 ]; then words=\"");
-    print_first_words();
-    (void)puts("--help --version\"; fi\n  if [ \"$COMP_CWORD\" -eq 2 ]; then case ${COMP_WORDS[1]} in");
-    for (size_t i = 0; i < command_count; i++) {
-        const char *space = strchr(command_table[i].name, ' ');
-        if (space != NULL)
-            (void)printf("    %.*s) words=\"$words %s\" ;;&\n", (int)(space - command_table[i].name), command_table[i].name, space + 1);
-    }
-    (void)puts("  esac; fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n  case $current in -*) ;; *) [ \"$COMP_CWORD\" -gt 1 ] && COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n}\ncomplete -o filenames -F _consent consent");
+    (void)puts("# bash completion for consent\n_consent() {\n  local current=${COMP_WORDS[COMP_CWORD]} choices=\"\"\n  case \"${COMP_WORDS[*]:1:COMP_CWORD-1} \" in");
+    print_cases("choices=\"", "\" ;;");
+    (void)puts("  esac\n  COMPREPLY=($(compgen -W \"$choices\" -- \"$current\"))\n  case $current in -*) ;; *) [ \"$COMP_CWORD\" -gt 1 ] && COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n}\ncomplete -o filenames -F _consent consent");
 }
 
+/* Loaded by zsh at the first use (then it is the function itself), or read with source. */
 static void completions_zsh(void)
 {
-    (void)puts("#compdef consent\n# zsh completion for consent\n_consent() {\n  local -a words\n  if (( CURRENT == 2 )); then\n    words=(");
-    print_first_words();
-    (void)puts(")\n    compadd -- $words\n    return\n  fi\n  case \"$words[2] $words[3]\" in\n  *) ;;\n  esac\n  case \"${(j: :)${(@)${(s: :)BUFFER}[2,3]}}\" in");
-    for (size_t i = 0; i < command_count; i++) {
-        (void)printf("  \"%s\"*) words=(", command_table[i].name);
-        print_words(" ", command_table[i].options);
-        print_words(" ", global_options);
-        (void)puts(") ;;");
-    }
-    for (size_t i = 0; i < command_count; i++) {
-        const char *space = strchr(command_table[i].name, ' ');
-        if (space != NULL && (i == 0 || strncmp(command_table[i - 1].name, command_table[i].name, (size_t)(space - command_table[i].name)) != 0)) {
-            (void)printf("  %.*s*) words=(", (int)(space - command_table[i].name), command_table[i].name);
-            for (size_t k = i; k < command_count && strncmp(command_table[k].name, command_table[i].name, (size_t)(space - command_table[i].name) + 1) == 0; k++)
-                (void)printf("%s ", strchr(command_table[k].name, ' ') + 1);
-            (void)puts(") ;;");
-        }
-    }
-    (void)puts("  esac\n  compadd -- $words\n  _files\n}\ncompdef _consent consent");
+    (void)puts("#compdef consent\n# zsh completion for consent\n_consent() {\n  local -a choices\n  case \"${words[2,CURRENT-1]} \" in");
+    print_cases("choices=(", ") ;;");
+    (void)puts("  esac\n  compadd -- $choices\n  (( CURRENT == 2 )) || _files\n}\nif [[ $funcstack[1] == _consent ]]; then _consent \"$@\"; else compdef _consent consent; fi");
 }
 
 /* Within single quotes fish reads a backslash before a quote. */
@@ -356,25 +361,40 @@ static const char *fish_quoted(const char *text)
     return out;
 }
 
+/* The options of list, for a command; or with NULL those that every command takes. */
+static void fish_options(const struct command *command, const char *list)
+{
+    for (const char *at = list; *at != '\0';) {
+        at += strspn(at, " ");
+        size_t item = strcspn(at, " ");
+        bool takes_value = item > 0 && at[item - 1] == '=';
+        char name[40];
+        const char *value = NULL;
+        (void)snprintf(name, sizeof name, "%.*s", (int)(item - (takes_value ? 1 : 0)), at);
+        const char *help = option_help(command == NULL ? "" : command->name, name, &value);
+        if (help != NULL) {
+            (void)printf("complete -c consent");
+            if (command != NULL)
+                (void)printf(" -n '__consent_is %s'", command->name);
+            (void)printf(" %s %s%s -d '%s'\n", name[1] == '-' ? "-l" : "-s", name + strspn(name, "-"), takes_value ? " -r" : "", fish_quoted(help));
+        }
+        at += item;
+    }
+}
+
 static void completions_fish(void)
 {
-    (void)puts("# fish completion for consent");
+    (void)puts("# fish completion for consent\nfunction __consent_is\n  set -l words (commandline -opc)\n  string match -q -- \"$argv *\" \"$words[2..-1] \"\nend\ncomplete -c consent -n __fish_use_subcommand -l version -d 'which version this is'");
+    fish_options(NULL, global_options);
     for (size_t i = 0; i < command_count; i++) {
         const struct command *command = &command_table[i];
-        size_t length = strcspn(command->name, " ");
-        const char *second = command->name[length] == ' ' ? command->name + length + 1 : NULL;
-        if (second == NULL)
+        const char *space = strchr(command->name, ' ');
+        if (space == NULL)
             (void)printf("complete -c consent -n __fish_use_subcommand -a %s -d '%s'\n", command->name, fish_quoted(command->summary));
         else
-            (void)printf("complete -c consent -n __fish_use_subcommand -a %.*s\ncomplete -c consent -n '__fish_seen_subcommand_from %.*s' -a %s -d '%s'\n", (int)length, command->name, (int)length, command->name, second, fish_quoted(command->summary));
-        for (const char *at = command->options; *at != '\0';) {
-            at += strspn(at, " ");
-            size_t item = strcspn(at, " ");
-            bool value = item > 0 && at[item - 1] == '=';
-            if (item > 2 && at[1] == '-')
-                (void)printf("complete -c consent -n '__fish_seen_subcommand_from %.*s' -l %.*s%s\n", (int)length, command->name, (int)(item - 2 - (value ? 1 : 0)), at + 2, value ? " -r" : "");
-            at += item;
-        }
+            (void)printf("complete -c consent -n __fish_use_subcommand -a %.*s\ncomplete -c consent -n 'test (count (commandline -opc)) -eq 2; and __consent_is %.*s' -a %s -d '%s'\n",
+                (int)(space - command->name), command->name, (int)(space - command->name), command->name, space + 1, fish_quoted(command->summary));
+        fish_options(command, command->options);
     }
 }
 

@@ -30,7 +30,7 @@ packages_check='clang libclang-rt-dev|libclang-rt-19-dev|libclang-rt-14-dev
     python3-cbor2 python3-ecdsa python3-cryptography python3-mnemonic python3-bip32utils
     ruby ruby-cose openssl softhsm2 opensc
     golang-go golang-golang-x-mod-dev node=nodejs npm=npm
-    ca-certificates curl git iproute2 mandoc procps'
+    ca-certificates curl git iproute2 mandoc procps zsh fish'
 
 packages_demo='openssl curl python3-cbor2'
 

@@ -95,14 +95,31 @@ for file in alice alice.backup net.policy audit.state r2.cose; do
     [ -e "$file" ] && { "$consent" inspect "$file" >/dev/null 2>&1 || fail "inspect $file"; }
 done
 
-# completions come from the table, and are good shell
-expect 0 "$consent" completions bash && printf '%s\n' "$out" >completion.bash && { bash -n completion.bash || fail "bash completion"; }
-expect 0 "$consent" completions zsh
-expect 0 "$consent" completions fish
-# where these shells are, they complete with it
-if command -v fish >/dev/null; then
-    PATH=$build:$PATH fish --no-config -c "$consent completions fish | source; complete -C 'consent verify --ob'" >fish.out 2>&1
-    [ "$(cat fish.out)" = --object ] || fail "fish: $(cat fish.out)"
-fi
-if command -v zsh >/dev/null; then "$consent" completions zsh >_consent; zsh -n _consent || fail "zsh completion"; fi
+# completions come from the table; where these shells are, they complete with it
+expect 0 "$consent" completions bash && printf '%s\n' "$out" >completion.bash
+expect 0 "$consent" completions zsh && printf '%s\n' "$out" >_consent
+expect 0 "$consent" completions fish && printf '%s\n' "$out" >completion.fish
+# SHELL_offers WORD...: what is offered for the last word
+bash_offers() { bash -c '. ./completion.bash; COMP_CWORD=$#; COMP_WORDS=(consent "$@"); _consent; printf "%s\n" "${COMPREPLY[@]}"' bash "$@"; }
+zsh_offers() { zsh -f -c 'compadd() { shift; print -l -- ${(M)@:#$words[CURRENT]*} }; _files() { }; compdef() { }; . ./_consent; CURRENT=$(($# + 1)); words=(consent "$@"); _consent' zsh "$@"; }
+fish_offers() { fish --no-config -c "source completion.fish; complete -C 'consent $*'" | cut -f 1; }
+# offers WORDS BEGINNING CHOICE...: exactly these, whatever the shell
+offers() {
+    words=$1; beginning=$2; shift 2
+    for shell in bash zsh fish; do
+        command -v $shell >/dev/null || continue
+        # shellcheck disable=SC2086
+        offered=$(${shell}_offers $words "$beginning" | grep . | sort | paste -sd " ")
+        [ "$offered" = "$*" ] || fail "$shell, consent $words $beginning: $offered"
+    done
+}
+offers '' ver verify
+offers '' --ver --version
+offers key re recover
+offers key new new
+offers 'key new' --n --name --no-ask --node
+offers 'terms show' --s --slots
+offers show --of --offline
+offers show --s
+offers 'export bank' --bo --body
 finish
