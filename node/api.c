@@ -79,10 +79,20 @@ void api_answer_json(struct http_request *request, unsigned status, json_t *valu
     free(text);
 }
 
+void api_tell_operator(enum cl_status status)
+{
+    static atomic_uint_fast64_t told_ms;
+    if (!status_is_fatal(status)) return;
+    uint64_t now_ms = node_now_ms(), before_ms = atomic_load(&told_ms);
+    if (now_ms - before_ms < 1000 || !atomic_compare_exchange_strong(&told_ms, &before_ms, now_ms)) return;
+    log_line(LOG_LEVEL_ERROR, "read_failed", "code=%s sentence=\"%s\"", cl_status_code(status), cl_status_sentence(status));
+}
+
 void api_problem(struct http_request *request, unsigned http_status, enum cl_status code, int64_t entry, const char *detail)
 {
     char body[1024];
     char *quoted = NULL;
+    api_tell_operator(code);
     json_t *text = detail != NULL ? json_string(detail) : NULL;
     if (text != NULL) quoted = json_dumps(text, JSON_ENCODE_ANY);
     json_decref(text);
@@ -109,18 +119,8 @@ unsigned api_status_of(enum cl_status status)
     return 400;
 }
 
-/* Whoever runs the node must hear of a disk that fails or lies, not only who asked; at most once a second. */
-static void tell_operator(enum cl_status status)
-{
-    static atomic_uint_fast64_t told_ms;
-    uint64_t now_ms = node_now_ms(), before_ms = atomic_load(&told_ms);
-    if (now_ms - before_ms < 1000 || !atomic_compare_exchange_strong(&told_ms, &before_ms, now_ms)) return;
-    log_line(LOG_LEVEL_ERROR, "read_failed", "code=%s sentence=\"%s\"", cl_status_code(status), cl_status_sentence(status));
-}
-
 void api_fail(struct http_request *request, enum cl_status status)
 {
-    if (status_is_fatal(status)) tell_operator(status);
     api_problem(request, api_status_of(status), status, -1, NULL);
 }
 

@@ -33,6 +33,9 @@ void api_problem(struct http_request *request, unsigned http_status, enum cl_sta
 /* The HTTP status that a cl_status answers with. */
 unsigned api_status_of(enum cl_status status);
 void api_fail(struct http_request *request, enum cl_status status);
+/* Whoever runs the node must hear of a disk that fails or lies, not only who asked; at most once a second. Every problem
+   that is answered does this. */
+void api_tell_operator(enum cl_status status);
 
 /* The network lets anybody read everything. */
 bool api_open_reads(const struct api *api);

@@ -114,10 +114,14 @@ static long feed_read(void *context, char *out, size_t max)
     struct feed *feed = context;
     bool at_end = false;
     if (feed->sent == feed->part.length) {
-        if (next_part(feed, &at_end) != CL_OK) return HTTP_STREAM_END; /* the reader resumes by its last id */
+        enum cl_status status = next_part(feed, &at_end);
+        if (status != CL_OK) {
+            api_tell_operator(status);
+            return HTTP_STREAM_BROKEN; /* the reader resumes by its last id */
+        }
         if (feed->part.length == 0 && !feed->follow) return HTTP_STREAM_END;
         if (feed->part.length == 0 && monotonic_s() - feed->spoke >= HEARTBEAT_S &&
-            cl_buffer_append(&feed->part, feed->lines ? "\n" : ": heartbeat\n\n", feed->lines ? 1 : 13) != CL_OK) return HTTP_STREAM_END;
+            cl_buffer_append(&feed->part, feed->lines ? "\n" : ": heartbeat\n\n", feed->lines ? 1 : 13) != CL_OK) return HTTP_STREAM_BROKEN;
     }
     size_t left = feed->part.length - feed->sent;
     if (left == 0) return 0;

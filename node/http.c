@@ -235,10 +235,10 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t m
     pthread_mutex_lock(&server->lock);
     uint64_t wakes = server->wakes;
     pthread_mutex_unlock(&server->lock);
-    if (atomic_load(&server->draining)) return MHD_CONTENT_READER_END_OF_STREAM;
     long got = stream->read(stream->context, out, max);
-    if (got == HTTP_STREAM_END) return MHD_CONTENT_READER_END_OF_STREAM;
     if (got > 0) return got;
+    if (got == HTTP_STREAM_BROKEN) return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (got == HTTP_STREAM_END || atomic_load(&server->draining)) return MHD_CONTENT_READER_END_OF_STREAM;
     pthread_mutex_lock(&server->lock);
     if (server->wakes == wakes) { /* else something came meanwhile: the library asks again */
         stream->waiting = true;

@@ -43,9 +43,10 @@ void http_answer(struct http_request *request, unsigned status, const char *cont
 void http_wait(struct http_request *request, http_handler_fn then, void *context);
 void http_wake(struct http_request *request);
 
-/* A body without end. read: bytes written to out (at most max), 0: nothing now, HTTP_STREAM_END. It is called again after
+/* A body without end. read: bytes written to out (at most max), 0: nothing now, HTTP_STREAM_END, HTTP_STREAM_BROKEN. It is called again after
    http_streams_wake. release is called once at the end. CL_E_BOUND: too many streams; answer otherwise. */
 #define HTTP_STREAM_END (-1)
+#define HTTP_STREAM_BROKEN (-2) /* the connection is cut, so that what was sent does not look whole */
 typedef long (*http_stream_fn)(void *context, char *out, size_t max);
 CL_MUST_USE enum cl_status http_stream(struct http_request *request, const char *content_type, http_stream_fn read, void (*release)(void *context), void *context);
 void http_streams_wake(struct http_server *server);

@@ -111,7 +111,7 @@ def slow_clients(node):
                 alive.remove(connection)
         time.sleep(0.2)
     assert not alive, "a slow client was not cut"
-    cut = int([line.split()[1] for line in node.get("/metrics").body.decode().split("\n") if line.startswith("consent_http_connections_cut_total ")][0])
+    cut = node.metrics()["consent_http_connections_cut_total"]
     assert cut >= 2, cut
 
 
@@ -136,7 +136,7 @@ def alive(node):
 
 
 def streams(node):
-    return int([line.split()[1] for line in node.get("/metrics").body.decode().split("\n") if line.startswith("consent_feed_streams ")][0])
+    return node.metrics()["consent_feed_streams"]
 
 
 def slow_reader(node, maker):

@@ -2,6 +2,7 @@
 """A byte flipped in every table, and in every file, of a stopped node's data directory: `check` names what is wrong and
 what to do, `run` refuses with a sentence or serves nothing but what was stored, `reindex` heals indexes and says so where
 it cannot; nothing damaged is ever served as good."""
+import http.client
 import os
 import shutil
 import subprocess
@@ -89,7 +90,17 @@ class World:
             answer = node.request("GET", f"/v1/agreements/{object_id}", connection=connection)
             assert answer.status in (200, 404, 500, 503), answer
         connection.close()
+        self.feed_is_whole_or_broken()
         return served
+
+    def feed_is_whole_or_broken(self):
+        """What cannot be read is not left out of the feed as if nothing followed."""
+        size = self.node.get("/v1/status").json()["log_size"]
+        try:
+            events = self.node.get("/v1/feed?follow=0", accept="application/x-ndjson").body.count(b"\n")
+            assert events >= size, f"the feed ends after {events} of {size} events as if it were whole"
+        except http.client.IncompleteRead:
+            self.failed_reads += 1
 
     def run_on_damage(self):
         """It refuses with a sentence, or runs and serves only what is true, and stops by itself or when told."""
@@ -156,7 +167,7 @@ def flip_in_tables(world):
                 again = world.offline("check")
                 assert again.returncode == 0, f"{case}, after reindex: {again.stderr}"
                 world.node.start()
-                assert world.serves_only_truth() == 65, f"{case}: something is gone after reindex"
+                assert world.serves_only_truth() == 65 and world.failed_reads == 0, f"{case}: something is gone after reindex"
                 world.node.stop()
             world.restore()
             world.ask("flip", table, str(entry), str(place))

@@ -6,6 +6,7 @@ pending is accepted with a signature, hundreds wait for finality and are answere
 import base64
 import http.client
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -204,6 +205,7 @@ def all_slots_one_by_one(node, maker):
 
 
 def hundreds_wait(node, maker, first):
+    bounded = node.metrics()["consent_submissions_bounded_total"]
     grants = [maker.record("grant", first + i, 1, 2, now_ms())[2] for i in range(300)]
     posts = [Poster(node, grant, True) for grant in grants]
     for post in posts:
@@ -212,19 +214,59 @@ def hundreds_wait(node, maker, first):
     counts = {status: sum(post.answer.status == status for post in posts) for status in (201, 503)}
     assert counts[201] + counts[503] == 300 and counts[201] >= 60 and counts[503] > 0, counts
     assert all(post.answer.headers.get("Retry-After") for post in posts if post.answer.status == 503)
+    assert node.metrics()["consent_submissions_bounded_total"] - bounded == counts[503], counts
     return counts
+
+
+class FeedReader(threading.Thread):
+    """Asks for all that is final, slowly, again and again until the node is gone: what ends as if it were whole has to be."""
+
+    def __init__(self, node):
+        super().__init__(daemon=True)
+        self.node, self.whole, self.short = node, 0, []
+        self.start()
+
+    def read(self):
+        with socket.socket() as connection:
+            connection.settimeout(30)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", self.node.port))
+            connection.sendall(b"GET /v1/feed?follow=0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            got = [connection.recv(4096)]
+            while got[-1]:
+                time.sleep(0.002)
+                got.append(connection.recv(4096))
+            return b"".join(got)
+
+    def run(self):
+        try:
+            while True:
+                size = self.node.get("/v1/status").json()["log_size"]
+                got = self.read()
+                if not got.startswith(b"HTTP/1.1 200 ") or not got.endswith(b"\r\n0\r\n\r\n"):
+                    continue
+                self.whole += 1
+                if got.count(b'"specversion"') < size:
+                    self.short.append(f"{got.count(b'specversion')} of {size} events")
+        except (OSError, KeyError, http.client.HTTPException):
+            pass  # the node is gone, or says so
 
 
 def stop_while_they_wait(node, maker, first):
     grants = [maker.record("grant", first + i, 1, 2, now_ms()) for i in range(200)]
     posts = [Poster(node, grant[2], True) for grant in grants]
-    requests = lambda: int([line.split()[1] for line in node.get("/metrics").body.decode().split("\n") if line.startswith("consent_http_requests_total ")][0])
+    readers = [FeedReader(node) for _ in range(3)]
+    wait_for(lambda: all(reader.whole > 0 for reader in readers), "whole feeds")
+    requests = lambda: node.metrics()["consent_http_requests_total"]
     seen = requests()
     wait_for(lambda: requests() > 100 + (seen if seen > 500 else 0) or any(post.answer for post in posts), "requests")
     began = time.monotonic()
     node.stop()
     took = time.monotonic() - began
     assert took < 15, f"it took {took:.1f} s to stop"
+    for reader in readers:
+        reader.join(timeout=30)
+        assert not reader.is_alive() and not reader.short, reader.short
     for post in posts:
         post.join(timeout=30)
         assert not post.is_alive(), "somebody still waits"

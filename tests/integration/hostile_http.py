@@ -144,10 +144,6 @@ def pipelines(node):
     assert b"consent_" not in got, "what a refused body held was taken for a request"
 
 
-def metric(node, name):
-    return int([line.split()[1] for line in node.get("/metrics").body.decode().split("\n") if line.startswith(name + " ")][0])
-
-
 def floods(node, maker):
     """Feeds beyond their number, challenges without end."""
     held = []
@@ -158,11 +154,11 @@ def floods(node, maker):
     served = [answer for _, answer in held if b" 200 " in answer[:20]]
     refused = [answer for _, answer in held if b" 429 " in answer[:20]]
     assert len(served) == 5 and len(refused) == 3 and all(b"Retry-After: " in answer for answer in refused), [answer[:60] for _, answer in held]
-    assert metric(node, "consent_feed_streams") == 5
+    assert node.metrics()["consent_feed_streams"] == 5
     for connection, _ in held:
         connection.close()
     # a feed whose reader is gone ends when there is something to say
-    wait_for(lambda: node.post(maker.record("grant", now_ms() % 1000000000, 1, 2, now_ms())[2], wait=True).status == 201 and metric(node, "consent_feed_streams") == 0, "feeds that end")
+    wait_for(lambda: node.post(maker.record("grant", now_ms() % 1000000000, 1, 2, now_ms())[2], wait=True).status == 201 and node.metrics()["consent_feed_streams"] == 0, "feeds that end")
     key = maker.ask("challenge", 1, "00" * 32)[0]
     connection, nonces = node.connect(), set()
     before = memory(node)

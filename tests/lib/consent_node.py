@@ -153,6 +153,11 @@ class Node:
     def socket(self, timeout=DEADLINE_S):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
+    def metrics(self):
+        """All of them by name, labels and comments left out."""
+        lines = [line.split() for line in self.get("/metrics").body.decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in lines}
+
     def network_id(self):
         return self.get("/v1/network").json()["network_id"]
 
