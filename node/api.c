@@ -32,8 +32,8 @@ const struct api_route api_routes[] = {
     { "GET", "/v1/policy", api_policy, 0, "policy", "The network's trust file (C2SP tlog-policy)", "", "text/plain", "200" },
     { "GET", "/v1/status", api_status, 0, "status", "Height, pool, quorum, disk", "", JSON, "200" },
     { "GET", "/checkpoint", api_checkpoint, 0, "checkpoint", "The newest checkpoint (C2SP tlog-checkpoint)", "", "text/plain", "200|404" },
-    { "GET", "/tile/entries/{number+}", api_tile_entries, API_READER | API_CACHED, "tileEntries", "Entries of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
-    { "GET", "/tile/{level}/{number+}", api_tile, API_READER | API_CACHED, "tile", "Hashes of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
+    { "GET", "/tile/entries/{number+}", api_tile_entries, API_READER, "tileEntries", "Entries of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
+    { "GET", "/tile/{level}/{number+}", api_tile, API_READER, "tile", "Hashes of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
     { "GET", "/livez", api_livez, 0, "livez", "The process answers", "", "text/plain", "200" },
     { "GET", "/readyz", api_readyz, 0, "readyz", "The node takes and orders records", "", "text/plain", "200" },
     { "GET", "/metrics", api_metrics, 0, "metrics", "Counters as Prometheus text", "", "text/plain", "200" },
@@ -183,8 +183,6 @@ static bool has_doubles(const struct http_request *request, const struct api_rou
 static void serve(struct api_call *call, const struct api_route *route)
 {
     struct http_request *request = call->request;
-    /* Most answers are one reader's, or true for a moment: a cache between us and others must not hand them on. */
-    if ((route->flags & API_CACHED) == 0) http_set_header(request, "Cache-Control", "no-store");
     if (http_body_too_large(request)) {
         api_problem(request, 413, CL_E_RECORD_SIZE, -1, NULL);
     } else if ((route->flags & API_READER) != 0 && !may_read(call->api, request)) {
@@ -203,6 +201,8 @@ void api_handle(void *context, struct http_request *request)
     struct api_call call = { .api = api, .request = request };
     const char *method = http_method(request), *path = http_path(request);
     char allow[64] = "";
+    /* Most answers are one reader's, or true for a moment: a cache between us and others must not hand them on. */
+    http_set_header(request, "Cache-Control", "no-store");
     if (atomic_load(&api->node->stopping)) {
         api_fail(request, CL_E_CANCELLED);
         return;

@@ -62,7 +62,6 @@ static void answer_tile(struct api_call *call, bool entries, unsigned level, con
         http_set_header(call->request, "Cache-Control", api_open_reads(call->api) ? "public, max-age=31536000, immutable" : "private, max-age=31536000, immutable");
         http_answer(call->request, 200, "application/octet-stream", tile.data, tile.length);
     } else {
-        http_set_header(call->request, "Cache-Control", "no-store"); /* it may be there soon */
         api_fail(call->request, status);
     }
     cl_buffer_deinit(&tile);

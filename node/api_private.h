@@ -12,7 +12,7 @@ struct challenges;
 struct api { struct node *node; struct access *access; struct challenges *challenges; };
 struct api_call { struct api *api; struct http_request *request; char arguments[ROUTE_ARGUMENTS_MAX][ROUTE_ARGUMENT_BYTES]; };
 
-enum api_flags { API_READER = 1 /* needs open_reads or a reader's token */, API_NO_HEAD = 2, API_CACHED = 4 /* says itself who may cache its answers */ };
+enum api_flags { API_READER = 1 /* needs open_reads or a reader's token */, API_NO_HEAD = 2 };
 /* One row is one path with one method: the router and /openapi.json both read it. Lists are separated by '|'. */
 struct api_route {
     const char *method, *path;    /* {x} is one segment, {x+} the rest of the path */

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -179,13 +180,15 @@ bool http_body_too_large(const struct http_request *request) { return request->t
 /* ---- answers */
 void http_set_header(struct http_request *request, const char *name, const char *value)
 {
-    if (request->header_count == HEADERS_MAX || strlen(value) >= HEADER_VALUE_MAX) {
+    size_t at = 0;
+    while (at < request->header_count && strcasecmp(request->headers[at].name, name) != 0) at++;
+    if (at == HEADERS_MAX || strlen(value) >= HEADER_VALUE_MAX) {
         log_line(LOG_LEVEL_WARNING, "http_header_left_out", "name=%s", name);
         return;
     }
-    request->headers[request->header_count].name = name;
-    memcpy(request->headers[request->header_count].value, value, strlen(value) + 1);
-    request->header_count++;
+    request->headers[at].name = name;
+    memcpy(request->headers[at].value, value, strlen(value) + 1);
+    if (at == request->header_count) request->header_count++;
 }
 
 static void set_response(struct http_request *request, unsigned status, const char *content_type, struct MHD_Response *response)

@@ -35,7 +35,7 @@ struct cl_view http_body(const struct http_request *request);
 bool http_body_too_large(const struct http_request *request);
 
 /* Answers. body is copied. Call http_set_header before. */
-void http_set_header(struct http_request *request, const char *name, const char *value); /* at most 8, names static */
+void http_set_header(struct http_request *request, const char *name, const char *value); /* in place of an earlier one; at most 8, names static */
 void http_answer(struct http_request *request, unsigned status, const char *content_type, const void *body, size_t length);
 
 /* Gives the thread back; when http_wake is called (any thread, once; also before the handler has returned) then runs on

@@ -41,6 +41,7 @@ def get(node, target, *headers, method=b"GET"):
     if status >= 400 and b"application/problem+json" in head and method != b"HEAD":
         problem = json.loads(body.decode("utf-8"))
         assert problem["status"] == status and problem["code"].startswith("CL_E_") and problem["title"], problem
+        assert b"Cache-Control: no-store\r\n" in head, head
     return status, body
 
 
