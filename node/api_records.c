@@ -266,15 +266,20 @@ void api_records_post(struct api_call *call)
     enum cl_status status = cl_ledger_record_new(&post->submission.record, &entry, body.data, body.length, &call->api->node->genesis.core.network);
     if (status != CL_OK) {
         post->submission.record = NULL;
+        if (!status_is_fatal(status)) atomic_fetch_add(&call->api->node->counters.malformed, 1);
         api_problem(call->request, api_status_of(status), status, entry, NULL);
         post_free(post);
         return;
     }
     set_location(call->request, &post->submission.record->record.id);
     status = answer_if_final(call, &post->submission.record->record.id, post->type, post->submission.wait_final, 200);
-    if (status == CL_OK) post_free(post);
-    else if (status == CL_E_PENDING) wait_for_receipt(post);
-    else submit(post);
+    if (status == CL_E_NOT_FOUND) {
+        submit(post);
+        return;
+    }
+    atomic_fetch_add(&call->api->node->counters.duplicates, 1);
+    if (status == CL_E_PENDING) wait_for_receipt(post);
+    else post_free(post);
 }
 
 /* ---- GET: what is not final is asked of the owner */

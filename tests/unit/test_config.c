@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "config.h"
@@ -36,6 +37,42 @@ static void settings_are_read(void **state)
     assert_int_equal(config.log_level, 3);
     assert_int_equal(parse(""), CL_OK);
     assert_string_equal(config.listen, "127.0.0.1:8780"); /* loopback unless told otherwise */
+}
+
+/* Each number: its bounds as consentd(8) tells them, and that it goes where it is read. */
+static void every_number_has_its_bounds(void **state)
+{
+    static const struct { const char *section, *key; uint64_t least, most, usual; const uint64_t *field; } numbers[] = {
+        { "node", "workers", 0, 64, 0, &config.workers },
+        { "node", "cosign_interval_s", 1, 86400, 60, &config.cosign_interval_s },
+        { "http", "connections_max", 4, 100000, 1000, &config.http_connections_max },
+        { "http", "threads", 1, 64, 4, &config.http_threads },
+        { "http", "idle_s", 1, 3600, 60, &config.http_idle_s },
+        { "http", "request_s", 1, 3600, 30, &config.http_request_s },
+        { "http", "body_bytes_max", 1024, 16777216, 66560, &config.http_body_bytes_max },
+        { "http", "feed_streams_max", 1, 10000, 64, &config.feed_streams_max },
+        { "pool", "records_max", 16, 1000000, 0, &config.pool_records_max },
+        { "pool", "bytes_max", 1048576, 1073741824, 0, &config.pool_bytes_max },
+        { "store", "cache_mb", 0, 65536, 0, &config.store_cache_mb },
+        { "store", "write_buffer_mb", 0, 1024, 0, &config.store_write_buffer_mb },
+        { "votelog", "truncate_mb", 1, 128, 16, &config.votelog_truncate_mb },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        const uint64_t taken[] = { numbers[i].least, numbers[i].most }, refused[] = { numbers[i].least - 1, numbers[i].most + 1 };
+        char text[128];
+        assert_int_equal(parse(""), CL_OK);
+        if (strcmp(numbers[i].section, "pool") == 0) assert_true(*numbers[i].field >= numbers[i].least && *numbers[i].field <= numbers[i].most);
+        else assert_int_equal(*numbers[i].field, numbers[i].usual);
+        for (size_t side = 0; side < 2; side++) {
+            snprintf(text, sizeof text, "[%s]\n%s = %llu\n", numbers[i].section, numbers[i].key, (unsigned long long)taken[side]);
+            assert_int_equal(parse(text), CL_OK);
+            assert_int_equal(*numbers[i].field, taken[side]);
+            if (refused[side] == UINT64_MAX) continue; /* below 0 */
+            snprintf(text, sizeof text, "[%s]\n%s = %llu\n", numbers[i].section, numbers[i].key, (unsigned long long)refused[side]);
+            wrong(text, 2, numbers[i].key);
+        }
+    }
 }
 
 static void mistakes_are_named_with_their_line(void **state)
@@ -81,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_are_read),
+        cmocka_unit_test(every_number_has_its_bounds),
         cmocka_unit_test(mistakes_are_named_with_their_line),
         cmocka_unit_test(odd_bytes_are_refused),
         cmocka_unit_test(a_missing_file_is_said),
