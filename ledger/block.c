@@ -63,7 +63,6 @@ void cl_block_id_derive(struct cl_block_id *out, uint64_t leaves_before, const s
     uint8_t count[8];
     for (unsigned i = 0; i < 8; i++)
         count[i] = (uint8_t)(leaves_before >> (56 - 8 * i));
-    cl_sha256_init(&hash);
     cl_sha256_domain(&hash, "consent/v1 block");
     cl_sha256_update(&hash, count, sizeof count);
     cl_sha256_update(&hash, log_root->bytes, 32);

@@ -58,6 +58,16 @@ void cl_sha256_domain(struct cl_sha256 *hash, const char *domain)
     cl_sha256_update(hash, domain, strlen(domain) + 1);
 }
 
+void cl_sha256_of_secret(uint8_t out32[32], const char *domain, const void *secret, size_t length)
+{
+    struct cl_sha256 hash;
+    if (domain != NULL) cl_sha256_domain(&hash, domain);
+    else cl_sha256_init(&hash);
+    cl_sha256_update(&hash, secret, length);
+    cl_sha256_final(&hash, out32);
+    sodium_memzero(&hash, sizeof hash);
+}
+
 void cl_sha256_node(uint8_t out32[32], uint8_t prefix, const uint8_t a32[32], const uint8_t b32[32])
 {
     uint8_t node[65];

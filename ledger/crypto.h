@@ -12,8 +12,10 @@ void cl_sha256_init(struct cl_sha256 *hash);
 void cl_sha256_update(struct cl_sha256 *hash, const void *data, size_t length);
 void cl_sha256_final(struct cl_sha256 *hash, uint8_t out32[32]);
 void cl_sha256_once(uint8_t out32[32], const void *data, size_t length);
-/* H(domain || 00 || data…): domain is a C string, its zero byte is hashed. */
+/* Starts H(domain || 00 || data…): domain is a C string, its zero byte is hashed. */
 void cl_sha256_domain(struct cl_sha256 *hash, const char *domain);
+/* H(domain || 00 || secret), or H(secret) where domain is NULL; leaves nothing of the secret behind. */
+void cl_sha256_of_secret(uint8_t out32[32], const char *domain, const void *secret, size_t length);
 /* H(prefix byte || a32 || b32): nodes of the log and of the state tree. */
 void cl_sha256_node(uint8_t out32[32], uint8_t prefix, const uint8_t a32[32], const uint8_t b32[32]);
 

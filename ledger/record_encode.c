@@ -223,6 +223,7 @@ void cl_audience_derive(struct cl_hash *out, const uint8_t salt32[32], const uin
     cl_sha256_update(&hash, salt32, 32);
     cl_sha256_update(&hash, answerer, answerer_length);
     cl_sha256_final(&hash, out->bytes);
+    cl_wipe(&hash, sizeof hash);
 }
 
 void cl_token_digest(struct cl_hash *out, const struct cl_network_id *network, const uint8_t bearer32[32],
@@ -235,6 +236,7 @@ void cl_token_digest(struct cl_hash *out, const struct cl_network_id *network, c
     cl_sha256_update(&hash, agreement32, 32);
     cl_sha256_update(&hash, answering_key33, 33);
     cl_sha256_final(&hash, out->bytes);
+    cl_wipe(&hash, sizeof hash); /* the token was in it */
 }
 
 void cl_recovery_derive(struct cl_hash *out, const uint8_t recovery_key33[33])

@@ -282,7 +282,6 @@ enum cl_status cl_network_decode(struct cl_network *out, const uint8_t *value, s
 void cl_network_key(struct cl_hash *out)
 {
     struct cl_sha256 hash;
-    cl_sha256_init(&hash);
     cl_sha256_domain(&hash, "consent/v1 network");
     cl_sha256_final(&hash, out->bytes);
 }
@@ -291,7 +290,6 @@ void cl_answer_key(struct cl_hash *out, const uint8_t terms32[32], const struct 
 {
     struct cl_sha256 hash;
     assert(party->length == 32 || party->length == 33);
-    cl_sha256_init(&hash);
     cl_sha256_domain(&hash, "consent/v1 answer");
     cl_sha256_update(&hash, terms32, 32);
     cl_sha256_update(&hash, party->bytes, party->length);

@@ -59,12 +59,12 @@ static struct cl_buffer *begin_disclosure(struct cl_body *body, struct cl_cbor_w
     struct cl_buffer *disclosure = &body->disclosures[body->disclosure_count++];
     uint8_t salt[32];
     struct cl_sha256 sha;
-    cl_sha256_init(&sha);
     cl_sha256_domain(&sha, "consent/v1 disclosure salt");
     cl_sha256_update(&sha, seed32, 32);
     cl_sha256_update(&sha, name, strlen(name));
     cl_sha256_final(&sha, salt);
     cl_cbor_writer_init(writer, disclosure);
+    cl_wipe(&sha, sizeof sha); /* the seed was in it */
     cl_cbor_put_array(writer, 3);
     cl_cbor_put_bytes(writer, salt, 16);
     cl_cbor_put_text(writer, name, strlen(name));

@@ -124,13 +124,8 @@ static enum cl_status backup_key(uint8_t key32[32], const uint8_t seed64[64])
 {
     uint8_t secret[32];
     enum cl_status status = cl_key_derive(secret, seed64, "consent:backup", 0);
-    if (status == CL_OK) {
-        struct cl_sha256 sha;
-        cl_sha256_init(&sha);
-        cl_sha256_domain(&sha, "consent/v1 backup key");
-        cl_sha256_update(&sha, secret, 32);
-        cl_sha256_final(&sha, key32);
-    }
+    if (status == CL_OK)
+        cl_sha256_of_secret(key32, "consent/v1 backup key", secret, 32);
     cl_wipe(secret, sizeof secret);
     return status;
 }

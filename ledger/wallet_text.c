@@ -87,7 +87,6 @@ enum cl_status cl_base64_get(struct cl_buffer *out, const char *text, size_t len
 void cl_challenge_digest(struct cl_hash *out, const struct cl_network_id *network, const uint8_t nonce32[32], const struct cl_public_key *key)
 {
     struct cl_sha256 sha;
-    cl_sha256_init(&sha);
     cl_sha256_domain(&sha, "consent/v1 challenge");
     cl_sha256_update(&sha, network->bytes, 32);
     cl_sha256_update(&sha, nonce32, 32);
@@ -164,11 +163,7 @@ enum cl_status cl_public_key_decode(struct cl_public_key *out, const char *text)
 void cl_delivery_key_of(uint8_t public32[32], const uint8_t secret32[32])
 {
     uint8_t delivery[32];
-    struct cl_sha256 sha;
-    cl_sha256_init(&sha);
-    cl_sha256_domain(&sha, "consent/v1 delivery key");
-    cl_sha256_update(&sha, secret32, 32);
-    cl_sha256_final(&sha, delivery);
+    cl_sha256_of_secret(delivery, "consent/v1 delivery key", secret32, 32);
     cl_x25519_public(public32, delivery);
     cl_wipe(delivery, sizeof delivery);
 }

@@ -23,7 +23,7 @@ static unsigned word_number(const uint8_t bits[33], unsigned position)
 void cl_words_encode(char out[CL_WORDS_SIZE], const uint8_t entropy32[32])
 {
     uint8_t bits[33], hash[32];
-    cl_sha256_once(hash, entropy32, 32);
+    cl_sha256_of_secret(hash, NULL, entropy32, 32);
     memcpy(bits, entropy32, 32);
     bits[32] = hash[0];
     size_t used = 0;
@@ -88,7 +88,7 @@ enum cl_status cl_words_decode(uint8_t entropy32[32], unsigned *bad_word, const 
     }
     if (next_word(&at, word) != 0)
         goto out;
-    cl_sha256_once(hash, bits, 32);
+    cl_sha256_of_secret(hash, NULL, bits, 32);
     if (hash[0] != bits[32])
         goto out;
     memcpy(entropy32, bits, 32);

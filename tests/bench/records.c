@@ -19,7 +19,6 @@ static void derive(uint8_t out32[32], const char *what, uint32_t series, uint64_
     for (unsigned i = 0; i < 4; i++) tail[i] = (uint8_t)(series >> (8 * i));
     for (unsigned i = 0; i < 8; i++) tail[4 + i] = (uint8_t)(number >> (8 * i));
     struct cl_sha256 hash;
-    cl_sha256_init(&hash);
     cl_sha256_domain(&hash, what);
     cl_sha256_update(&hash, tail, sizeof tail);
     cl_sha256_final(&hash, out32);

@@ -10,7 +10,6 @@ static void seed(uint8_t out32[32], const char *what, size_t member)
 {
     struct cl_sha256 hash;
     uint8_t number = (uint8_t)member;
-    cl_sha256_init(&hash);
     cl_sha256_domain(&hash, what);
     cl_sha256_update(&hash, &number, 1);
     cl_sha256_final(&hash, out32);

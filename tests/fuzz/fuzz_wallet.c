@@ -30,7 +30,6 @@ static void backup_key(uint8_t key[32])
     struct cl_sha256 sha;
     cl_words_seed(seed, entropy);
     require(cl_key_derive(secret, seed, "consent:backup", 0) == CL_OK);
-    cl_sha256_init(&sha);
     cl_sha256_domain(&sha, "consent/v1 backup key");
     cl_sha256_update(&sha, secret, 32);
     cl_sha256_final(&sha, key);

@@ -23,7 +23,6 @@ void fixture_hash(uint8_t out32[32], const char *role, uint64_t number)
     uint8_t bytes[8];
     for (unsigned i = 0; i < 8; i++)
         bytes[i] = (uint8_t)(number >> (8 * i));
-    cl_sha256_init(&hash);
     cl_sha256_domain(&hash, role);
     cl_sha256_update(&hash, bytes, sizeof bytes);
     cl_sha256_final(&hash, out32);
