@@ -14,7 +14,7 @@
 #define CL_WALLET_KEYS_MAX 65536u
 #define CL_WALLET_ITEMS_MAX 262144u
 #define CL_WALLET_BODIES_MAX 8u          /* of one item: the present one and those proposed; the oldest makes room */
-#define CL_WALLET_FILE_BYTES_MAX (1024u * 1024u * 1024u)
+#define CL_WALLET_FILE_BYTES_MAX CL_BUFFER_BYTES_MAX
 #define CL_URL_BYTES_MAX 512u
 
 /* ---- small things */
@@ -36,7 +36,7 @@ void cl_challenge_digest(struct cl_hash *out, const struct cl_network_id *networ
 void cl_did_key_encode(char out[CL_DID_KEY_SIZE], const struct cl_public_key *key);
 /* did:key, or 66 hex digits. CL_E_KEY. */
 CL_MUST_USE enum cl_status cl_public_key_decode(struct cl_public_key *out, const char *text);
-/* 33-byte X25519-side helper: the delivery key of a PROFILE, from the secret of a wallet key (domain separated). */
+/* The delivery key of a PROFILE (X25519), which follows from the secret of the PROFILE's own key. */
 void cl_delivery_key_of(uint8_t public32[32], const uint8_t secret32[32]);
 /* A signature as an external signer gives it: 64 bytes r || s, or DER, as bytes or as hexadecimal digits with a line
    end. Low s out; checked against key and digest. CL_E_SIGNER. */
