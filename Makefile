@@ -87,6 +87,8 @@ $(BUILD)/consent: $(BUILD)/tools/main.o $(BUILD)/libtools.a $(BUILD)/libconsent.
 	@$(CC) $(LDFLAGS_ALL) $^ $(TOOLS_LIBS) $(PROGRAM_LIBS) -o $@
 
 TEST_ARCHIVES := $(if $(wildcard node/*.c),$(BUILD)/libnode.a) $(if $(wildcard tools/*.c),$(BUILD)/libtools.a) $(BUILD)/libconsent.a
+# It looks at each block that is given back.
+$(BUILD)/unit/test_buffer: private LDFLAGS_ALL += -Wl,--wrap=free
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) $^ -lcmocka -lcbor $(NODE_LIBS) $(TOOLS_LIBS) $(PROGRAM_LIBS) -o $@

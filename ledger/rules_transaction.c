@@ -9,7 +9,7 @@ void rules_transaction_init(struct rules_transaction *transaction, const struct 
 {
     transaction->state = state;
     transaction->failure = CL_OK;
-    transaction->arena = (struct cl_buffer){transaction->arena_inline, 0, sizeof transaction->arena_inline};
+    transaction->arena = (struct cl_buffer){.data = transaction->arena_inline, .capacity = sizeof transaction->arena_inline};
     transaction->writes = transaction->writes_inline;
     transaction->write_count = 0;
     transaction->write_capacity = RULES_WRITES_INLINE;

@@ -57,14 +57,15 @@ static void put_slot(struct cl_cbor_writer *writer, const struct cl_terms_slot *
 static struct cl_buffer *begin_disclosure(struct cl_body *body, struct cl_cbor_writer *writer, const uint8_t seed32[32], const char *name)
 {
     struct cl_buffer *disclosure = &body->disclosures[body->disclosure_count++];
+    disclosure->secret = true;
     uint8_t salt[32];
     struct cl_sha256 sha;
     cl_sha256_domain(&sha, "consent/v1 disclosure salt");
     cl_sha256_update(&sha, seed32, 32);
     cl_sha256_update(&sha, name, strlen(name));
     cl_sha256_final(&sha, salt);
-    cl_cbor_writer_init(writer, disclosure);
     cl_wipe(&sha, sizeof sha); /* the seed was in it */
+    cl_cbor_writer_init(writer, disclosure);
     cl_cbor_put_array(writer, 3);
     cl_cbor_put_bytes(writer, salt, 16);
     cl_cbor_put_text(writer, name, strlen(name));
@@ -167,18 +168,11 @@ enum cl_status cl_body_make_fields(struct cl_body *out, const char *category, co
     return complete_body(out, category, status);
 }
 
-static void wipe_buffer(struct cl_buffer *buffer)
-{
-    if (buffer->data != NULL)
-        cl_wipe(buffer->data, buffer->capacity);
-    cl_buffer_deinit(buffer);
-}
-
 void cl_body_deinit(struct cl_body *body)
 {
     for (size_t i = 0; i < body->disclosure_count; i++)
-        wipe_buffer(&body->disclosures[i]);
-    wipe_buffer(&body->bytes);
+        cl_buffer_wipe(&body->disclosures[i]);
+    cl_buffer_wipe(&body->bytes);
     *body = (struct cl_body){0};
 }
 

@@ -60,12 +60,18 @@ bool cl_wallet_name_usable(const char *name)
     return length < 6 || !all_hex(name);
 }
 
-/* Room for one more, doubling. */
+/* Room for one more, doubling. What moves leaves nothing behind: items have salts in them. */
 static void *room_for(void *array, size_t count, size_t size)
 {
     if (count != 0 && (count & (count - 1)) != 0)
         return array;
-    return realloc(array, (count == 0 ? 1 : 2 * count) * size);
+    void *larger = malloc((count == 0 ? 1 : 2 * count) * size);
+    if (larger != NULL && array != NULL) {
+        memcpy(larger, array, count * size);
+        cl_wipe(array, count * size);
+        free(array);
+    }
+    return larger;
 }
 
 static bool uri_usable(const char *uri)
@@ -195,7 +201,8 @@ void cl_wallet_item_remove(struct cl_wallet *wallet, struct cl_wallet_item *item
     item_deinit(item);
     memmove(item, item + 1, (wallet->item_count - position - 1) * sizeof *item);
     wallet->item_count--;
-    /* room_for grows at powers of two only, and never shrinks: after a removal it may grow once too often, never too late */
+    cl_wipe(&wallet->items[wallet->item_count], sizeof *item); /* a salt and pointers, which moved down */
+    /* room_for asks for room at powers of two only: after a removal once too often perhaps, never too late */
 }
 
 enum cl_status cl_wallet_item_body_add(struct cl_wallet_item *item, const uint8_t *body_file, size_t length)
@@ -222,5 +229,5 @@ void cl_wallet_item_destroy_secrets(struct cl_wallet_item *item)
         cl_buffer_wipe(&item->bodies[i]);
     item->body_count = 0;
     cl_buffer_wipe(&item->proof);
-    item->audience_salt = (struct cl_optional_hash){0};
+    cl_wipe(&item->audience_salt, sizeof item->audience_salt);
 }

@@ -30,7 +30,7 @@
 /* Seals the content and writes it as a byte string. */
 static enum cl_status put_sealed(struct cl_cbor_writer *writer, const struct cl_wallet *wallet, const char *label, const uint8_t nonce24[24], const uint8_t key32[32])
 {
-    struct cl_buffer clear = {0};
+    struct cl_buffer clear = {.secret = true};
     uint8_t *sealed = NULL;
     enum cl_status status = cl_wallet_encode(&clear, wallet);
     if (status == CL_OK && (sealed = malloc(clear.length + SEAL_OVERHEAD)) == NULL)
@@ -41,7 +41,7 @@ static enum cl_status put_sealed(struct cl_cbor_writer *writer, const struct cl_
         status = writer->status;
     }
     free(sealed);
-    cl_buffer_wipe(&clear);
+    cl_buffer_deinit(&clear);
     return status;
 }
 

@@ -11,27 +11,6 @@ enum cl_status cl_random_bytes(void *out, size_t length) { return cl_random(out,
 void cl_hash_bytes(struct cl_hash *out, const void *data, size_t length) { cl_sha256_once(out->bytes, data, length); }
 void cl_wipe_bytes(void *secret, size_t length) { cl_wipe(secret, length); }
 
-void cl_buffer_wipe(struct cl_buffer *buffer)
-{
-    if (buffer->data != NULL)
-        cl_wipe(buffer->data, buffer->capacity);
-    cl_buffer_deinit(buffer);
-    *buffer = (struct cl_buffer){0};
-}
-
-enum cl_status cl_buffer_replace(struct cl_buffer *buffer, const void *data, size_t length)
-{
-    struct cl_buffer fresh = {0};
-    if (length > 0) {
-        enum cl_status status = cl_buffer_append(&fresh, data, length);
-        if (status != CL_OK)
-            return status;
-    }
-    cl_buffer_wipe(buffer);
-    *buffer = fresh;
-    return CL_OK;
-}
-
 void cl_hex_encode(char *out, const void *data, size_t length)
 {
     static const char digits[] = "0123456789abcdef";

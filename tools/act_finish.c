@@ -169,7 +169,7 @@ static void offer_name(struct context *context, char out[CL_NAME_BYTES_MAX + 1],
 
 int offer_take(struct context *context, const char *path, const char *name, char item_name[CL_NAME_BYTES_MAX + 1])
 {
-    struct cl_buffer data = {0};
+    struct cl_buffer data = {.secret = true};
     struct cl_offer offer = {0};
     struct object object = {0};
     struct cl_wallet_item *item = NULL;
@@ -224,7 +224,7 @@ static enum cl_status offer_encode(struct cl_buffer *out, struct context *contex
 
 int offer_write(struct context *context, const struct cl_wallet_item *item, const char *path)
 {
-    struct cl_buffer data = {0};
+    struct cl_buffer data = {.secret = true};
     enum cl_status status = offer_encode(&data, context, item);
     int result = status == CL_OK ? file_write(context, path, data.data, data.length, true) : output_fail(&context->output, status, NULL);
     if (result == 0 && strcmp(path, "-") != 0)
@@ -236,7 +236,7 @@ int offer_write(struct context *context, const struct cl_wallet_item *item, cons
 static int offer_hand_over(struct context *context, const struct cl_wallet_item *item)
 {
     const char *path = option(context, "--output"), *code = option(context, "--code");
-    struct cl_buffer offer = {0}, data = {0};
+    struct cl_buffer offer = {.secret = true}, data = {.secret = true};
     int result = path == NULL ? 0 : offer_write(context, item, path);
     if (result != 0 || code == NULL || !context->has_token)
         return result;

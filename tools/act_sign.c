@@ -85,7 +85,7 @@ static enum cl_status sign_with_token(void *opaque, uint8_t signature64[64], con
     uri_attribute(label, sizeof label, signer->command, "object");
     uri_attribute(module, sizeof module, signer->command, "module-path");
     uri_attribute(pin_file, sizeof pin_file, signer->command, "pin-source");
-    struct cl_buffer pin = {0};
+    struct cl_buffer pin = {.secret = true};
     const char *argv[16] = {"pkcs11-tool", "--sign", "--mechanism", "ECDSA", "--label", label};
     used = 6;
     if (module[0] != '\0')

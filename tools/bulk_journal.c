@@ -282,7 +282,7 @@ int journal_open(struct bulk *bulk)
         result = output_fail(&bulk->context->output, CL_E_EXISTS, "%s is there without its journal; move it away to begin anew.", bulk->results_path);
     if (result == 0 && (!cut(bulk->journal, (long long)reader->end) || !cut(bulk->results, reader->agreed_bytes) || !cut(bulk->refusals, reader->refused_bytes)))
         result = disk_fail(bulk, bulk->journal_path);
-    struct cl_buffer first = {(uint8_t *)header, strlen(header), sizeof header};
+    struct cl_buffer first = {.data = (uint8_t *)header, .length = strlen(header), .capacity = sizeof header};
     if (result == 0 && reader->end == 0 && !append(bulk->journal, &first, true))
         result = disk_fail(bulk, bulk->journal_path);
     free(reader);

@@ -58,7 +58,7 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
     struct cl_terms_text *text = NULL;
     struct act act;
     struct act_signer signer;
-    struct cl_buffer body = {0};
+    struct cl_buffer body = {.secret = true};
     const struct cl_wallet_item *profile = NULL;
     struct cl_wallet_item *item = NULL;
     struct cl_object_id id;
@@ -376,7 +376,7 @@ int run_counter(struct context *context)
     struct cl_terms_text *text = NULL;
     struct act act;
     struct act_signer signer;
-    struct cl_buffer body = {0}, record = {0};
+    struct cl_buffer body = {.secret = true}, record = {0};
     const char *path = option(context, "--terms"), *offer = option(context, "--output");
     char recovery_key[CL_NAME_BYTES_MAX + 1] = "";
     if (path == NULL)

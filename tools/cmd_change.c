@@ -49,7 +49,7 @@ static int amend_propose(struct context *context, struct subject *subject)
 {
     struct act act;
     struct cl_terms_text *text = NULL;
-    struct cl_buffer body = {0};
+    struct cl_buffer body = {.secret = true};
     const char *offer = option(context, "--output");
     struct cl_wallet_item *item = subject_item(context, subject);
     act_init(&act, CL_AMEND);

@@ -160,7 +160,7 @@ static int add_listed(struct context *context, const char *path)
 int run_key_recover(struct context *context)
 {
     const char *words_file = option(context, "--words-file"), *backup = option(context, "--backup"), *list = option(context, "--list");
-    struct cl_buffer words = {0}, sealed = {0};
+    struct cl_buffer words = {.secret = true}, sealed = {0};
     uint8_t entropy[32] = {0};
     unsigned bad_word = 0;
     if (words_file == NULL)

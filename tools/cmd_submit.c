@@ -151,7 +151,7 @@ int run_submit(struct context *context)
 
 int run_inspect(struct context *context)
 {
-    struct cl_buffer data = {0}, words = {0}, diagnostic = {0};
+    struct cl_buffer data = {.secret = true}, words = {0}, diagnostic = {0};
     struct cl_network_id network;
     const char *path = positional(context, 0), *given = option(context, "--network");
     if (path == NULL)

@@ -34,7 +34,7 @@ int run_terms_check(struct context *context)
 /* A text file, a body file, an offer, or the name or id of an entry of the wallet. */
 static int terms_from(struct context *context, struct cl_terms_text **out, const char *what)
 {
-    struct cl_buffer data = {0};
+    struct cl_buffer data = {.secret = true};
     struct cl_wallet_item *item = NULL;
     struct cl_body_file *file = NULL;
     struct cl_terms_fault fault = {0};
@@ -170,7 +170,7 @@ int run_terms_publish(struct context *context)
     struct cl_terms_text *text = NULL;
     struct act act;
     struct act_signer signer;
-    struct cl_buffer body = {0};
+    struct cl_buffer body = {.secret = true};
     struct cl_wallet_item *item = NULL;
     struct cl_object_id id;
     char recovery_key[CL_NAME_BYTES_MAX + 1] = "";

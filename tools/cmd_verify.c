@@ -58,7 +58,7 @@ static const char *verdict_sentence(const struct cl_verify_report *report)
 /* With --body: names of live slots, where the body is the one committed to. */
 static int slot_names(struct context *context, char *out, size_t size, const struct cl_verify_report *report)
 {
-    struct cl_buffer data = {0};
+    struct cl_buffer data = {.secret = true};
     struct cl_body_file *file = malloc(sizeof *file);
     struct cl_terms_text *text = NULL;
     struct cl_commitment commitment;

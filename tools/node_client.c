@@ -63,7 +63,7 @@ int node_open(struct context *context)
 int reader_header(struct context *context, char *out, size_t size)
 {
     const char *path = option(context, "--reader-token-file");
-    struct cl_buffer text = {0};
+    struct cl_buffer text = {.secret = true};
     out[0] = '\0';
     if (path == NULL)
         path = getenv("CONSENT_READER_TOKEN_FILE");

@@ -100,7 +100,7 @@ static int get_passphrase(struct context *context, char out[PASSPHRASE_BYTES_MAX
     if (path == NULL || path[0] == '\0')
         path = getenv("CONSENT_PASSPHRASE_FILE");
     if (path != NULL && path[0] != '\0') {
-        struct cl_buffer text = {0};
+        struct cl_buffer text = {.secret = true};
         int result = file_read(context, &text, path, 65536);
         size_t length = 0;
         while (result == 0 && length < text.length && text.data[length] != '\n' && text.data[length] != '\r')

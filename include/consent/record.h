@@ -117,5 +117,9 @@ const char *cl_record_type_name(uint64_t type);
 
 void cl_buffer_deinit(struct cl_buffer *buffer);
 CL_MUST_USE enum cl_status cl_buffer_append(struct cl_buffer *buffer, const void *data, size_t length);
+/* Wipes, then frees. */
+void cl_buffer_wipe(struct cl_buffer *buffer);
+/* A copy of data takes the place of what was in it, which is wiped. */
+CL_MUST_USE enum cl_status cl_buffer_replace(struct cl_buffer *buffer, const void *data, size_t length);
 
 #endif

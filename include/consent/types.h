@@ -25,8 +25,9 @@ struct cl_party { uint8_t length; uint8_t bytes[33]; };
 /* Borrowed bytes. */
 struct cl_view { const uint8_t *data; size_t length; };
 
-/* Heap bytes that grow; the owner calls cl_buffer_deinit. Starts as all zero. */
-struct cl_buffer { uint8_t *data; size_t length; size_t capacity; };
+/* Heap bytes that grow; the owner calls cl_buffer_deinit. Starts as all zero, or as { .secret = true }: then what is in it
+   leaves no copy behind when it grows, and is wiped at the end. */
+struct cl_buffer { uint8_t *data; size_t length; size_t capacity; bool secret; };
 
 static inline bool cl_party_equal(const struct cl_party *a, const struct cl_party *b)
 {

@@ -21,8 +21,6 @@
 CL_MUST_USE enum cl_status cl_random_bytes(void *out, size_t length);
 void cl_hash_bytes(struct cl_hash *out, const void *data, size_t length); /* SHA-256 */
 void cl_wipe_bytes(void *secret, size_t length);
-/* Wipes, then frees. */
-void cl_buffer_wipe(struct cl_buffer *buffer);
 /* out: 2 x length + 1 characters. */
 void cl_hex_encode(char *out, const void *data, size_t length);
 /* Exactly out_length bytes, either case. Returns: whether text was that. */
@@ -104,7 +102,6 @@ struct cl_wallet_item *cl_wallet_item_of(struct cl_wallet *wallet, const struct 
 void cl_wallet_item_remove(struct cl_wallet *wallet, struct cl_wallet_item *item);
 /* Copies; the same body is kept once. */
 CL_MUST_USE enum cl_status cl_wallet_item_body_add(struct cl_wallet_item *item, const uint8_t *body_file, size_t length);
-CL_MUST_USE enum cl_status cl_buffer_replace(struct cl_buffer *buffer, const void *data, size_t length);
 void cl_wallet_item_destroy_secrets(struct cl_wallet_item *item); /* salt, bodies, proof: before ERASE */
 
 /* ---- files (layouts at the top of wallet_file.c). Sealing takes as long as Argon2id is meant to take.
