@@ -92,6 +92,7 @@ CL_MUST_USE enum cl_status cl_body_make(struct cl_body *out, const struct cl_ter
 /* A body of plain text fields, of another category (profiles). Names are each there once. */
 CL_MUST_USE enum cl_status cl_body_make_fields(struct cl_body *out, const char *category, const char *const *names, const char *const *values, size_t count, const uint8_t seed32[32]);
 void cl_body_deinit(struct cl_body *body);
+/* There are salts in the file: out is best a secret buffer (types.h). */
 CL_MUST_USE enum cl_status cl_body_file_encode(struct cl_buffer *out, const struct cl_object_id *object, const uint8_t salt32[32], const struct cl_body *body);
 
 struct cl_body_file {

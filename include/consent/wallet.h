@@ -112,11 +112,12 @@ CL_MUST_USE enum cl_status cl_wallet_open(struct cl_wallet **out, const uint8_t 
 /* Backup: the same content under a key that follows from the words. */
 CL_MUST_USE enum cl_status cl_wallet_backup_seal(struct cl_buffer *out, const struct cl_wallet *wallet);
 CL_MUST_USE enum cl_status cl_wallet_backup_open(struct cl_wallet **out, const uint8_t *data, size_t length, const uint8_t entropy32[32]);
-/* The content alone, in clear: what is inside both (tests, fuzzing). */
+/* The content alone, in clear: what is inside both. out has to be a secret buffer (types.h). */
 CL_MUST_USE enum cl_status cl_wallet_encode(struct cl_buffer *out, const struct cl_wallet *wallet);
 CL_MUST_USE enum cl_status cl_wallet_decode(struct cl_wallet **out, const uint8_t *data, size_t length);
 
-/* Offers between wallets: whatever the other side needs in order to answer. */
+/* Offers between wallets: whatever the other side needs in order to answer. There are salts in one: out is best a secret
+   buffer (types.h), as that of a code below. */
 struct cl_offer { struct cl_network_id network; struct cl_object_id object; enum cl_wallet_kind kind; bool has_audience_salt; uint8_t audience_salt[32]; struct cl_view body_file; /* borrowed; length 0: none */ };
 CL_MUST_USE enum cl_status cl_offer_encode(struct cl_buffer *out, const struct cl_offer *offer);
 CL_MUST_USE enum cl_status cl_offer_decode(struct cl_offer *out, const uint8_t *data, size_t length);
