@@ -156,16 +156,38 @@ static enum cl_status take_record(struct bulk *bulk, struct bulk_batch *batch, c
     return status;
 }
 
+/* While it is read, what is on its way fills one chunk after the other, however a run had cut it: chunks of a run whose
+   last write was cut short, or of a list's end, are smaller than CHUNK_BATCHES, and their rest must not cost room. */
+static struct bulk_batch *batch_at(struct bulk *bulk, size_t place)
+{
+    return &bulk->chunks[place / CHUNK_BATCHES]->batches[place % CHUNK_BATCHES];
+}
+
+static size_t batches_on_their_way(const struct bulk *bulk)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < bulk->chunk_count; i++)
+        count += bulk->chunks[i]->count;
+    return count;
+}
+
+static void set_batches_on_their_way(struct bulk *bulk, size_t count)
+{
+    bulk->chunk_count = (count + CHUNK_BATCHES - 1) / CHUNK_BATCHES;
+    for (size_t i = 0; i < CHUNKS; i++) {
+        size_t before = i * CHUNK_BATCHES, left = count > before ? count - before : 0;
+        bulk->chunks[i]->count = left < CHUNK_BATCHES ? left : CHUNK_BATCHES;
+    }
+}
+
 static enum cl_status take_sent(struct reader *reader, size_t first, size_t last, const char *base64, size_t length)
 {
     struct bulk *bulk = reader->bulk;
-    struct bulk_chunk *chunk = bulk->chunk_count == 0 ? NULL : bulk->chunks[bulk->chunk_count - 1];
-    if (chunk == NULL || chunk->count == CHUNK_BATCHES) {
-        if (bulk->chunk_count == CHUNKS)
-            return CL_E_FORMAT;
-        chunk = bulk->chunks[bulk->chunk_count++];
-    }
-    struct bulk_batch *batch = &chunk->batches[chunk->count++];
+    size_t count = batches_on_their_way(bulk);
+    if (count == CHUNKS * CHUNK_BATCHES)
+        return CL_E_FORMAT;
+    struct bulk_batch *batch = batch_at(bulk, count);
+    set_batches_on_their_way(bulk, count + 1);
     *batch = reader->left;
     reader->left.count = 0;
     batch->first_line = first;
@@ -180,21 +202,12 @@ static bool take_done(struct reader *reader, const char *line)
     if (sscanf(line, "done %zu %lld %lld %llu %llu %llu", &bulk->done_line, &reader->agreed_bytes, &reader->refused_bytes, &agreed, &already, &refused) != 6)
         return false;
     bulk->totals = (struct bulk_totals){agreed, already, refused};
-    while (bulk->chunk_count > 0) { /* a "done" is of the oldest chunk, and chunks of an earlier run may have been cut otherwise */
-        struct bulk_chunk *chunk = bulk->chunks[0];
-        size_t settled = 0;
-        while (settled < chunk->count && chunk->batches[settled].last_line <= bulk->done_line)
-            cl_buffer_deinit(&chunk->batches[settled++].record);
-        if (settled < chunk->count) {
-            memmove(chunk->batches, chunk->batches + settled, (chunk->count - settled) * sizeof *chunk->batches);
-            chunk->count -= settled;
-            return true;
-        }
-        chunk->count = 0;
-        memmove(bulk->chunks, bulk->chunks + 1, (CHUNKS - 1) * sizeof *bulk->chunks);
-        bulk->chunks[CHUNKS - 1] = chunk;
-        bulk->chunk_count--;
-    }
+    size_t count = batches_on_their_way(bulk), settled = 0;
+    while (settled < count && batch_at(bulk, settled)->last_line <= bulk->done_line)
+        cl_buffer_deinit(&batch_at(bulk, settled++)->record);
+    for (size_t i = settled; i < count; i++)
+        *batch_at(bulk, i - settled) = *batch_at(bulk, i);
+    set_batches_on_their_way(bulk, count - settled);
     return true;
 }
 

@@ -34,9 +34,11 @@ begin; settled $((lines / 5)); kill -INT "$run"; wait "$run"; got=$?
 grep -q "Interrupted after line [0-9]* of $total. The same command goes on there" run.err || fail "no sentence on how to resume: $(cat run.err)"
 for part in 2 3; do
     begin; settled $((lines * part / 5)); kill -9 "$run"; wait "$run" 2>/dev/null
+    [ $? -eq 137 ] || fail "it had ended before it was killed: $(cat run.err)"
     rm -f "$scratch/acme.lock"
 done
-# a line that was being written when the power went
+# a line that was being written when the power went; if the kill cut one off already, it goes first
+/usr/bin/python3 -c 'data = open("list.csv.journal", "rb").read(); open("list.csv.journal", "wb").write(data[:data.rindex(b"\n") + 1])'
 printf 'left CL_E_CLOSED %064d %064d\nsent 1 2 AAAA' 0 0 >>list.csv.journal; echo half >>list.csv.agreements
 started=$(date +%s%N)
 /usr/bin/python3 - "$consent" "$scratch/acme" <<'P' >run.json
@@ -85,6 +87,18 @@ expect 0 /usr/bin/python3 judge.py "$CONSENT_NODE" "$profile"
 cat "$scratch/out"
 # the same again does nothing; with another list, or a journal that is not one, it says so
 expect 0 acme subscribe --from list.csv --as acme && has "$lines subscriptions, 4 lines refused"
+# a journal whose first write was cut short, so that what a run sends at once is not what the next one reads at once
+cp list.csv cut.csv
+/usr/bin/python3 - <<'P'
+journal = open("list.csv.journal").read().splitlines(True)
+agreements = "".join(open("list.csv.agreements").read().splitlines(True)[:3 * 64])
+sent = [line for line in journal if line.startswith("sent ")]
+done = f"done {sent[2].split()[2]} {len(agreements)} 0 {3 * 64} 0 0\n"
+open("cut.csv.journal", "w").write("".join([journal[0], *sent[:24], done, *sent[24:31]]))
+open("cut.csv.agreements", "w").write(agreements)
+P
+expect 0 acme subscribe --from cut.csv --as acme && has "$((31 * 64)) subscriptions, 4 lines refused, $((lines - 31 * 64)) agreed to before"
+[ "$(sort cut.csv.agreements | cut -d, -f1,2)" = "$(sort list.csv.agreements | cut -d, -f1,2)" ] || fail "the agreements are not those of before"
 head -n 3 list.csv >other.csv
 expect 0 acme subscribe --from other.csv --as acme && has "0 subscriptions, 0 lines refused, 2 agreed to before"
 echo >>other.csv
