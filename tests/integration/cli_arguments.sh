@@ -50,6 +50,6 @@ for command in "feed --once" "audit --once --state closed.state"; do
     expect 4 "$consent" $command --node "$closed_url" && has_err "Give it with --reader-token-file FILE" && case $err in *passphrase*) fail "$err" ;; esac
     expect 0 "$consent" $command --node "$closed_url" --reader-token-file closed/reader.token
 done
-kill "$closed" && wait "$closed"
+kill "$closed"; wait "$closed" || fail "the closed node ended with $?: $(cat closed.err)"
 
 finish

@@ -77,5 +77,6 @@ example 0 key recover
 "$consent" help | sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' | sed 's/ *$//' | while read -r command; do
     grep -qx "$command" shown || echo "$command"
 done >not_shown
+[ "$(wc -l <shown)" -ge 45 ] || fail "only $(wc -l <shown) examples were found"
 [ -s not_shown ] && fail "examples that were not run: $(tr '\n' ' ' <not_shown)"
 finish

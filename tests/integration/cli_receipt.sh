@@ -20,14 +20,9 @@ for pair in one.receipt:10 one.tlog:13; do
     expect 2 "$consent" verify $receipt --policy net.policy && has_err "--record"
 done
 # one bit of the signature, which ends the COSE receipt
-/usr/bin/python3 - <<'P'
-data = bytearray(open("one.receipt", "rb").read())
-data[-5] ^= 1
-open("bent.receipt", "wb").write(data)
-P
-"$consent" verify bent.receipt --record one.tlog.record --policy net.policy >/dev/null 2>&1
-[ $? -eq 10 ] || fail "a bent receipt held"
+cp one.receipt bent.receipt; flip bent.receipt -5
+expect 10 "$consent" verify bent.receipt --record one.tlog.record --policy net.policy
 # without the log's key nobody is believed
 sed "s/^log .*/$(printf 'log consent.example\/test+00000000+x')/" net.policy >bad.policy
-"$consent" verify one.receipt --record one.tlog.record --policy bad.policy >/dev/null 2>&1 && fail "a policy that cannot be read was believed"
+expect 1 "$consent" verify one.receipt --record one.tlog.record --policy bad.policy && has_err CL_E_POLICY
 finish

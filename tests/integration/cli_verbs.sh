@@ -128,8 +128,7 @@ expect 0 ben revoke survey --save revoke.cose --json && is record_status signed
 network=$(curl -s "$CONSENT_NODE/v1/network" | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["network_id"])')
 expect 0 ben sign revoke.cose --digest-only --signer-key "$ben_key" --network "$network" --json && digest=$(json digest)
 expect 0 ben sign revoke.cose --key asked -o signed.cose --json && is record_id "$digest"
-cp signed.cose bad.cose
-printf '\001' | dd of=bad.cose bs=1 seek=$(($(wc -c <bad.cose) - 3)) conv=notrunc 2>/dev/null
+cp signed.cose bad.cose; flip bad.cose -3
 expect 10 anybody submit bad.cose --wait && has_err CL_E_SIGNATURE
 expect 0 anybody submit signed.cose --wait --json && is record_status final
 expect 11 acme check survey

@@ -25,6 +25,7 @@ unset CONSENT_NODE CONSENT_WALLET
 "$build/consentd" init --data "$scratch/node" --name hospital --jurisdiction DE >"$scratch/log" 2>&1
 "$build/consentd" genesis --origin interop.example/ledger --out "$scratch/node/genesis.json" --open-reads \
     "$scratch/node/member.json" >>"$scratch/log" 2>&1
+: >"$scratch/ready"
 "$build/consentd" run --data "$scratch/node" --listen 127.0.0.1:0 >"$scratch/ready" 2>"$scratch/node.log" &
 node=$!
 url=

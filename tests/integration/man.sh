@@ -17,6 +17,9 @@ done
 # says PAGE TEXT
 says() { grep -qF -e "$2" "$scratch/$1.txt" || fail "$1 does not say: $2"; }
 
+# found LEAST WHAT LIST: a list to go through is there
+found() { [ "$(echo "$3" | wc -w)" -ge "$1" ] || fail "found fewer than $1 $2: $3"; }
+
 # commands, their arguments' options and their examples, as the program's own help has them
 "$build/consent" help >"$scratch/help"
 sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' "$scratch/help" | sed 's/ *$//' >"$scratch/commands"
@@ -43,30 +46,39 @@ while read -r command; do
     done
 done <"$scratch/commands"
 says consent.1 --version
-for variable in $(grep -ohE 'getenv\("[A-Z_]+"\)' ../*.c | sed 's/.*"\(.*\)".*/\1/' | sort -u); do
+variables=$(grep -ohE 'getenv\("[A-Z_]+"\)' ../*.c | sed 's/.*"\(.*\)".*/\1/' | sort -u)
+found 5 "variables of the environment" "$variables"
+for variable in $variables; do
     case $variable in TERM) ;; *) says consent.1 "$variable" ;; esac
 done
 # every exit status that the program can give
-for status in $(sed -n '/^int output_exit_of/,/^}/s/.*return \([0-9]*\);.*/\1/p' ../output.c) 2 130; do
+statuses=$(sed -n '/^int output_exit_of/,/^}/s/.*return \([0-9]*\);.*/\1/p' ../output.c)
+found 10 "exit statuses" "$statuses"
+for status in $statuses 2 130; do
     grep -qE "^ +$status +[a-z]" "$scratch/consent.1.txt" || fail "consent.1 lacks exit status $status"
 done
 
 "$build/consentd" help >"$scratch/help"
-for command in $(sed -n 's/^  consentd \(--\)\{0,1\}\([a-z-]*\).*/\2/p' "$scratch/help"); do
+commands=$(sed -n 's/^  consentd \(--\)\{0,1\}\([a-z-]*\).*/\2/p' "$scratch/help")
+found 7 "commands of consentd" "$commands"
+for command in $commands; do
     says consentd.8 "$command"
     for option in $("$build/consentd" "$command" --help 2>/dev/null | grep -oE -- '--[a-z-]+' | sort -u); do
         says consentd.8 "$option"
     done
 done
 settings=$(sed -n 's/^ *\(TEXT(\|NUMBER(\|{ \)"\([a-z]*\)", "\([a-z_]*\)".*/\2 \3/p' ../../node/config.c)
-[ "$(echo "$settings" | wc -l)" -ge 20 ] || fail "the settings of node/config.c were not found"
+found 40 "sections and settings of node/config.c" "$settings"
 for word in $settings; do says consentd.8 "$word"; done
 sed -n '/^A configuration:/,/^\.Ed/p' consentd.8 | sed -n '/^\.Bd/,/^\.Ed/{/^\./d;p;}' | sed 's|/etc/consentd.readers|/dev/null|' >"$scratch/example.ini"
+grep -q '^\[http\]' "$scratch/example.ini" || fail "the configuration in consentd.8 was not found"
 "$build/consentd" --check-config "$scratch/example.ini" >/dev/null || fail "the configuration in consentd.8 is not good"
 
 sed -n '/^\.Sh EXAMPLES/,/^\.Ed/{/^\./d;p;}' consent-terms.5 >"$scratch/example.txt"
 "$build/consent" terms check "$scratch/example.txt" >/dev/null || fail "the terms in consent-terms.5 are not good"
-for word in $("$build/consent" terms new | sed -n 's/^\([a-z-]*\):.*/\1/p' | sort -u); do says consent-terms.5 "$word"; done
+words=$("$build/consent" terms new | sed -n 's/^\([a-z-]*\):.*/\1/p' | sort -u)
+found 5 "fields of terms" "$words"
+for word in $words; do says consent-terms.5 "$word"; done
 
 [ "$failures" -eq 0 ] && echo "man.sh: good" || echo "man.sh: $failures failed"
-exit "$failures"
+[ "$failures" -eq 0 ]
