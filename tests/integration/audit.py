@@ -156,7 +156,7 @@ def forked(build, node, maker, auditor):
 
 
 def killed(node, auditor, count):
-    """SIGKILL somewhere, several times; the last run says good, and did not begin at the beginning."""
+    """SIGKILL somewhere, several times: whatever was left behind, the last run says good over all records."""
     gone_on = 0
     for i in range(6):
         run = subprocess.Popen([auditor.program, "audit", node.url, "--once", "--state", f"{auditor.root}/killed.state"], stdout=subprocess.DEVNULL,

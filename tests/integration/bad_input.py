@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Bad input at the HTTP port: each gets a clear refusal or is cut, and the node goes on taking records."""
 import os
+import re
 import socket
 import sys
 import time
@@ -22,7 +23,7 @@ def bad_records(node, maker):
     for cut in (0, 1, 10, len(good) // 2, len(good) - 1):
         assert node.post(good[:cut]).status == 400
     refused(node, good + b"\0", 400, "CL_E_CBOR_TRAILING")
-    refused(node, b"\xd2\x9f" + good[2:], 400, node.post(b"\xd2\x9f" + good[2:]).json()["code"])
+    refused(node, b"\xd2\x9f" + good[2:], 400, "CL_E_CBOR_NOT_CANONICAL")
     assert node.post(b"\x81" * 5000).status == 400
     flipped = bytearray(good)
     flipped[-1] ^= 1
@@ -54,23 +55,23 @@ def bad_http(node):
     assert node.request("GET", "/livez", headers={"X-Long": "a" * 60000}).status in (413, 431), "a long header"
 
 
-def raw(node, data, answer_expected):
+def refused_or_cut(node, data):
     with node.socket(timeout=20) as connection:
         try:
             connection.sendall(data)
             got = connection.recv(65536)
         except (ConnectionResetError, BrokenPipeError):
             got = b""
-        assert not answer_expected or got.startswith(b"HTTP/1.1 4"), got
+        assert not got or re.match(rb"HTTP/1\.[01] (4\d\d|505) ", got), got[:300]
 
 
 def garbage(node):
-    raw(node, bytes(range(256)) * 400, False)
-    raw(node, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 500, False)
-    raw(node, b"GET / HTTP/9.9\r\n\r\n", False)
-    raw(node, b"POST /v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", False)
-    raw(node, b"POST /v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", False)
-    raw(node, b"POST /v1/records HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", False)
+    refused_or_cut(node, bytes(range(256)) * 400)
+    refused_or_cut(node, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 500)
+    refused_or_cut(node, b"GET / HTTP/9.9\r\n\r\n")
+    refused_or_cut(node, b"POST /v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n")
+    refused_or_cut(node, b"POST /v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n")
+    refused_or_cut(node, b"POST /v1/records HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n")
     # a body larger than allowed in chunks is refused, not kept
     with node.socket(timeout=20) as connection:
         try:
@@ -117,12 +118,16 @@ def slow_clients(node):
 
 def many_connections(node):
     """connections_max = 40: more are not taken, and the node answers again once they are gone."""
-    held = []
+    opened, held = f"/proc/{node.process.pid}/fd", []
+    before = len(os.listdir(opened))
     for _ in range(60):
         try:
             held.append(node.socket(timeout=2))
         except OSError:
             break
+    wait_for(lambda: len(os.listdir(opened)) >= before + 35, "as many connections as it may have")
+    time.sleep(0.2)
+    assert len(os.listdir(opened)) <= before + 40, "it takes more connections than it may"
     for connection in held:
         connection.close()
     wait_for(lambda: alive(node), "an answer after too many connections")

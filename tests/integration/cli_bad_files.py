@@ -229,6 +229,7 @@ def killed_while_saving(world):
         listed = world.good("key", "list", "--json")
         for name in known:
             assert f'"{name}"' in listed, f"{name} was lost"
+    world.good("key", "new", "--name", "last")  # and what was killed left nothing locked
     shutil.copy(world.path("alice"), world.path("kept"))
 
 
