@@ -91,12 +91,11 @@ void api_status(struct api_call *call)
         return;
     }
     node_counters(node, &counters);
-    uint64_t now = node_now_ms();
     json_t *object = json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "version", 1, "member", genesis->value.members[node->own].name,
         "height", (json_int_t)tip.height, "log_size", (json_int_t)tip.log_size, "block_time_ms", (json_int_t)tip.time_ms, "epoch", (json_int_t)tip.epoch,
         "view", (json_int_t)tip.view, "members", (json_int_t)genesis->value.member_count, "quorum", (json_int_t)cl_quorum(genesis->value.member_count),
         "checkpoint_size", (json_int_t)kept_checkpoint_size(view), "pool_records", (json_int_t)counters.pool_records, "pool_bytes",
-        (json_int_t)counters.pool_bytes, "uptime_s", (json_int_t)((now - node->started_ms) / 1000), "clock_ms", (json_int_t)now, "disk_free_bytes",
+        (json_int_t)counters.pool_bytes, "uptime_s", (json_int_t)node_uptime_s(node), "clock_ms", (json_int_t)node_now_ms(), "disk_free_bytes",
         (json_int_t)disk_free(node), "software", "consentd " CL_VERSION);
     cl_ledger_view_free(view);
     if (object != NULL) {
@@ -144,7 +143,7 @@ void api_metrics(struct api_call *call)
         { "consent_checkpoints_signed_total", "counter", "Checkpoints signed.", n.checkpoints },
         { "consent_pool_records", "gauge", "Records that wait for a block.", n.pool_records },
         { "consent_pool_bytes", "gauge", "Bytes of records that wait for a block.", n.pool_bytes },
-        { "consent_uptime_seconds", "gauge", "Since the start.", (node_now_ms() - node->started_ms) / 1000 },
+        { "consent_uptime_seconds", "gauge", "Since the start.", node_uptime_s(node) },
         { "consent_http_requests_total", "counter", "HTTP requests.", h.requests },
         { "consent_http_answers_4xx_total", "counter", "HTTP answers that refuse.", h.answers_4xx },
         { "consent_http_answers_5xx_total", "counter", "HTTP answers that fail.", h.answers_5xx },

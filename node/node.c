@@ -15,12 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
-uint64_t node_now_ms(void)
+static uint64_t clock_ms(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
+
+uint64_t node_now_ms(void) { return clock_ms(CLOCK_REALTIME); }
+uint64_t node_uptime_s(const struct node *node) { return (clock_ms(CLOCK_MONOTONIC) - node->started_ms) / 1000; }
 
 bool status_is_fatal(enum cl_status status)
 {
@@ -203,7 +206,7 @@ enum cl_status node_start(struct node **out, const struct node_options *options,
     struct node *node = calloc(1, sizeof *node);
     if (node == NULL) return CL_E_MEMORY;
     node->options = *options;
-    node->started_ms = node_now_ms();
+    node->started_ms = clock_ms(CLOCK_MONOTONIC);
     inbox_init(&node->inbox);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

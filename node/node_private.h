@@ -50,7 +50,7 @@ struct node {
     struct node_genesis genesis;
     struct node_keys keys;
     size_t own;                       /* index among the members */
-    uint64_t started_ms;
+    uint64_t started_ms;              /* of a clock that nobody sets */
     /* the owner thread's */
     struct cl_store store;
     struct cl_smt_buckets buckets;
@@ -92,6 +92,7 @@ struct node {
 };
 
 uint64_t node_now_ms(void);
+uint64_t node_uptime_s(const struct node *node);
 /* The node cannot go on: the sentence is logged, everything stops. Returns status. */
 CL_PRINTF(3, 4) enum cl_status node_fail(struct node *node, enum cl_status status, const char *format, ...);
 /* True for what is no refusal but trouble of this machine. */

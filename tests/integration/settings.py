@@ -189,6 +189,41 @@ def cosign(build):
         assert node.metrics()["consent_checkpoints_signed_total"] >= 2
 
 
+CLOCK = """
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *out)
+{
+    long result = syscall(SYS_clock_gettime, clock, out);
+    if (clock == CLOCK_REALTIME && access(getenv("CLOCK_BACK"), F_OK) == 0) out->tv_sec -= 3600;
+    return (int)result;
+}
+"""
+
+
+def clock_set_back(build):
+    """By an hour, under a running node: it goes on, what waits in time is answered, and it has not run for ages."""
+    def preload(node):
+        write(f"{node.root}/clock.c", CLOCK)
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", f"{node.root}/clock.so", f"{node.root}/clock.c"], check=True, timeout=DEADLINE_S)
+        node.environment = {**os.environ, "LD_PRELOAD": f"{node.root}/clock.so", "CLOCK_BACK": f"{node.root}/back",
+                            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    with Running(build, "[node]\ncosign_interval_s = 1\n", preload) as (node, maker):
+        assert node.post(maker.record("grant", 1, 1, 2, now_ms() - 3600_000)[2], wait=True).status == 201
+        write(f"{node.root}/back", "")
+        status = node.get("/v1/status").json()
+        assert abs(now_ms() - 3600_000 - status["clock_ms"]) < 60_000, "the clock was not set back"
+        assert status["uptime_s"] < 600 and node.metrics()["consent_uptime_seconds"] < 600, status
+        later = maker.record("grant", 2, 1, 2, now_ms() - 3600_000)[2]
+        answer = node.post(later, wait=True)
+        assert answer.status == 201, answer
+        signed = node.metrics()["consent_checkpoints_signed_total"]
+        wait_for(lambda: node.metrics()["consent_checkpoints_signed_total"] >= signed + 2, "ticks that go on", 15)
+
+
 def log_level(build):
     for level, there in (("debug", True), ("info", False)):
         with Running(build, f"[log]\nlevel = {level}\n") as (node, maker):
@@ -239,7 +274,7 @@ def counted(build):
 
 
 def test(build):
-    for part in (described, submitters, readers, tls, limits, elsewhere, without_http, cosign, log_level, counted):
+    for part in (described, submitters, readers, tls, limits, elsewhere, without_http, cosign, clock_set_back, log_level, counted):
         began = time.monotonic()
         part(build)
         print(f"{part.__name__}: {time.monotonic() - began:.1f} s")
