@@ -1,8 +1,10 @@
 /* Who may read everything (tokens, kept as hashes) and who may submit (keys). Read once at start. */
 #include "api_private.h"
 
+#include "consent/wallet.h"
 #include "crypto.h"
 #include "files.h"
+#include "logging.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +53,7 @@ static enum cl_status load(const char *path, size_t size, void **list, size_t *c
 }
 
 /* The operator's own token, made by `consentd init`. */
-static enum cl_status load_own_token(struct access *access, const char *data)
+static enum cl_status load_own_token(struct access *access, const char *data, char *sentence, size_t sentence_size)
 {
     char path[1200];
     struct cl_buffer text = { 0 };
@@ -62,8 +64,11 @@ static enum cl_status load_own_token(struct access *access, const char *data)
         while (text.length > 0 && text.data[text.length - 1] <= ' ') text.length--;
         cl_sha256_once(digest, text.data, text.length);
         if (text.length >= 16) status = add((void **)&access->tokens, &access->token_count, 32, digest);
+        else log_line(LOG_LEVEL_WARNING, "reader_token_ignored", "reason=\"reader.token has less than 16 characters\"");
+    } else if (status != CL_E_NOT_FOUND) {
+        snprintf(sentence, sentence_size, "%.150s cannot be read.", path);
     }
-    cl_buffer_deinit(&text);
+    cl_buffer_wipe(&text);
     return status == CL_E_NOT_FOUND ? CL_OK : status;
 }
 
@@ -71,7 +76,7 @@ enum cl_status access_new(struct access **out, const struct node_config *config,
 {
     struct access *access = calloc(1, sizeof *access);
     if (access == NULL) return CL_E_MEMORY;
-    enum cl_status status = load_own_token(access, config->data);
+    enum cl_status status = load_own_token(access, config->data, sentence, sentence_size);
     if (status == CL_OK && config->readers[0] != '\0') status = load(config->readers, 32, (void **)&access->tokens, &access->token_count, sentence, sentence_size);
     if (status == CL_OK && config->submitters[0] != '\0') {
         access->restricted = true;

@@ -4,6 +4,7 @@
 #include "http.h"
 
 #include "consent/record.h"
+#include "consent/wallet.h"
 #include "files.h"
 #include "logging.h"
 #include "route.h"
@@ -458,7 +459,7 @@ static enum cl_status load_tls(struct http_server *server, const struct node_con
         if (status == CL_OK) status = cl_buffer_append(&text, "", 1);
         if (status != CL_OK) {
             snprintf(sentence, sentence_size, "%.150s cannot be read.", paths[i]);
-            cl_buffer_deinit(&text);
+            cl_buffer_wipe(&text);
             return status;
         }
         *into[i] = (char *)text.data;
@@ -481,12 +482,12 @@ static int open_socket(const char *address, uint16_t port, char *url, size_t url
     struct sockaddr_storage bound;
     socklen_t length = sizeof bound;
     if (handle < 0 || bind(handle, found->ai_addr, found->ai_addrlen) != 0 || listen(handle, 512) != 0 ||
-        getsockname(handle, (struct sockaddr *)&bound, &length) != 0) {
+        getsockname(handle, (struct sockaddr *)&bound, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, service, sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         snprintf(sentence, sentence_size, "Cannot listen on %s:%u: %s.", address, port, strerror(errno));
         if (handle >= 0) close(handle);
         handle = -1;
     } else {
-        getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, service, sizeof service, NI_NUMERICHOST | NI_NUMERICSERV);
         bool six = strchr(host, ':') != NULL;
         snprintf(url, url_size, "%s://%s%s%s:%s", tls ? "https" : "http", six ? "[" : "", host, six ? "]" : "", service);
     }

@@ -2,6 +2,7 @@
    file is all there is to keep secret. */
 #include "keys.h"
 
+#include "consent/wallet.h"
 #include "crypto.h"
 #include "consent/record.h"
 #include "files.h"
@@ -73,8 +74,7 @@ enum cl_status node_keys_load(struct node_keys *out, const char *data)
     status = node_keys_derive(out, seed);
 out:
     cl_wipe(seed, sizeof seed);
-    if (text.data != NULL) cl_wipe(text.data, text.length);
-    cl_buffer_deinit(&text);
+    cl_buffer_wipe(&text);
     return status;
 }
 

@@ -2,6 +2,7 @@
    are all carried out before the next event goes in, because effects borrow from the state. */
 #include "node_private.h"
 
+#include "crypto.h"
 #include "files.h"
 #include "logging.h"
 
@@ -361,6 +362,7 @@ static enum cl_status make_consensus(struct node *node, const struct cl_tip *tip
         .final_block = tip->block, .final_certificate = stored.certificate };
     memcpy(config.vote_seed, node->keys.vote_seed, 32);
     if (status == CL_OK) status = consensus_new(&node->consensus, &config);
+    cl_wipe(config.vote_seed, sizeof config.vote_seed);
     cl_buffer_deinit(&block);
     cl_ledger_view_free(view);
     return status;

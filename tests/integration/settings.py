@@ -106,6 +106,17 @@ def readers(build):
         write(f"{node.root}/readers", "")
         node.start()
         assert node.get("/v1/terms", Authorization="Bearer a token of forty characters, or thereabouts").status == 401
+        node.stop()
+        write(f"{node.data}/reader.token", "short\n")
+        node.start()
+        assert node.get("/v1/terms", Authorization="Bearer short").status == 401 and "event=reader_token_ignored" in node.log(), node.log()
+        node.stop()
+        os.unlink(f"{node.data}/reader.token")
+        os.mkdir(f"{node.data}/reader.token")
+        assert "reader.token cannot be read" in node.start_refused()
+        os.rmdir(f"{node.data}/reader.token")
+        node.start()
+        assert node.get("/v1/terms", Authorization=f"Bearer {own}").status == 401, "without a file nobody has that token"
 
 
 def tls(build):
@@ -152,7 +163,7 @@ def elsewhere(build):
         node.stop()
         node.write_config(f"[node]\ngenesis = {node.root}/the-genesis.json\nworkers = 7\n[http]\nthreads = 13\n")
         node.start()
-        assert len(os.listdir(f"/proc/{node.process.pid}/task")) == threads + 4 + 10, threads
+        assert abs(len(os.listdir(f"/proc/{node.process.pid}/task")) - threads - 4 - 10) <= 1, threads  # the database may have one of its own
         node.stop()
         node.write_config("")
         assert "genesis.json" in node.start_refused()
@@ -229,8 +240,9 @@ def log_level(build):
         with Running(build, f"[log]\nlevel = {level}\n") as (node, maker):
             record = maker.record("grant", 1, 1, 2, now_ms())
             assert node.post(record[2], wait=True).status == 201
+            wait_for(lambda: "event=ready" in node.log() and (not there or "event=block_final" in node.log()), "lines of the log")
             assert ("event=block_final" in node.log()) == there, node.log()
-            assert "event=ready" in node.log() and "127.0.0.1" not in node.log().replace(node.url, ""), "clients stay unnamed"
+            assert "127.0.0.1" not in node.log().replace(node.url, ""), "clients stay unnamed"
     with Running(build, "[log]\nlevel = error\n") as (node, maker):
         assert node.log() == "", node.log()
 
