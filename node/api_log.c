@@ -82,8 +82,7 @@ void api_tile_entries(struct api_call *call)
     answer_tile(call, true, 0, call->arguments[0]);
 }
 
-/* Size of the newest checkpoint. */
-static enum cl_status checkpoint_size(struct cl_ledger_view *view, uint64_t *size)
+enum cl_status api_checkpoint_size(struct cl_ledger_view *view, uint64_t *size)
 {
     struct cl_buffer note = { 0 };
     struct cl_checkpoint *checkpoint = malloc(sizeof *checkpoint);
@@ -104,7 +103,7 @@ void api_consistency(struct api_call *call)
     bool has_from = false, has_to = false;
     bool good = api_query_number(call->request, "from", &from, &has_from) && api_query_number(call->request, "to", &to, &has_to) && has_from;
     enum cl_status status = good ? cl_ledger_view_new(&view, call->api->node->ledger) : CL_E_ARGUMENT;
-    if (status == CL_OK) status = checkpoint_size(view, &newest);
+    if (status == CL_OK) status = api_checkpoint_size(view, &newest);
     if (status == CL_OK && !has_to) to = newest;
     if (status == CL_OK && (from > to || to > newest)) status = CL_E_ARGUMENT; /* proofs only for trees that are signed */
     if (status == CL_OK) status = cl_view_consistency(view, path, &count, from, to);

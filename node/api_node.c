@@ -65,17 +65,6 @@ static uint64_t disk_free(const struct node *node)
     return statvfs(node->options.config.data, &information) == 0 ? (uint64_t)information.f_bavail * information.f_frsize : 0;
 }
 
-static uint64_t kept_checkpoint_size(struct cl_ledger_view *view)
-{
-    struct cl_buffer note = { 0 };
-    uint64_t size = 0;
-    struct cl_checkpoint *checkpoint = malloc(sizeof *checkpoint);
-    if (checkpoint != NULL && cl_view_checkpoint(view, &note) == CL_OK && cl_checkpoint_decode(checkpoint, note.data, note.length) == CL_OK) size = checkpoint->size;
-    cl_buffer_deinit(&note);
-    free(checkpoint);
-    return size;
-}
-
 void api_status(struct api_call *call)
 {
     struct node *node = call->api->node;
@@ -83,10 +72,12 @@ void api_status(struct api_call *call)
     struct cl_ledger_view *view = NULL;
     struct node_counters counters;
     struct cl_tip tip;
+    uint64_t checkpoint = 0;
     enum cl_status status = cl_ledger_view_new(&view, node->ledger);
     if (status == CL_OK) status = cl_view_tip(view, &tip);
+    if (status == CL_OK) status = api_checkpoint_size(view, &checkpoint);
+    cl_ledger_view_free(view);
     if (status != CL_OK) {
-        cl_ledger_view_free(view);
         api_fail(call->request, status);
         return;
     }
@@ -94,10 +85,9 @@ void api_status(struct api_call *call)
     json_t *object = json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "version", 1, "member", genesis->value.members[node->own].name,
         "height", (json_int_t)tip.height, "log_size", (json_int_t)tip.log_size, "block_time_ms", (json_int_t)tip.time_ms, "epoch", (json_int_t)tip.epoch,
         "view", (json_int_t)tip.view, "members", (json_int_t)genesis->value.member_count, "quorum", (json_int_t)cl_quorum(genesis->value.member_count),
-        "checkpoint_size", (json_int_t)kept_checkpoint_size(view), "pool_records", (json_int_t)counters.pool_records, "pool_bytes",
+        "checkpoint_size", (json_int_t)checkpoint, "pool_records", (json_int_t)counters.pool_records, "pool_bytes",
         (json_int_t)counters.pool_bytes, "uptime_s", (json_int_t)node_uptime_s(node), "clock_ms", (json_int_t)node_now_ms(), "disk_free_bytes",
         (json_int_t)disk_free(node), "software", "consentd " CL_VERSION);
-    cl_ledger_view_free(view);
     if (object != NULL) {
         json_set_hex(object, "block_id", tip.block.bytes, 32);
         json_set_hex(object, "log_root", tip.log_root.bytes, 32);

@@ -50,6 +50,8 @@ json_t *json_base64(const uint8_t *bytes, size_t length); /* NULL: out of memory
 int json_set_base64(json_t *object, const char *key, const uint8_t *bytes, size_t length);
 json_t *json_slots(uint64_t slots);
 json_t *json_tip(const struct cl_tip *tip);
+/* The log's size in the newest checkpoint. */
+CL_MUST_USE enum cl_status api_checkpoint_size(struct cl_ledger_view *view, uint64_t *size);
 json_t *json_as_of(struct cl_ledger_view *view); /* the view's tip */
 
 /* Runs on the owner thread, which wakes the request; then `then` on an HTTP thread. context is both's, and outlives this

@@ -2,6 +2,7 @@
 #include "files.h"
 
 #include "consent/record.h"
+#include "crypto.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +23,8 @@ enum cl_status file_read(struct cl_buffer *out, const char *path, size_t bytes_m
     if (file < 0) return errno == ENOENT ? CL_E_NOT_FOUND : CL_E_IO;
     enum cl_status status = CL_OK;
     size_t total = 0;
+    uint8_t part[16384];
     for (;;) {
-        uint8_t part[16384];
         ssize_t got = read(file, part, sizeof part);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) status = CL_E_IO;
@@ -37,6 +38,7 @@ enum cl_status file_read(struct cl_buffer *out, const char *path, size_t bytes_m
         if (status != CL_OK) break;
     }
     int saved = errno;
+    cl_wipe(part, sizeof part); /* it may have been a secret */
     close(file);
     errno = saved;
     return status;
@@ -59,7 +61,7 @@ enum cl_status file_sync_directory_of(const char *path)
     return result == 0 ? CL_OK : CL_E_IO;
 }
 
-static bool write_all(int file, const uint8_t *data, size_t length)
+bool file_write_all(int file, const uint8_t *data, size_t length)
 {
     while (length > 0) {
         ssize_t wrote = write(file, data, length);
@@ -80,7 +82,7 @@ enum cl_status file_write(const char *path, const void *data, size_t length, uns
     unlink(temporary); /* what a crash may have left */
     int file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
     if (file < 0) return CL_E_IO;
-    bool good = write_all(file, data, length) && fsync(file) == 0;
+    bool good = file_write_all(file, data, length) && fsync(file) == 0;
     int saved = errno;
     if (close(file) != 0 && good) {
         good = false;

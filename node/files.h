@@ -12,6 +12,8 @@ CL_MUST_USE enum cl_status file_read(struct cl_buffer *out, const char *path, si
 /* Writes a new file with these permissions, syncs it, renames it into place, syncs the directory. exclusive: CL_E_EXISTS
    where the name is taken. CL_E_IO with errno set. */
 CL_MUST_USE enum cl_status file_write(const char *path, const void *data, size_t length, unsigned mode, bool exclusive);
+/* All of it, however often the kernel takes a part; false: errno says why. */
+CL_MUST_USE bool file_write_all(int file, const uint8_t *data, size_t length);
 CL_MUST_USE enum cl_status file_sync_directory_of(const char *path);
 /* Lower-case hex of exactly length bytes. */
 bool hex_decode(uint8_t *out, size_t length, const char *text, size_t text_length);

@@ -248,23 +248,11 @@ enum cl_status votelog_append(struct votelog *log, enum votelog_type type, const
     return append_entry(&log->waiting, type, payload, length);
 }
 
-static bool write_all(int file, const uint8_t *data, size_t length)
-{
-    while (length > 0) {
-        ssize_t wrote = write(file, data, length);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote <= 0) return false;
-        data += wrote;
-        length -= (size_t)wrote;
-    }
-    return true;
-}
-
 enum cl_status votelog_sync(struct votelog *log)
 {
     if (log->failed) return CL_E_STORE_IO;
     if (log->waiting.length == 0) return CL_OK;
-    if (!write_all(log->file, log->waiting.data, log->waiting.length) || fdatasync(log->file) != 0) {
+    if (!file_write_all(log->file, log->waiting.data, log->waiting.length) || fdatasync(log->file) != 0) {
         log->failed = true; /* what the disk holds now is not known */
         return CL_E_STORE_IO;
     }
