@@ -15,7 +15,7 @@
 #define JSON "application/json"
 const struct api_route api_routes[] = {
     { "POST", "/v1/records", api_records_post, 0, "submitRecord", "Submit a signed record", "wait:'final' answers once the record is final|timeout:seconds to wait, 1 to 60, default 30",
-      JSON "|text/plain|application/scitt-receipt+cose", "200|201|202|403|406|409|413|415|429" },
+      JSON "|text/plain|application/scitt-receipt+cose", "200|201|202|403|406|409|413|415" },
     { "GET", "/v1/records/{id}", api_record_get, 0, "getRecord", "Status, bytes or receipt of a record", "", JSON "|application/cose|text/plain|application/scitt-receipt+cose", "200|404|406|409" },
     { "GET", "/v1/agreements/{id}", api_object_get, 0, "getObject", "State and history of an agreement, terms or profile, or a proof of it", "history:0 leaves the history out",
       JSON "|application/consent-proof", "200|404|406" },

@@ -102,7 +102,11 @@ static json_t *terms_json(const struct cl_terms *in)
 static json_t *profile_json(const struct cl_profile *in)
 {
     json_t *out = json_object(), *vouches = json_array();
-    if (out == NULL || vouches == NULL) return NULL;
+    if (out == NULL || vouches == NULL) {
+        json_decref(out);
+        json_decref(vouches);
+        return NULL;
+    }
     for (size_t i = 0; i < in->vouch_count; i++) {
         json_t *one = json_pack("{s:i,s:I}", "reason", (int)in->vouches[i].reason, "until", (json_int_t)in->vouches[i].until);
         if (one != NULL) json_set_hex(one, "key", in->vouches[i].key, 33);
