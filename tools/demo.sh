@@ -22,8 +22,10 @@ make -s -j"$(nproc 2>/dev/null || echo 2)" all
 root=$(pwd)
 consent=$root/build/consent
 consentd=$root/build/consentd
-# Another demo's node may still run from --keep: stop it before its files go.
-[ ! -f build/demo/node.pid ] || kill "$(cat build/demo/node.pid)" 2>/dev/null || true
+# Another demo's node may still run from --keep: stop it before its files go. (Its number may be another program's by now.)
+if [ -f build/demo/node.pid ] && grep -qs build/consentd "/proc/$(cat build/demo/node.pid)/cmdline"; then
+    kill "$(cat build/demo/node.pid)" 2>/dev/null || true
+fi
 rm -rf build/demo
 mkdir -p build/demo
 cd build/demo
@@ -32,6 +34,7 @@ cd build/demo
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 CONSENT_NODE=http://127.0.0.1:$port
 export CONSENT_NODE
+year=$(($(date -u +%Y) + 1))
 
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then bold=$(printf '\033[1m'); dim=$(printf '\033[2m'); plain=$(printf '\033[0m')
 else bold= dim= plain=; fi
@@ -77,7 +80,7 @@ finish() {
         [ -z "${node-}" ] || kill "$node" 2>/dev/null || true
         rm -f node.pid
     fi
-    rm -f said *.passphrase.tmp
+    rm -f said
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -107,7 +110,7 @@ if [ -f "$root/../shared/data/dpv-2.3/dpv-purposes.csv" ]; then
 else
     tell "(The published vocabulary is not beside this checkout, so its identifiers are not looked up here.)"
 fi
-as anna terms publish terms.txt --limit 500 --standing --until 2027-06-30 --name shopping -o anna.consent-offer
+as anna terms publish terms.txt --limit 500 --standing --until "$year-06-30" --name shopping -o anna.consent-offer
 tell "On the ledger stand a fresh key, a salted commitment and slot numbers. No name, no text, nothing to guess."
 
 chapter "3. The bakery subscribes to her terms"
@@ -118,7 +121,7 @@ as bakery check anna-shopping --slot email --purpose dpv:Marketing
 
 chapter "4. Ben makes an offer to the bakery alone"
 profile=$(CONSENT_WALLET=bakery.wallet CONSENT_PASSPHRASE_FILE=bakery.passphrase "$consent" show bakery --json | field '["object"]')
-as ben grant bakery --to "$profile" --terms terms.txt --until 2027-01-31 -o ben.consent-offer
+as ben grant bakery --to "$profile" --terms terms.txt --until "$year-12-31" -o ben.consent-offer
 tell "Until the bakery answers, the ledger does not show for whom the offer is."
 as bakery import ben.consent-offer --name ben --quiet
 as bakery subscribe ben --as bakery --quiet
