@@ -74,6 +74,18 @@ me key backup -o wallet.backup >/dev/null 2>&1
 CONSENT_WALLET=$scratch/recovered
 example 0 key recover
 
+# what the top README says of sharing works as printed, in its order; after the terms are published somebody subscribes
+mkdir readme && cd readme || exit 1
+CONSENT_WALLET=$scratch/reader
+me key new --name reader --no-ask >/dev/null 2>&1
+sed -n '/^### Share and withdraw/,/^#* Run a node/s/^    \(consent .*\)/\1/p' "$here/README.md" >commands
+[ "$(wc -l <commands)" -ge 8 ] || fail "the README's commands were not found"
+while read -r line; do
+    eval "$line" >out 2>err </dev/null || { fail "the README's $line"; sed 's/^/  | /' err out >&2; }
+    case $line in 'consent terms publish'*) you subscribe --offer shopping.consent-offer --as bank --name readme >/dev/null 2>&1 || fail "subscribe" ;; esac
+done <commands
+cd "$scratch" || exit 1
+
 "$consent" help | sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' | sed 's/ *$//' | while read -r command; do
     grep -qx "$command" shown || echo "$command"
 done >not_shown
