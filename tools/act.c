@@ -168,11 +168,17 @@ int subject_open(struct context *context, struct subject *out, const char *text)
     return result;
 }
 
+int subject_unfit(struct context *context, const struct subject *subject, const char *wanted)
+{
+    const char *kind = subject->object.kind == CL_STATE_TERMS ? "terms" : subject->object.kind == CL_STATE_PROFILE ? "a profile" : "an agreement";
+    return output_fail(&context->output, CL_E_OBJECT_KIND, "'%s' is %s; name %s: 'consent list' shows what there is.", subject->item_name[0] != '\0' ? subject->item_name : id_short(subject->object.id.bytes), kind, wanted);
+}
+
 int agreement_open(struct context *context, struct subject *out, const char *text)
 {
     int result = subject_open(context, out, text);
     if (result == 0 && out->object.kind != CL_STATE_AGREEMENT) {
-        result = output_fail(&context->output, CL_E_OBJECT_KIND, "(%.64s)", text);
+        result = subject_unfit(context, out, "an agreement");
         subject_close(out);
     }
     return result;

@@ -44,6 +44,8 @@ struct subject { struct object object; char item_name[CL_NAME_BYTES_MAX + 1]; en
 /* Opens wallet and network, finds by name, id or prefix, fetches the present state; what is ours through one of our
    keys, TERMS or PROFILEs is added to the wallet. */
 int subject_open(struct context *context, struct subject *out, const char *text);
+/* Fails because the subject is of another kind than is wanted, as "an agreement". Returns: the exit status. */
+int subject_unfit(struct context *context, const struct subject *subject, const char *wanted);
 /* As subject_open, and it has to be an agreement. */
 int agreement_open(struct context *context, struct subject *out, const char *text);
 void subject_close(struct subject *subject);

@@ -263,7 +263,7 @@ int run_grant(struct context *context)
     result = open_offered(context, &subject, name);
     if (result != 0)
         return result;
-    result = subject.object.kind == CL_STATE_AGREEMENT ? answer(context, CL_GRANT, &subject, "--from") : output_fail(&context->output, CL_E_OBJECT_KIND, NULL);
+    result = subject.object.kind == CL_STATE_AGREEMENT ? answer(context, CL_GRANT, &subject, "--from") : subject_unfit(context, &subject, "an agreement");
     subject_close(&subject);
     return result;
 }
@@ -365,7 +365,7 @@ int run_subscribe(struct context *context)
     else if (subject.object.kind == CL_STATE_AGREEMENT)
         result = answer(context, CL_SUBSCRIBE, &subject, "--from-date");
     else
-        result = output_fail(&context->output, CL_E_OBJECT_KIND, NULL);
+        result = subject_unfit(context, &subject, "terms or an agreement");
     subject_close(&subject);
     return result;
 }

@@ -214,6 +214,8 @@ int run_revoke(struct context *context)
         result = output_fail(&context->output, CL_E_OBJECT_KIND, "A profile cannot be revoked.");
     if (subject.object.kind == CL_STATE_TERMS && option(context, "--slots") != NULL)
         result = output_usage(&context->output, "Terms are closed as a whole, or not: leave --slots out. Single slots are withdrawn from the agreements under them.");
+    if (result == 0 && flag(context, "--prepare") && subject.object.kind == CL_STATE_AGREEMENT && subject.object.as.agreement.status >= CL_REFUSED)
+        result = output_fail(&context->output, CL_E_FINAL, "It is %s; there is nothing left to withdraw.", state_word(&subject.object));
     if (result == 0 && subject.object.kind == CL_STATE_AGREEMENT)
         result = slots_option(context, &slots, subject.object.as.agreement.live);
     if (result == 0 && reason != NULL && !reason_parse(&act, reason))

@@ -80,7 +80,7 @@ static int replace_profile(struct context *context, const char *name)
     if (result != 0)
         return result;
     if (subject.object.kind != CL_STATE_PROFILE)
-        result = output_fail(&context->output, CL_E_OBJECT_KIND, NULL);
+        result = subject_unfit(context, &subject, "a profile");
     if (result == 0)
         result = subject_signer(context, &signer, &subject);
     if (result == 0)

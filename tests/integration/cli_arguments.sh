@@ -33,6 +33,12 @@ expect 2 alice amend open.1 --accept --slots 1 --offer change.consent-offer && h
 expect 0 alice amend open.1 --accept --offer change.consent-offer
 expect 0 alice revoke open.1 --prepare -o drawer && has_err "You sign for later" && expect 0 alice check open.1
 
+# a withdrawal for a drawer that no node would ever take is not written; and what is named is called by its kind
+expect 1 alice check shop && has_err "'shop' is terms; name an agreement"
+expect 1 alice grant shop && has_err "'shop' is terms; name an agreement"
+expect 0 alice revoke open.1 && expect 1 alice revoke open.1 --prepare -o late && has_err "nothing left to withdraw"
+[ ! -e late ] && [ ! -e late.txt ] || fail "a page for a drawer that is worth nothing"
+
 # what was not written is not spoken of as if it were
 expect 1 alice sign drawer --key alice -o no/such/folder && [ -z "$out" ] || fail "said of a file that is not there: $out"
 

@@ -17,7 +17,7 @@ expect 0 "$consent" feed --once --after 0 --json && has '"log_index":1'
 # who follows the feed goes on after the node was killed and is back a while later
 "$consent" feed --json >followed 2>feed.err &
 follower=$!
-for _ in $(seq 100); do grep -q PROFILE followed && break; sleep 0.05; done
+for _ in $(seq 100); do grep -qs PROFILE followed && break; sleep 0.05; done
 port=${CONSENT_NODE##*:}
 kill -9 "$node_pid"; wait "$node_pid" 2>/dev/null
 sleep 1.5
