@@ -58,7 +58,7 @@ static enum cl_status open_in(struct cl_audit_rules *rules, const char *director
     if (status != CL_OK)
         return status;
     rules->store_open = true;
-    status = cl_buckets_file_new(&rules->buckets, directory);
+    status = cl_buckets_file_new(&rules->buckets, directory, CL_BUCKETS_IN_MEMORY);
     if (status != CL_OK)
         return status;
     rules->buckets_open = true;

@@ -2,7 +2,8 @@
    file of fixed slots. The file has no name from the moment it is open, so that no other run can take it for its own.
 
    Scratch file: slot s stands at offset s * 1024; it holds up to 16 leaves of 64 bytes (key hash, leaf hash). The count
-   is kept by the tree. Bytes that were never written are never read. */
+   is kept by the tree. Bytes that were never written are never read. While the tree is small the slots lie in memory
+   instead, in the same places: two calls of the system for each bucket that changes are more than all its hashes cost. */
 #include "buckets.h"
 
 #include <assert.h>
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define SLOT_BYTES (CL_SMT_BUCKET_MAX * sizeof(struct cl_smt_leaf))
@@ -18,7 +20,7 @@ static_assert(sizeof(struct cl_smt_leaf) == 64, "a leaf is stored as it lies in 
 
 struct memory_slot { unsigned count; struct cl_smt_leaf *leaves; };
 struct memory_buckets { struct memory_slot *slots; size_t slot_count; };
-struct file_buckets { int descriptor; };
+struct file_buckets { int descriptor; uint32_t slots_in_memory; uint8_t *memory; }; /* memory NULL: all is in the file */
 
 static enum cl_status memory_load(void *context, struct cl_smt_leaf *leaves, uint32_t slot, unsigned count)
 {
@@ -71,6 +73,11 @@ static enum cl_status file_load(void *context, struct cl_smt_leaf *leaves, uint3
     const struct file_buckets *buckets = context;
     size_t length = count * sizeof *leaves, done = 0;
     assert(count <= CL_SMT_BUCKET_MAX);
+    if (buckets->memory != NULL) {
+        assert(slot < buckets->slots_in_memory);
+        memcpy(leaves, buckets->memory + slot * SLOT_BYTES, length);
+        return CL_OK;
+    }
     while (done < length) {
         ssize_t got = pread(buckets->descriptor, (uint8_t *)leaves + done, length - done, (off_t)((uint64_t)slot * SLOT_BYTES + done));
         if (got < 0 && errno == EINTR) continue;
@@ -83,13 +90,11 @@ static enum cl_status file_load(void *context, struct cl_smt_leaf *leaves, uint3
     return CL_OK;
 }
 
-static enum cl_status file_save(void *context, uint32_t slot, const struct cl_smt_leaf *leaves, unsigned count)
+static enum cl_status write_at(int descriptor, const void *bytes, size_t length, uint64_t offset)
 {
-    const struct file_buckets *buckets = context;
-    size_t length = count * sizeof *leaves, done = 0;
-    assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
+    size_t done = 0;
     while (done < length) {
-        ssize_t put = pwrite(buckets->descriptor, (const uint8_t *)leaves + done, length - done, (off_t)((uint64_t)slot * SLOT_BYTES + done));
+        ssize_t put = pwrite(descriptor, (const uint8_t *)bytes + done, length - done, (off_t)(offset + done));
         if (put < 0 && errno == EINTR) continue;
         if (put <= 0) {
             if (put == 0) errno = EIO;
@@ -98,6 +103,28 @@ static enum cl_status file_save(void *context, uint32_t slot, const struct cl_sm
         done += (size_t)put;
     }
     return CL_OK;
+}
+
+static void release_memory(struct file_buckets *buckets)
+{
+    if (buckets->memory != NULL) (void)munmap(buckets->memory, buckets->slots_in_memory * SLOT_BYTES);
+    buckets->memory = NULL;
+}
+
+static enum cl_status file_save(void *context, uint32_t slot, const struct cl_smt_leaf *leaves, unsigned count)
+{
+    struct file_buckets *buckets = context;
+    assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
+    if (buckets->memory != NULL && slot < buckets->slots_in_memory) {
+        memcpy(buckets->memory + slot * SLOT_BYTES, leaves, count * sizeof *leaves);
+        return CL_OK;
+    }
+    if (buckets->memory != NULL) {
+        enum cl_status status = write_at(buckets->descriptor, buckets->memory, buckets->slots_in_memory * SLOT_BYTES, 0);
+        if (status != CL_OK) return status;
+        release_memory(buckets);
+    }
+    return write_at(buckets->descriptor, leaves, count * sizeof *leaves, (uint64_t)slot * SLOT_BYTES);
 }
 
 /* File systems without O_TMPFILE (some network and overlay ones) get a name that is removed at once. */
@@ -121,7 +148,17 @@ static int open_without_name(const char *directory)
     return descriptor;
 }
 
-enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *directory)
+/* Pages come as they are touched. Without them everything goes to the file, which is only slower. */
+static void take_memory(struct file_buckets *buckets, uint32_t slots)
+{
+    if (slots == 0) return;
+    void *memory = mmap(NULL, slots * SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return;
+    buckets->memory = memory;
+    buckets->slots_in_memory = slots;
+}
+
+enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *directory, uint32_t slots_in_memory)
 {
     struct file_buckets *buckets = calloc(1, sizeof *buckets);
     if (buckets == NULL) return CL_E_MEMORY;
@@ -132,6 +169,7 @@ enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *direc
         errno = saved;
         return CL_E_IO;
     }
+    take_memory(buckets, slots_in_memory);
     *out = (struct cl_smt_buckets){ .context = buckets, .load = file_load, .save = file_save };
     return CL_OK;
 }
@@ -141,6 +179,7 @@ void cl_buckets_free(struct cl_smt_buckets *buckets)
     if (buckets->context == NULL) return;
     if (buckets->load == file_load) {
         struct file_buckets *file = buckets->context;
+        release_memory(file);
         close(file->descriptor);
     } else {
         struct memory_buckets *memory = buckets->context;

@@ -354,7 +354,7 @@ static enum cl_status replay(struct cl_store *store, const struct cl_genesis *ge
     enum cl_status status = cl_store_leveldb_remove(path, detail, detail_size); /* of a run that was killed */
     if (status == CL_OK) status = cl_store_leveldb_open(&scratch, path, &options, detail, detail_size);
     if (status != CL_OK) return status;
-    status = cl_buckets_file_new(&buckets, data);
+    status = cl_buckets_file_new(&buckets, data, CL_BUCKETS_IN_MEMORY);
     if (status == CL_OK) {
         status = rebuild ? cl_ledger_reindex(store, &scratch, &buckets, genesis, show_progress, &shown, detail, detail_size)
                          : cl_ledger_check(store, &scratch, &buckets, genesis, show_progress, &shown, detail, detail_size);

@@ -157,7 +157,7 @@ static enum cl_status open_ledger(struct node *node, char *sentence, size_t sent
     if (status != CL_OK) return status;
     node->store_open = true;
     errno = 0;
-    status = cl_buckets_file_new(&node->buckets, node->options.config.data);
+    status = cl_buckets_file_new(&node->buckets, node->options.config.data, CL_BUCKETS_IN_MEMORY);
     if (status != CL_OK) {
         snprintf(sentence, sentence_size, "A scratch file cannot be made in %.150s: %s.", node->options.config.data, strerror(errno));
         return status;

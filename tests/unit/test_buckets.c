@@ -52,50 +52,79 @@ static void memory_keeps_what_it_is_given(void **state)
 
 static void the_scratch_file_keeps_what_it_is_given_and_has_no_name(void **state)
 {
-    char directory[] = "/tmp/consent-buckets-XXXXXX";
-    struct cl_smt_buckets buckets;
-    unsigned names = 0;
-    DIR *listing;
+    static const uint32_t in_memory[] = {0, 1, 299, 300, 301}; /* none, nearly all, all */
     (void)state;
-    assert_non_null(mkdtemp(directory));
-    assert_int_equal(cl_buckets_file_new(&buckets, directory), CL_OK);
-    assert_non_null(listing = opendir(directory));
-    while (readdir(listing) != NULL) names++;
-    closedir(listing);
-    assert_int_equal(names, 2); /* . and .. */
-    keeps_what_it_is_given(&buckets);
-    assert_int_equal(rmdir(directory), 0);
+    for (size_t i = 0; i < sizeof in_memory / sizeof in_memory[0]; i++) {
+        char directory[] = "/tmp/consent-buckets-XXXXXX";
+        struct cl_smt_buckets buckets;
+        unsigned names = 0;
+        DIR *listing;
+        assert_non_null(mkdtemp(directory));
+        assert_int_equal(cl_buckets_file_new(&buckets, directory, in_memory[i]), CL_OK);
+        assert_non_null(listing = opendir(directory));
+        while (readdir(listing) != NULL) names++;
+        closedir(listing);
+        assert_int_equal(names, 2); /* . and .. */
+        keeps_what_it_is_given(&buckets);
+        assert_int_equal(rmdir(directory), 0);
+    }
 }
 
 static void a_missing_directory_is_told_with_errno(void **state)
 {
     struct cl_smt_buckets buckets;
     (void)state;
-    assert_int_equal(cl_buckets_file_new(&buckets, "/nonexistent-directory/for/buckets"), CL_E_IO);
+    assert_int_equal(cl_buckets_file_new(&buckets, "/nonexistent-directory/for/buckets", 0), CL_E_IO);
     assert_int_equal(errno, ENOENT);
+}
+
+/* Saves slot after slot while no file may be longer than 1,500 bytes. Returns: the first slot that fails, with errno. */
+static uint32_t first_that_fails(struct cl_smt_buckets *buckets, const struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX])
+{
+    struct rlimit limit, before;
+    uint32_t slot = 0;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 1500;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    while (slot < 10 && buckets->save(buckets->context, slot, leaves, 16) == CL_OK) slot++;
+    int reason = errno;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    errno = reason;
+    return slot;
 }
 
 static void a_full_disk_is_told_and_so_is_a_file_that_is_too_short(void **state)
 {
     struct cl_smt_buckets buckets;
     struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
-    struct rlimit limit, before;
     (void)state;
     fill(leaves, 1, 16);
-    assert_int_equal(cl_buckets_file_new(&buckets, "/tmp"), CL_OK);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    limit = before;
-    limit.rlim_cur = 1500;
-    (void)signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    enum cl_status first = buckets.save(buckets.context, 0, leaves, 16), second = buckets.save(buckets.context, 1, leaves, 16);
-    int reason = errno;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(first, CL_OK);
-    assert_int_equal(second, CL_E_IO); /* half of it was written before the end was reached */
-    assert_int_equal(reason, EFBIG);
+    assert_int_equal(cl_buckets_file_new(&buckets, "/tmp", 0), CL_OK);
+    assert_int_equal(first_that_fails(&buckets, leaves), 1); /* half of it was written before the end was reached */
+    assert_int_equal(errno, EFBIG);
     assert_int_equal(buckets.load(buckets.context, leaves, 1, 16), CL_E_IO);
     assert_int_equal(buckets.load(buckets.context, leaves, 0, 16), CL_OK);
+    cl_buckets_free(&buckets);
+}
+
+static void a_full_disk_leaves_the_slots_in_memory(void **state)
+{
+    struct cl_smt_buckets buckets;
+    struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], out[CL_SMT_BUCKET_MAX];
+    (void)state;
+    fill(leaves, 1, 16);
+    assert_int_equal(cl_buckets_file_new(&buckets, "/tmp", 4), CL_OK);
+    assert_int_equal(first_that_fails(&buckets, leaves), 4); /* when the four move to the file */
+    assert_int_equal(errno, EFBIG);
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint32_t slot = 0; slot < 4 + i; slot++) {
+            assert_int_equal(buckets.load(buckets.context, out, slot, 16), CL_OK);
+            assert_memory_equal(out, leaves, sizeof leaves);
+        }
+        assert_int_equal(buckets.save(buckets.context, 4, leaves, 16), CL_OK); /* there is room again */
+    }
     cl_buckets_free(&buckets);
 }
 
@@ -106,6 +135,7 @@ int main(void)
         cmocka_unit_test(the_scratch_file_keeps_what_it_is_given_and_has_no_name),
         cmocka_unit_test(a_missing_directory_is_told_with_errno),
         cmocka_unit_test(a_full_disk_is_told_and_so_is_a_file_that_is_too_short),
+        cmocka_unit_test(a_full_disk_leaves_the_slots_in_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

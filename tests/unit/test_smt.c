@@ -466,7 +466,7 @@ static void the_order_of_arrival_leaves_no_trace(void **state)
     struct cl_smt *tree = NULL, *built;
     (void)state;
     seed = 31;
-    assert_int_equal(cl_buckets_file_new(&buckets, "/tmp"), CL_OK);
+    assert_int_equal(cl_buckets_file_new(&buckets, "/tmp", 40), CL_OK);
     assert_int_equal(cl_smt_new(&tree, &buckets), CL_OK);
     for (unsigned i = 0; i < 60; i++) {
         struct cl_smt_overlay *overlay;
