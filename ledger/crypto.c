@@ -355,12 +355,16 @@ static bool crc32c_has_words(void)
 }
 #endif
 
-uint32_t cl_crc32c(uint8_t type, const void *data, size_t length)
+uint32_t cl_crc32c_extend(uint32_t crc, const void *data, size_t length)
 {
     const uint8_t *bytes = data;
     size_t word_count = crc32c_has_words() ? length / 8 : 0;
-    uint32_t crc = crc32c_bytes(0xffffffffu, &type, 1);
-    if (length == 0) return ~crc; /* data may be NULL */
-    crc = crc32c_words(crc, bytes, word_count);
+    if (length == 0) return crc; /* data may be NULL */
+    crc = crc32c_words(~crc, bytes, word_count);
     return ~crc32c_bytes(crc, bytes + 8 * word_count, length - 8 * word_count);
+}
+
+uint32_t cl_crc32c(uint8_t type, const void *data, size_t length)
+{
+    return cl_crc32c_extend(cl_crc32c_extend(0, &type, 1), data, length);
 }

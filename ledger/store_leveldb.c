@@ -12,12 +12,22 @@
 #include <unistd.h>
 
 #include "consent/record.h"
+#include "crypto.h"
 #include "store.h"
 
 /* LevelDB maps its tables into memory, and every mapped page that a scan touches counts as the process's own: a start over
    ten million entries would pass any bound on memory. Only its own test hook turns that off, in favour of plain reads; it
    is in the static library, not in the shared one, so it is asked for weakly, by its C++ name. */
 extern void leveldb_mmap_limit(int files) __asm__("_ZN7leveldb18EnvPosixTestHelper20SetReadOnlyMMapLimitEi") __attribute__((weak));
+
+/* LevelDB computes its checksums by tables where it was built without another library for them, as Debian's was: it spent
+   more on them than on the merging of its tables. The function is the same by its definition; the linker takes this one,
+   which uses the processor's instruction, in place of the archive's. */
+uint32_t leveldb_crc32c_extend(uint32_t crc, const char *data, size_t length) __asm__("_ZN7leveldb6crc32c6ExtendEjPKcm");
+uint32_t leveldb_crc32c_extend(uint32_t crc, const char *data, size_t length)
+{
+    return cl_crc32c_extend(crc, data, length);
+}
 
 /* The engine's words are kept until close, so that a reader's pointer stays good; so many different ones at most. */
 #define ERRORS_MAX 64u
@@ -32,12 +42,13 @@ struct level_store {
     leveldb_readoptions_t *read_options;
     leveldb_writeoptions_t *write_options, *sync_options;
     char *directory;
+    _Atomic(struct cl_store_batch *) spare; /* an empty batch that keeps its memory: a block's is megabytes */
     atomic_bool write_failed;
     atomic_uint error_count;
     _Atomic(struct error_text *) errors; /* newest first */
 };
 
-struct cl_store_batch { leveldb_writebatch_t *batch; };
+struct cl_store_batch { struct level_store *store; leveldb_writebatch_t *batch; };
 struct cl_store_snapshot { const leveldb_snapshot_t *snapshot; leveldb_readoptions_t *read_options; };
 struct cl_store_iterator { struct level_store *store; leveldb_iterator_t *iterator; };
 
@@ -97,9 +108,12 @@ static enum cl_status level_get(void *context, struct cl_buffer *out, const stru
 
 static struct cl_store_batch *level_batch_new(void *context)
 {
-    struct cl_store_batch *batch = malloc(sizeof *batch);
-    (void)context;
+    struct level_store *store = context;
+    struct cl_store_batch *batch = atomic_exchange(&store->spare, NULL);
+    if (batch != NULL) return batch;
+    batch = malloc(sizeof *batch);
     if (batch == NULL) return NULL;
+    batch->store = store;
     batch->batch = leveldb_writebatch_create();
     return batch;
 }
@@ -126,11 +140,18 @@ static enum cl_status level_batch_write(void *context, struct cl_store_batch *ba
     return failed(store, error);
 }
 
-static void level_batch_free(struct cl_store_batch *batch)
+static void batch_destroy(struct cl_store_batch *batch)
 {
     if (batch == NULL) return;
     leveldb_writebatch_destroy(batch->batch);
     free(batch);
+}
+
+static void level_batch_free(struct cl_store_batch *batch)
+{
+    if (batch == NULL) return;
+    leveldb_writebatch_clear(batch->batch);
+    batch_destroy(atomic_exchange(&batch->store->spare, batch));
 }
 
 static leveldb_readoptions_t *checked_reads(const leveldb_snapshot_t *snapshot, bool fill_cache)
@@ -255,6 +276,7 @@ static void level_close(void *context)
 {
     struct level_store *store = context;
     struct error_text *text = atomic_load(&store->errors);
+    batch_destroy(atomic_load(&store->spare));
     if (store->database != NULL) leveldb_close(store->database);
     leveldb_writeoptions_destroy(store->sync_options);
     leveldb_writeoptions_destroy(store->write_options);
@@ -274,7 +296,7 @@ static void level_close(void *context)
 void cl_store_options_default(struct cl_store_options *options)
 {
     *options = (struct cl_store_options){
-        .write_buffer_bytes = 32u << 20, .cache_bytes = 8u << 20, .file_bytes = 8u << 20, .open_files = 256, .create = true, .exclusive_create = false
+        .write_buffer_bytes = 24u << 20, .cache_bytes = 8u << 20, .file_bytes = 8u << 20, .open_files = 256, .create = true, .exclusive_create = false
     };
 }
 
