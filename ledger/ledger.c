@@ -269,6 +269,8 @@ enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_store *store, co
         status = cl_smt_new(&ledger->tree, buckets);
     if (status == CL_OK)
         status = cl_random(&ledger->seed, sizeof ledger->seed);
+    if (status == CL_OK)
+        status = cl_recent_new(&ledger->recent, ledger->seed, CL_RECENT_BYTES);
     if (status == CL_OK) {
         ledger->trial->map.seed = ledger->seed;
         status = cl_member_set_hash(&ledger->member_set, genesis->value.members, genesis->value.member_count);
@@ -295,6 +297,7 @@ void cl_ledger_close(struct cl_ledger *ledger)
         return;
     cl_candidate_free(ledger->trial);
     cl_changes_deinit(&ledger->changes);
+    cl_recent_free(ledger->recent);
     if (ledger->policy != NULL)
         cl_policy_free(ledger->policy);
     if (ledger->tree != NULL)

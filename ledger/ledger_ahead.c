@@ -121,7 +121,7 @@ static bool note_key(struct reading *reading, const uint8_t key32[32], const str
     memcpy(next->key, key32, 32);
     next->offset = next->length = 0;
     cl_sha256_once(key_hash, key32, 32);
-    if (read_from == NULL)
+    if (read_from == NULL || cl_recent_may_have(read_from->recent, key_hash))
         return true;
     cl_key_hash(&row, CL_TABLE_STATE, key_hash);
     if (cl_store_get_key(read_from->store, &reading->value, NULL, &row) != CL_OK)

@@ -53,30 +53,39 @@ static enum cl_status learn(struct cl_map_entry **out, struct cl_candidate *cand
     return CL_OK;
 }
 
-/* From the store. The tree in memory knows of nearly every new key that it is not there, which spares the look-up; where
-   the store lacks what the tree may have, the tree is asked in earnest: a value that is gone is damage. */
+/* The tree in memory knows of nearly every new key that it is not there, which spares the look-up; where the store lacks
+   what the tree may have, the tree is asked in earnest: a value that is gone is damage. */
+static enum cl_status read_store(bool *exists, struct cl_ledger *ledger, const uint8_t *key_hash)
+{
+    struct cl_table_key row;
+    enum cl_status status = cl_smt_may_contain(exists, ledger->tree, key_hash);
+    if (status != CL_OK || !*exists)
+        return status;
+    cl_key_hash(&row, CL_TABLE_STATE, key_hash);
+    status = cl_store_get_key(ledger->store, &ledger->value, NULL, &row);
+    if (status != CL_E_NOT_FOUND)
+        return status;
+    status = cl_smt_contains(exists, ledger->tree, key_hash);
+    return status == CL_OK && *exists ? CL_E_STORE_CORRUPT : status;
+}
+
+/* From what came last, else from the store. */
 static enum cl_status fetch(struct cl_map_entry **out, struct cl_candidate *candidate, const uint8_t key32[32], const uint8_t *key_hash)
 {
     struct cl_ledger *ledger = candidate->ledger;
-    struct cl_table_key row;
-    bool exists;
-    enum cl_status status = cl_smt_may_contain(&exists, ledger->tree, key_hash);
-    if (status == CL_OK && exists) {
-        cl_key_hash(&row, CL_TABLE_STATE, key_hash);
-        status = cl_store_get_key(ledger->store, &ledger->value, NULL, &row);
-        if (status == CL_E_NOT_FOUND) {
-            status = cl_smt_contains(&exists, ledger->tree, key_hash);
-            if (status == CL_OK && exists)
-                status = CL_E_STORE_CORRUPT;
-        }
+    struct cl_view value = cl_recent_get(ledger->recent, key_hash);
+    bool exists = value.data != NULL;
+    if (!exists) {
+        enum cl_status status = read_store(&exists, ledger, key_hash);
+        if (status != CL_OK)
+            return status;
+        value = (struct cl_view){ledger->value.data, ledger->value.length};
     }
-    if (status != CL_OK)
-        return status;
     *out = cl_map_insert(&candidate->map, key32, key_hash);
     if (*out == NULL)
         return CL_E_MEMORY;
     (*out)->is_new = !exists;
-    return exists ? cl_map_set(&candidate->map, *out, CL_MAP_READ, ledger->value.data, ledger->value.length) : CL_OK;
+    return exists ? cl_map_set(&candidate->map, *out, CL_MAP_READ, value.data, value.length) : CL_OK;
 }
 
 /* What was read ahead is what the store would give; where only the key's hash was worked out, the store is asked. */

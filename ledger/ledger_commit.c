@@ -316,6 +316,16 @@ static void write_synced(void *argument)
     job->status = job->store->batch_write(job->store->context, job->batch, true);
 }
 
+static void remember_changes(struct cl_ledger *ledger, const struct cl_map *map)
+{
+    for (uint32_t i = 0; i < map->count; i++) {
+        const struct cl_map_entry *entry = &map->entries[i];
+        if (entry->state == CL_MAP_CHANGED)
+            cl_recent_put(ledger->recent, entry->key_hash, entry->is_new, entry->value, entry->length);
+    }
+    cl_changes_commit(&ledger->changes, map);
+}
+
 /* The write and the fold need nothing of each other, and nothing is told before both are done. Where one fails the other
    does not matter any more: the ledger has failed. */
 static enum cl_status write_and_fold(struct cl_ledger *ledger, struct cl_candidate *candidate)
@@ -332,7 +342,7 @@ static enum cl_status write_and_fold(struct cl_ledger *ledger, struct cl_candida
         ledger->helper.finish(ledger->helper.context);
     }
     if (job.status == CL_OK)
-        cl_changes_commit(&ledger->changes, &candidate->map);
+        remember_changes(ledger, &candidate->map);
     return job.status != CL_OK ? job.status : folded;
 }
 

@@ -82,6 +82,20 @@ const uint8_t *cl_ahead_find(struct cl_view *value, const struct cl_ahead *ahead
 void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_smt *tree);
 void cl_ahead_free(struct cl_ahead *ahead);
 
+/* ---- ledger_recent.c: values that are waited for, as they were left last */
+
+struct cl_recent;
+#define CL_RECENT_BYTES ((size_t)32 << 20) /* some 170,000 offers; pages come as they are touched */
+CL_MUST_USE enum cl_status cl_recent_new(struct cl_recent **out, uint64_t seed, size_t size);
+void cl_recent_free(struct cl_recent *recent); /* or NULL */
+/* Owner thread, for each changed value, once the store has it and before cl_changes_commit. Keeps it or forgets the key.
+   is_new: the key had no value before. */
+void cl_recent_put(struct cl_recent *recent, const uint8_t key_hash[32], bool is_new, const uint8_t *value, size_t length);
+/* Owner thread. Good until the next put; data NULL: it is not here, ask the store. */
+struct cl_view cl_recent_get(struct cl_recent *recent, const uint8_t key_hash[32]);
+/* [any thread] Probably: is it not worth reading from the store? */
+bool cl_recent_may_have(const struct cl_recent *recent, const uint8_t key_hash[32]);
+
 /* ---- the ledger itself */
 
 /* The last tile of each level, not yet complete: (log size >> 8 * level) mod 256 hashes of each. */
@@ -98,6 +112,7 @@ struct cl_ledger {
     struct cl_tip tip;
     struct cl_candidate *trial;   /* for cl_ledger_try; reused */
     struct cl_changes changes;
+    struct cl_recent *recent;
     struct cl_helper helper;      /* begin NULL: none */
     uint64_t seed;                /* of hash tables; drawn at opening, never stored */
     struct cl_policy *policy;     /* for cl_ledger_proof; made when first needed */

@@ -154,6 +154,16 @@ enum cl_status cl_state_kind_of(enum cl_state_kind *kind, const uint8_t *value, 
     return CL_OK;
 }
 
+bool cl_state_is_awaited(const uint8_t *value, size_t length)
+{
+    struct cl_cbor_reader reader;
+    cl_cbor_reader_init(&reader, value, length);
+    (void)cl_cbor_array(&reader);
+    (void)cl_cbor_uint(&reader);
+    uint64_t kind = cl_cbor_uint(&reader), status = cl_cbor_uint(&reader);
+    return kind == CL_STATE_AGREEMENT ? reader.status == CL_OK && status <= CL_COUNTERED : kind == CL_STATE_TERMS || kind == CL_STATE_PROFILE;
+}
+
 enum cl_status cl_agreement_decode(struct cl_agreement *out, const uint8_t *value, size_t length)
 {
     struct cl_cbor_reader reader;

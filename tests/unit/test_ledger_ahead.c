@@ -20,6 +20,7 @@ static void scene_open(struct scene *scene)
     fixture_open(&scene->fixture, 1);
     const struct fixture_network *network = &scene->fixture.network;
     fixture_block_of(&scene->fixture, fixture_terms(network, OWNER, 1, 1, 1, scene->fixture.now_ms));
+    fixture_reopen(&scene->fixture); /* what came last is in memory anyway */
     scene->first = fixture_subscribe_terms(network, FIRST, 1, OWNER, 1, scene->fixture.now_ms);
     scene->second = fixture_subscribe_terms(network, SECOND, 1, OWNER, 1, scene->fixture.now_ms);
 }

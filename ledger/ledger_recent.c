@@ -1,0 +1,189 @@
+/* State values that somebody is expected to act on, as they were left last: offers and requests until they are answered,
+   TERMS, profiles. What came on the ledger last is what comes up next, and to find it in the store costs more than all the
+   rest of an answer. A cache in front of the store and nothing more: for a key it holds what the store holds, or nothing;
+   the oldest makes room. A ring of entries, and lists of them by the key's hash.
+
+   It is the owner's alone. Others, who read ahead, may ask which keys need not be read: for them each key that is here
+   leaves a mark of one byte in a table. Two keys may want one place there: then a value is read although it is here, or is
+   not read although it is not, which costs time and nothing else. */
+#include "ledger_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "state_form.h"
+
+#define LISTS (UINT32_C(1) << 17)
+#define MARKS (UINT32_C(1) << 21)        /* so many that two keys seldom meet */
+#define VALUE_BYTES_MAX 2048u            /* longer ones are rare, and would push out many */
+
+/* One behind the other in the ring. Offsets are of ring bytes plus 1, so that 0 is none. length 0: in no list any more. */
+struct recent_entry { uint32_t size, next, length; uint8_t key_hash[32], value[]; };
+#define ENTRY_ALIGNMENT 16u              /* what a value may grow by where it lies */
+#define ENTRY_BYTES_MAX ((sizeof(struct recent_entry) + VALUE_BYTES_MAX + ENTRY_ALIGNMENT - 1) / ENTRY_ALIGNMENT * ENTRY_ALIGNMENT)
+
+struct cl_recent {
+    uint64_t seed;
+    uint8_t *ring;
+    _Atomic uint8_t *marks;
+    uint32_t size, count;                /* count: of entries in the ring, also those in no list */
+    uint32_t oldest, end;                /* they fill [oldest, end), or, */
+    uint32_t wrapped_at;                 /* where this is not 0, [oldest, wrapped_at) and then [0, end) */
+    uint32_t lists[LISTS];
+};
+
+enum cl_status cl_recent_new(struct cl_recent **out, uint64_t seed, size_t size)
+{
+    assert(size % ENTRY_ALIGNMENT == 0 && size >= ENTRY_BYTES_MAX && size < UINT32_MAX / 2);
+    *out = NULL;
+    struct cl_recent *recent = calloc(1, sizeof *recent);
+    if (recent == NULL)
+        return CL_E_MEMORY;
+    recent->seed = seed;
+    recent->size = (uint32_t)size;
+    recent->ring = calloc(1, size);
+    recent->marks = calloc(MARKS, sizeof *recent->marks);
+    if (recent->ring == NULL || recent->marks == NULL) {
+        cl_recent_free(recent);
+        return CL_E_MEMORY;
+    }
+    *out = recent;
+    return CL_OK;
+}
+
+void cl_recent_free(struct cl_recent *recent)
+{
+    if (recent == NULL)
+        return;
+    free(recent->ring);
+    free(recent->marks);
+    free(recent);
+}
+
+/* ---- marks */
+
+static _Atomic uint8_t *mark_of(const struct cl_recent *recent, const uint8_t key_hash[32], uint8_t *mark)
+{
+    *mark = key_hash[31] != 0 ? key_hash[31] : 1;
+    return &recent->marks[cl_slot_of(key_hash, recent->seed, MARKS)];
+}
+
+bool cl_recent_may_have(const struct cl_recent *recent, const uint8_t key_hash[32])
+{
+    uint8_t mark;
+    return atomic_load_explicit(mark_of(recent, key_hash, &mark), memory_order_relaxed) == mark;
+}
+
+static void set_mark(struct cl_recent *recent, const uint8_t key_hash[32])
+{
+    uint8_t mark;
+    _Atomic uint8_t *place = mark_of(recent, key_hash, &mark);
+    atomic_store_explicit(place, mark, memory_order_relaxed);
+}
+
+static void clear_mark(struct cl_recent *recent, const uint8_t key_hash[32])
+{
+    uint8_t mark;
+    _Atomic uint8_t *place = mark_of(recent, key_hash, &mark);
+    if (atomic_load_explicit(place, memory_order_relaxed) == mark)
+        atomic_store_explicit(place, 0, memory_order_relaxed);
+}
+
+/* ---- lists and ring */
+
+static struct recent_entry *entry_at(const struct cl_recent *recent, uint32_t offset)
+{
+    return (struct recent_entry *)(void *)(recent->ring + offset); /* sizes are multiples of its alignment */
+}
+
+static uint32_t *list_of(struct cl_recent *recent, const uint8_t key_hash[32])
+{
+    return &recent->lists[cl_slot_of(key_hash, recent->seed, LISTS)];
+}
+
+static struct recent_entry *find(const struct cl_recent *recent, uint32_t list, const uint8_t key_hash[32])
+{
+    while (list != 0) {
+        struct recent_entry *entry = entry_at(recent, list - 1);
+        if (memcmp(entry->key_hash, key_hash, 32) == 0)
+            return entry;
+        list = entry->next;
+    }
+    return NULL;
+}
+
+static void forget(struct cl_recent *recent, struct recent_entry *entry)
+{
+    uint32_t *link = list_of(recent, entry->key_hash);
+    while (entry_at(recent, *link - 1) != entry)
+        link = &entry_at(recent, *link - 1)->next;
+    *link = entry->next;
+    entry->length = 0;
+    clear_mark(recent, entry->key_hash);
+}
+
+static void drop_oldest(struct cl_recent *recent)
+{
+    struct recent_entry *entry = entry_at(recent, recent->oldest);
+    if (entry->length > 0)
+        forget(recent, entry);
+    recent->oldest += entry->size;
+    recent->count--;
+    if (recent->oldest == recent->wrapped_at)
+        recent->oldest = recent->wrapped_at = 0;
+}
+
+/* Afterwards there are size bytes at end. */
+static void make_room(struct cl_recent *recent, uint32_t size)
+{
+    for (;;) {
+        if (recent->count == 0)
+            recent->oldest = recent->end = recent->wrapped_at = 0;
+        if (recent->wrapped_at != 0 ? recent->oldest - recent->end >= size : recent->size - recent->end >= size)
+            return;
+        if (recent->wrapped_at == 0) {
+            recent->wrapped_at = recent->end;
+            recent->end = 0;
+        } else {
+            drop_oldest(recent);
+        }
+    }
+}
+
+static void add(struct cl_recent *recent, const uint8_t key_hash[32], const uint8_t *value, uint32_t length)
+{
+    uint32_t size = (uint32_t)((sizeof(struct recent_entry) + length + ENTRY_ALIGNMENT - 1) / ENTRY_ALIGNMENT * ENTRY_ALIGNMENT);
+    make_room(recent, size);
+    uint32_t *list = list_of(recent, key_hash);
+    struct recent_entry *entry = entry_at(recent, recent->end);
+    entry->size = size;
+    entry->next = *list;
+    entry->length = length;
+    memcpy(entry->key_hash, key_hash, 32);
+    memcpy(entry->value, value, length);
+    *list = recent->end + 1;
+    recent->end += size;
+    recent->count++;
+    set_mark(recent, key_hash);
+}
+
+void cl_recent_put(struct cl_recent *recent, const uint8_t key_hash[32], bool is_new, const uint8_t *value, size_t length)
+{
+    bool keep = length <= VALUE_BYTES_MAX && cl_state_is_awaited(value, length);
+    struct recent_entry *entry = is_new ? NULL : find(recent, *list_of(recent, key_hash), key_hash);
+    if (entry != NULL && keep && sizeof *entry + length <= entry->size) {
+        memcpy(entry->value, value, length);
+        entry->length = (uint32_t)length;
+        return;
+    }
+    if (entry != NULL)
+        forget(recent, entry);
+    if (keep)
+        add(recent, key_hash, value, (uint32_t)length);
+}
+
+struct cl_view cl_recent_get(struct cl_recent *recent, const uint8_t key_hash[32])
+{
+    const struct recent_entry *entry = find(recent, *list_of(recent, key_hash), key_hash);
+    return entry != NULL ? (struct cl_view){entry->value, entry->length} : (struct cl_view){NULL, 0};
+}
