@@ -57,7 +57,7 @@ void node_config_default(struct node_config *out)
     out->http_body_bytes_max = 65536 + 1024;
     out->feed_streams_max = 64;
     out->pool_records_max = 32768;
-    out->pool_bytes_max = 32u * 1024 * 1024;
+    out->pool_bytes_max = 8u * 1024 * 1024;
     out->votelog_truncate_mb = 16;
     out->log_level = 2;
 }
