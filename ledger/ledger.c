@@ -312,6 +312,12 @@ void cl_ledger_set_helper(struct cl_ledger *ledger, const struct cl_helper *help
     ledger->helper = *helper;
 }
 
+void cl_ledger_set_meanwhile(struct cl_ledger *ledger, void (*meanwhile)(void *context), void *context)
+{
+    ledger->meanwhile = meanwhile;
+    ledger->meanwhile_context = context;
+}
+
 void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out)
 {
     *out = ledger->tip;

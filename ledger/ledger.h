@@ -34,16 +34,22 @@ typedef void (*cl_progress_fn)(void *context, const char *what, uint64_t done, u
 CL_MUST_USE enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_store *store, const struct cl_smt_buckets *buckets,
                                           const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context);
 void cl_ledger_close(struct cl_ledger *ledger);
-/* A second pair of hands for the owner: begin hands over a job, once the one before it is done; finish returns when none
-   is left, and does itself what nobody has begun. Jobs are: the rows of a block's batch while its roots are computed,
-   and its write while the tree is folded. Without one the owner does everything, in turn. Set once, after opening; it
-   must stay good until the ledger is closed. */
+/* A second pair of hands for the owner: begin hands over a job and returns at once, jobs are done one after the other in
+   that order; finish returns when this one is done, and does it itself where nobody has begun it. Each job that was begun
+   is finished before its memory goes. Jobs are: half of a block's leaf hashes, the rows of its batch while its roots are
+   computed, its write while the tree is folded. Without a helper the owner does everything, in turn. Set once, after
+   opening; it must stay good until the ledger is closed. */
+struct cl_job { void (*run)(void *argument); void *argument; struct cl_job *next; unsigned state; }; /* next, state: the helper's */
 struct cl_helper {
     void *context;
-    void (*begin)(void *context, void (*job)(void *argument), void *argument);
-    void (*finish)(void *context);
+    void (*begin)(void *context, struct cl_job *job);
+    void (*finish)(void *context, struct cl_job *job);
 };
 void cl_ledger_set_helper(struct cl_ledger *ledger, const struct cl_helper *helper);
+/* Called by cl_ledger_commit, on the owner's thread, while the helper writes the block: a candidate on the one that is being
+   committed may be made, filled and sealed. Nothing that rests on the block may be told or signed yet. Without a helper it
+   is never called. */
+void cl_ledger_set_meanwhile(struct cl_ledger *ledger, void (*meanwhile)(void *context), void *context);
 void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out);
 
 /* A record on its way: decoded once, shared by pool, candidate and feed by counting. bytes are owned. */
@@ -74,6 +80,8 @@ struct cl_candidate_summary { struct cl_block_id id; uint64_t height, time_ms, l
 /* Computes roots, state leaf and block id. No add after it. */
 CL_MUST_USE enum cl_status cl_candidate_seal(struct cl_candidate *candidate, struct cl_candidate_summary *out);
 struct cl_ledger_record *cl_candidate_record(const struct cl_candidate *candidate, size_t index); /* borrowed */
+/* Its parent is final: it keeps the memory of it no longer. */
+void cl_candidate_drop_parent(struct cl_candidate *candidate);
 void cl_candidate_free(struct cl_candidate *candidate); /* NULL is fine; children first */
 
 /* Finality: one WriteBatch with sync: block, certificate, records, indexes, tree leaves, meta. Then the tree. The

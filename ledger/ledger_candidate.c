@@ -431,11 +431,12 @@ static void make_all_leaves(const struct cl_candidate *candidate, struct cl_smt_
     bool shared = helper->begin != NULL && map->count >= LEAVES_SHARED_MIN;
     uint32_t half = shared ? map->count / 2 : map->count;
     struct leaves_job own = {map, leaves, 0, half}, other = {map, leaves, half, map->count};
+    struct cl_job job = {.run = make_leaves, .argument = &other};
     if (shared)
-        helper->begin(helper->context, make_leaves, &other);
+        helper->begin(helper->context, &job);
     make_leaves(&own);
     if (shared)
-        helper->finish(helper->context);
+        helper->finish(helper->context, &job);
 }
 
 static enum cl_status seal_state(struct cl_candidate *candidate)
@@ -487,6 +488,14 @@ enum cl_status cl_candidate_seal(struct cl_candidate *candidate, struct cl_candi
     candidate->sealed = true;
     *out = *summary;
     return CL_OK;
+}
+
+void cl_candidate_drop_parent(struct cl_candidate *candidate)
+{
+    struct cl_candidate *parent = candidate->parent;
+    assert(parent == NULL || parent->committed);
+    candidate->parent = NULL;
+    cl_candidate_free(parent);
 }
 
 void cl_candidate_free(struct cl_candidate *candidate)

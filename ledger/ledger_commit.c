@@ -2,6 +2,7 @@
 #include "ledger_internal.h"
 
 #include "crypto.h"
+#include "sort.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -104,45 +105,37 @@ static void put_tiles(struct cl_ledger *ledger, struct cl_store_batch *batch, co
 
 /* LevelDB takes a batch into its table in memory row by row. The keys are hashes: in the order of their coming each row
    would look for its place through cold memory; in ascending order it finds the way that the one before it has warmed. */
-struct row { uint64_t order; size_t at; };
-
-static int ascending(const void *a, const void *b)
-{
-    uint64_t left = ((const struct row *)a)->order, right = ((const struct row *)b)->order;
-    return (left > right) - (left < right);
-}
-
 static enum cl_status put_state(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_candidate *candidate)
 {
     struct cl_table_key key;
     size_t count = 0;
-    struct row *rows = malloc((candidate->map.count + 1) * sizeof *rows);
+    struct cl_sort_item *rows = malloc((candidate->map.count + 1) * sizeof *rows);
     if (rows == NULL)
         return CL_E_MEMORY;
     for (uint32_t i = 0; i < candidate->map.count; i++)
         if (candidate->map.entries[i].state == CL_MAP_CHANGED)
-            rows[count++] = (struct row){cl_get_u64(candidate->map.entries[i].key_hash), i};
-    qsort(rows, count, sizeof *rows, ascending);
-    for (size_t i = 0; i < count; i++) {
+            rows[count++] = (struct cl_sort_item){cl_get_u64(candidate->map.entries[i].key_hash), i};
+    enum cl_status status = cl_sort(rows, count);
+    for (size_t i = 0; i < count && status == CL_OK; i++) {
         const struct cl_map_entry *entry = &candidate->map.entries[rows[i].at];
         cl_key_hash(&key, CL_TABLE_STATE, entry->key_hash);
         cl_batch_put_key(store, batch, &key, entry->value, entry->length);
     }
     free(rows);
-    return CL_OK;
+    return status;
 }
 
 static enum cl_status put_places(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_candidate *candidate)
 {
     struct cl_table_key key;
     uint8_t place[8];
-    struct row *rows = malloc(((size_t)candidate->count + 1) * sizeof *rows);
+    struct cl_sort_item *rows = malloc(((size_t)candidate->count + 1) * sizeof *rows);
     if (rows == NULL)
         return CL_E_MEMORY;
     for (uint32_t i = 0; i < candidate->count; i++)
-        rows[i] = (struct row){cl_get_u64(candidate->records[i]->record.id.bytes), i};
-    qsort(rows, candidate->count, sizeof *rows, ascending);
-    for (uint32_t i = 0; i < candidate->count; i++) {
+        rows[i] = (struct cl_sort_item){cl_get_u64(candidate->records[i]->record.id.bytes), i};
+    enum cl_status status = cl_sort(rows, candidate->count);
+    for (uint32_t i = 0; i < candidate->count && status == CL_OK; i++) {
         const struct cl_record *record = &candidate->records[rows[i].at]->record;
         cl_key_hash(&key, CL_TABLE_PLACE, record->id.bytes);
         cl_put_u64(place, candidate->first_index + rows[i].at);
@@ -153,7 +146,7 @@ static enum cl_status put_places(const struct cl_store *store, struct cl_store_b
         }
     }
     free(rows);
-    return CL_OK;
+    return status;
 }
 
 /* Near enough to the keys' order: table, then 24 bits of the party and 32 of the object; elsewhere the first 56 bits. */
@@ -169,21 +162,21 @@ static enum cl_status put_indexes(const struct cl_store *store, struct cl_store_
 {
     const uint8_t *index = candidate->index.data;
     size_t length = candidate->index.length, count = 0;
-    struct row *rows = malloc((length / 34 + 1) * sizeof *rows); /* no row is shorter */
+    struct cl_sort_item *rows = malloc((length / 34 + 1) * sizeof *rows); /* no row is shorter */
     if (rows == NULL)
         return CL_E_MEMORY;
     for (size_t at = 0; at < length; at += 2u + index[at] + index[at + 1 + index[at]]) {
         assert(index[at] >= 33);
-        rows[count++] = (struct row){index_order(index + at + 1, index[at]), at};
+        rows[count++] = (struct cl_sort_item){index_order(index + at + 1, index[at]), at};
     }
-    qsort(rows, count, sizeof *rows, ascending);
-    for (size_t i = 0; i < count; i++) {
+    enum cl_status status = cl_sort(rows, count);
+    for (size_t i = 0; i < count && status == CL_OK; i++) {
         const uint8_t *row = index + rows[i].at;
         size_t key_length = row[0];
         store->batch_put(batch, row + 1, key_length, row + 2 + key_length, row[1 + key_length]);
     }
     free(rows);
-    return CL_OK;
+    return status;
 }
 
 static enum cl_status put_block(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate,
@@ -264,14 +257,24 @@ static enum cl_status rows_new(struct cl_candidate *candidate)
 void cl_candidate_rows_begin(struct cl_candidate *candidate)
 {
     const struct cl_helper *helper = &candidate->ledger->helper;
-    if (helper->begin != NULL && rows_new(candidate) == CL_OK)
-        helper->begin(helper->context, make_rows, candidate);
+    if (helper->begin == NULL || rows_new(candidate) != CL_OK)
+        return;
+    candidate->rows = (struct cl_job){.run = make_rows, .argument = candidate};
+    helper->begin(helper->context, &candidate->rows);
+}
+
+static void finish_rows(struct cl_candidate *candidate)
+{
+    const struct cl_helper *helper = &candidate->ledger->helper;
+    if (candidate->rows.run != NULL)
+        helper->finish(helper->context, &candidate->rows);
+    candidate->rows.run = NULL;
 }
 
 static enum cl_status rows_finish(struct cl_candidate *candidate)
 {
     if (candidate->batch != NULL) {
-        candidate->ledger->helper.finish(candidate->ledger->helper.context);
+        finish_rows(candidate);
         return candidate->batch_status;
     }
     enum cl_status status = rows_new(candidate);
@@ -283,12 +286,11 @@ static enum cl_status rows_finish(struct cl_candidate *candidate)
 
 void cl_candidate_rows_free(struct cl_candidate *candidate)
 {
-    const struct cl_ledger *ledger = candidate->ledger;
+    const struct cl_store *store = candidate->ledger->store;
     if (candidate->batch == NULL)
         return;
-    if (ledger->helper.finish != NULL)
-        ledger->helper.finish(ledger->helper.context); /* it may be at it */
-    ledger->store->batch_free(candidate->batch);
+    finish_rows(candidate); /* somebody may be at it */
+    store->batch_free(candidate->batch);
     candidate->batch = NULL;
 }
 
@@ -330,20 +332,24 @@ static void remember_changes(struct cl_ledger *ledger, const struct cl_map *map)
    does not matter any more: the ledger has failed. */
 static enum cl_status write_and_fold(struct cl_ledger *ledger, struct cl_candidate *candidate)
 {
-    struct write_job job = {ledger->store, candidate->batch, CL_OK};
+    const struct cl_helper *helper = &ledger->helper;
+    struct write_job write = {ledger->store, candidate->batch, CL_OK};
     enum cl_status folded = CL_OK;
-    if (ledger->helper.begin == NULL) {
-        write_synced(&job);
-        if (job.status == CL_OK)
+    if (helper->begin == NULL) {
+        write_synced(&write);
+        if (write.status == CL_OK)
             folded = cl_smt_overlay_fold(candidate->overlay);
     } else {
-        ledger->helper.begin(ledger->helper.context, write_synced, &job);
+        struct cl_job job = {.run = write_synced, .argument = &write};
+        helper->begin(helper->context, &job);
         folded = cl_smt_overlay_fold(candidate->overlay);
-        ledger->helper.finish(ledger->helper.context);
+        if (folded == CL_OK && ledger->meanwhile != NULL)
+            ledger->meanwhile(ledger->meanwhile_context);
+        helper->finish(helper->context, &job);
     }
-    if (job.status == CL_OK)
+    if (write.status == CL_OK)
         remember_changes(ledger, &candidate->map);
-    return job.status != CL_OK ? job.status : folded;
+    return write.status != CL_OK ? write.status : folded;
 }
 
 enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *candidate, uint64_t view,

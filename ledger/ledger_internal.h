@@ -114,6 +114,8 @@ struct cl_ledger {
     struct cl_changes changes;
     struct cl_recent *recent;
     struct cl_helper helper;      /* begin NULL: none */
+    void (*meanwhile)(void *context); /* NULL: nothing */
+    void *meanwhile_context;
     uint64_t seed;                /* of hash tables; drawn at opening, never stored */
     struct cl_policy *policy;     /* for cl_ledger_proof; made when first needed */
     struct cl_buffer value, scratch;
@@ -140,6 +142,7 @@ struct cl_candidate {
     struct cl_buffer state_leaf;  /* once sealed */
     struct cl_candidate_summary summary;
     struct cl_store_batch *batch; /* its rows, being made or made; NULL: not yet begun */
+    struct cl_job rows;           /* begun while batch is not NULL */
     enum cl_status batch_status;
 };
 

@@ -6,6 +6,7 @@
    What must stay true: a result refers to results of its ancestors and to nodes of the tree that no ancestor touches. So a
    result is dropped when an ancestor's is, and when the tree changes by the fold of an overlay that is no ancestor. */
 #include "smt_tree.h"
+#include "sort.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -432,43 +433,43 @@ static enum cl_status apply_changes(struct apply *apply, struct view_reference *
 }
 
 /* Sorting compares eight bytes of the key first: the rest hardly ever decides. */
-struct sort_key { uint64_t prefix; size_t index; };
-
-static int sort_compare(const void *a, const void *b, void *context)
+/* Orders what 64 bits of the hash leave equal: the same key several times, hardly ever two keys. */
+static void sort_ties(const struct cl_smt_leaf **sorted, size_t count)
 {
-    const struct sort_key *left = a, *right = b;
-    const struct cl_smt_leaf *changes = context;
-    int order;
-    if (left->prefix != right->prefix) return left->prefix < right->prefix ? -1 : 1;
-    order = memcmp(changes[left->index].key_hash, changes[right->index].key_hash, 32);
-    if (order != 0) return order;
-    return left->index < right->index ? -1 : 1;
+    for (size_t i = 1; i < count; i++) {
+        const struct cl_smt_leaf *leaf = sorted[i];
+        size_t at = i;
+        for (; at > 0 && memcmp(sorted[at - 1]->key_hash, leaf->key_hash, 32) > 0; at--) sorted[at] = sorted[at - 1];
+        sorted[at] = leaf;
+    }
 }
 
 /* The changes in ascending order of their keys; of several to one key, the newest. */
 static enum cl_status sort_changes(const struct cl_smt_leaf ***out, size_t *out_count, const struct cl_smt_overlay *overlay)
 {
     size_t count = overlay->change_count, used = 0;
-    struct sort_key *keys = malloc((count + 1) * sizeof *keys);
+    struct cl_sort_item *keys = malloc((count + 1) * sizeof *keys);
     const struct cl_smt_leaf **sorted = malloc((count + 1) * sizeof *sorted);
-    if (keys == NULL || sorted == NULL) {
-        free(keys);
-        free(sorted);
-        return CL_E_MEMORY;
-    }
-    for (size_t i = 0; i < count; i++) {
+    enum cl_status status = keys != NULL && sorted != NULL ? CL_OK : CL_E_MEMORY;
+    for (size_t i = 0; i < count && status == CL_OK; i++) {
         const uint8_t *key = overlay->changes[i].key_hash;
         uint64_t prefix = 0;
         for (unsigned byte = 0; byte < 8; byte++) prefix = prefix << 8 | key[byte];
-        keys[i] = (struct sort_key){ .prefix = prefix, .index = i };
+        keys[i] = (struct cl_sort_item){ .order = prefix, .at = i };
     }
-    qsort_r(keys, count, sizeof *keys, sort_compare, overlay->changes);
-    for (size_t i = 0; i < count; i++) {
-        const struct cl_smt_leaf *leaf = &overlay->changes[keys[i].index];
-        if (used > 0 && memcmp(sorted[used - 1]->key_hash, leaf->key_hash, 32) == 0) used--;
-        sorted[used++] = leaf;
+    if (status == CL_OK) status = cl_sort(keys, count);
+    if (status != CL_OK) {
+        free(keys);
+        free(sorted);
+        return status;
     }
+    for (size_t i = 0; i < count; i++) sorted[i] = &overlay->changes[keys[i].at];
     free(keys);
+    sort_ties(sorted, count);
+    for (size_t i = 0; i < count; i++) {
+        if (used > 0 && memcmp(sorted[used - 1]->key_hash, sorted[i]->key_hash, 32) == 0) used--;
+        sorted[used++] = sorted[i];
+    }
     *out = sorted;
     *out_count = used;
     return CL_OK;

@@ -1,17 +1,18 @@
-/* One job and one thread: what the owner of the ledger can do at the same time as something else. A job that the thread
-   has not come to when it is wanted is done by whoever wants it, so that a busy machine loses nothing by it. */
+/* Jobs and one thread: what the owner of the ledger can do at the same time as something else. A job that the thread has
+   not come to when it is wanted is done by whoever wants it, so that a busy machine loses nothing by it. */
 #include "helper.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
+enum { JOB_WAITING, JOB_RUNNING, JOB_DONE };
+
 struct helper {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    void (*job)(void *argument);  /* waiting; NULL: none */
-    void *argument;
-    bool busy, stopping;          /* busy: the thread is at one */
+    struct cl_job *first;         /* that wait, in the order of their coming */
+    bool stopping;
     pthread_t thread;
 };
 
@@ -20,16 +21,15 @@ static void *help(void *context)
     struct helper *helper = context;
     pthread_mutex_lock(&helper->lock);
     for (;;) {
-        while (helper->job == NULL && !helper->stopping) pthread_cond_wait(&helper->changed, &helper->lock);
-        void (*job)(void *argument) = helper->job;
-        void *argument = helper->argument;
+        while (helper->first == NULL && !helper->stopping) pthread_cond_wait(&helper->changed, &helper->lock);
+        struct cl_job *job = helper->first;
         if (job == NULL) break;
-        helper->job = NULL;
-        helper->busy = true;
+        helper->first = job->next;
+        job->state = JOB_RUNNING;
         pthread_mutex_unlock(&helper->lock);
-        job(argument);
+        job->run(job->argument);
         pthread_mutex_lock(&helper->lock);
-        helper->busy = false;
+        job->state = JOB_DONE;
         pthread_cond_broadcast(&helper->changed);
     }
     pthread_mutex_unlock(&helper->lock);
@@ -66,28 +66,33 @@ void helper_free(struct helper *helper)
     free(helper);
 }
 
-static void finish(void *context)
+static void begin(void *context, struct cl_job *job)
 {
     struct helper *helper = context;
+    job->next = NULL;
+    job->state = JOB_WAITING;
     pthread_mutex_lock(&helper->lock);
-    void (*job)(void *argument) = helper->job;
-    void *argument = helper->argument;
-    helper->job = NULL;
-    while (job == NULL && helper->busy) pthread_cond_wait(&helper->changed, &helper->lock);
-    pthread_mutex_unlock(&helper->lock);
-    if (job != NULL) job(argument);
-}
-
-static void begin(void *context, void (*job)(void *argument), void *argument)
-{
-    struct helper *helper = context;
-    assert(job != NULL);
-    finish(context);
-    pthread_mutex_lock(&helper->lock);
-    helper->job = job;
-    helper->argument = argument;
+    struct cl_job **last = &helper->first;
+    while (*last != NULL) last = &(*last)->next;
+    *last = job;
     pthread_cond_broadcast(&helper->changed);
     pthread_mutex_unlock(&helper->lock);
+}
+
+static void finish(void *context, struct cl_job *job)
+{
+    struct helper *helper = context;
+    pthread_mutex_lock(&helper->lock);
+    while (job->state == JOB_RUNNING) pthread_cond_wait(&helper->changed, &helper->lock);
+    bool own = job->state == JOB_WAITING;
+    if (own) {
+        struct cl_job **at = &helper->first;
+        while (*at != job) at = &(*at)->next;
+        *at = job->next;
+        job->state = JOB_DONE;
+    }
+    pthread_mutex_unlock(&helper->lock);
+    if (own) job->run(job->argument);
 }
 
 void helper_hands(struct cl_helper *out, struct helper *helper)

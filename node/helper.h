@@ -1,4 +1,4 @@
-/* A thread that takes one job at a time from one other thread, which need not wait for it (cl_helper in ledger.h). */
+/* A thread that does jobs, one after the other, for one other thread, which need not wait for them (cl_helper in ledger.h). */
 #ifndef NODE_HELPER_H
 #define NODE_HELPER_H
 

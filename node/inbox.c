@@ -65,6 +65,14 @@ static bool is_empty(const struct inbox *inbox)
     return !inbox->nudged;
 }
 
+static void swap(struct inbox_list *lane, struct inbox_list *emptied)
+{
+    struct inbox_list filled = *lane;
+    *lane = *emptied;
+    lane->count = 0;
+    *emptied = filled;
+}
+
 void inbox_take(struct inbox *inbox, struct inbox_list lists[INBOX_LANES], uint64_t wait_ms)
 {
     struct timespec until;
@@ -81,11 +89,13 @@ void inbox_take(struct inbox *inbox, struct inbox_list lists[INBOX_LANES], uint6
         if (pthread_cond_timedwait(&inbox->filled, &inbox->lock, &until) != 0) break;
     inbox->sleeping = false;
     inbox->nudged = false;
-    for (size_t i = 0; i < INBOX_LANES; i++) {
-        struct inbox_list filled = inbox->lanes[i];
-        inbox->lanes[i] = lists[i];
-        inbox->lanes[i].count = 0;
-        lists[i] = filled;
-    }
+    for (size_t i = 0; i < INBOX_LANES; i++) swap(&inbox->lanes[i], &lists[i]);
+    pthread_mutex_unlock(&inbox->lock);
+}
+
+void inbox_take_lane(struct inbox *inbox, struct inbox_list *list, enum inbox_lane lane)
+{
+    pthread_mutex_lock(&inbox->lock);
+    swap(&inbox->lanes[lane], list);
     pthread_mutex_unlock(&inbox->lock);
 }

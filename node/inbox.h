@@ -29,5 +29,7 @@ CL_MUST_USE enum cl_status inbox_put(struct inbox *inbox, enum inbox_lane lane, 
 void inbox_nudge(struct inbox *inbox);
 /* Waits until there is something, or a nudge, or wait_ms have passed; then swaps the lanes with the caller's emptied lists. */
 void inbox_take(struct inbox *inbox, struct inbox_list lists[INBOX_LANES], uint64_t wait_ms);
+/* What is in one lane now, without waiting. */
+void inbox_take_lane(struct inbox *inbox, struct inbox_list *list, enum inbox_lane lane);
 
 #endif

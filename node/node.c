@@ -184,6 +184,7 @@ static enum cl_status give_helper(struct node *node)
     if (status != CL_OK) return status;
     helper_hands(&hands, node->helper);
     cl_ledger_set_helper(node->ledger, &hands);
+    cl_ledger_set_meanwhile(node->ledger, node_prepare, node);
     return CL_OK;
 }
 
@@ -298,6 +299,7 @@ enum cl_status node_stop(struct node *node)
     node_genesis_deinit(&node->genesis);
     node_keys_wipe(&node->keys);
     free(node->accepted);
+    free(node->signatures.items);
     inbox_deinit(&node->inbox);
     pthread_rwlock_destroy(&node->accepted_lock);
     pthread_cond_destroy(&node->room_changed);

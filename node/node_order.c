@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PREPARED_MS_MAX 1000u /* a block that was made in advance is no older than this when it is proposed */
+
 static void push_event(struct node *node, const struct consensus_event *event)
 {
     assert(node->event_count < NODE_EVENTS_MAX);
@@ -35,6 +37,7 @@ static void pending_deinit(struct pending_block *pending)
 
 void node_pending_free(struct node *node)
 {
+    pending_deinit(&node->prepared);
     while (node->pending_count > 0) pending_deinit(&node->pending[--node->pending_count]); /* children come after parents */
 }
 
@@ -55,7 +58,7 @@ static bool find_parent(struct node *node, const struct cl_block_id *id, struct 
 
 /* ---- building */
 /* Takes what is there, withdrawals first, up to the network's limits and our own on entries; what does not apply leaves
-   the pool. A withdrawal of what another record in this block makes goes into the next block: it comes first in its own. A
+   the pool, unless it is in a parent that is being written and leaves the pool with that. A withdrawal of what another record in this block makes goes into the next block: it comes first in its own. A
    block of nothing but bulk records could hold 80,000 entries and take 250 MB while it is evaluated. */
 static enum cl_status fill(struct node *node, struct cl_candidate *candidate)
 {
@@ -69,6 +72,9 @@ static enum cl_status fill(struct node *node, struct cl_candidate *candidate)
         if (status != CL_OK && status_is_fatal(status)) return status;
         if (status == CL_OK) {
             entries += entry->record->record.entry_count;
+        } else if (status == CL_E_REPLAY && node->committing != NULL) {
+            entry = next;
+            continue;
         } else if (status == CL_E_REPLAY || !entry->withdrawal || !pool_waits_before(node->pool, entry)) {
             node_settle_refused(node, entry, status, refused_entry);
             node->progress = true;
@@ -95,6 +101,45 @@ static enum cl_status encode_proposal(struct node *node, struct pending_block *p
     return status;
 }
 
+static enum cl_status fill_and_seal(struct node *node, struct pending_block *made, struct cl_candidate *parent, uint64_t time_ms)
+{
+    enum cl_status status = cl_candidate_new(&made->candidate, node->ledger, parent, time_ms);
+    if (status == CL_OK) status = fill(node, made->candidate);
+    if (status == CL_OK && cl_candidate_count(made->candidate) > 0) status = cl_candidate_seal(made->candidate, &made->summary);
+    return status;
+}
+
+/* The next block, begun while the one below it is being written: nobody hears of it before that is durable, because build
+   hands it out only later. Whatever goes wrong here goes wrong again there, and is told there. */
+void node_prepare(void *context)
+{
+    struct node *node = context;
+    const struct pending_block *parent = node->committing;
+    struct pending_block made = { 0 };
+    if (parent == NULL || pool_count(node->pool) <= cl_candidate_count(parent->candidate)) return;
+    uint64_t now = node_now_ms();
+    enum cl_status status = fill_and_seal(node, &made, parent->candidate, now > parent->summary.time_ms ? now : parent->summary.time_ms + 1);
+    made.block.parent = parent->summary.id;
+    if (status == CL_OK && cl_candidate_count(made.candidate) > 0) node->prepared = made;
+    else pending_deinit(&made);
+}
+
+/* Returns: whether there was one on this parent, and not of yesterday. */
+static bool take_prepared(struct node *node, struct pending_block *made, const struct cl_block_id *parent, uint64_t now_ms)
+{
+    struct pending_block prepared = node->prepared;
+    memset(&node->prepared, 0, sizeof node->prepared);
+    if (prepared.candidate == NULL) return false;
+    bool fits = memcmp(prepared.block.parent.bytes, parent->bytes, 32) == 0 && prepared.summary.time_ms + PREPARED_MS_MAX >= now_ms;
+    if (!fits) {
+        pending_deinit(&prepared);
+        return false;
+    }
+    made->candidate = prepared.candidate;
+    made->summary = prepared.summary;
+    return true;
+}
+
 static enum cl_status build(struct node *node, const struct consensus_effect *effect)
 {
     struct cl_candidate *parent = NULL;
@@ -105,12 +150,12 @@ static enum cl_status build(struct node *node, const struct consensus_effect *ef
         return CL_OK;
     }
     struct pending_block made = { .block = effect->block };
-    enum cl_status status = cl_candidate_new(&made.candidate, node->ledger, parent, now > parent_time ? now : parent_time + 1); /* rule 2 */
-    if (status == CL_OK) status = fill(node, made.candidate);
+    enum cl_status status = CL_OK;
+    if (!take_prepared(node, &made, &effect->block.parent, now))
+        status = fill_and_seal(node, &made, parent, now > parent_time ? now : parent_time + 1); /* rule 2 */
     if (status == CL_OK && cl_candidate_count(made.candidate) > 0) {
-        status = cl_candidate_seal(made.candidate, &made.summary);
         made.block.id = made.summary.id;
-        if (status == CL_OK) status = encode_proposal(node, &made, &effect->justification);
+        status = encode_proposal(node, &made, &effect->justification);
         if (status == CL_OK) {
             node->pending[node->pending_count++] = made;
             answer.kind = CONSENSUS_BUILT;
@@ -177,8 +222,13 @@ static enum cl_status commit(struct node *node, const struct consensus_effect *e
 {
     struct pending_block *pending = find_pending(node, &effect->block.id);
     assert(pending != NULL);
+    node_admit_waiting(node); /* for the block that is prepared meanwhile */
+    pending_deinit(&node->prepared);
+    node->committing = pending;
     enum cl_status status = node_commit(node, pending, effect->certificate);
+    node->committing = NULL;
     if (status != CL_OK) return status;
+    if (node->prepared.candidate != NULL) cl_candidate_drop_parent(node->prepared.candidate);
     size_t at = (size_t)(pending - node->pending);
     pending_deinit(pending);
     node->pending_count--;

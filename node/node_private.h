@@ -64,6 +64,9 @@ struct node {
     size_t event_count;
     struct pending_block pending[CL_BLOCKS_NOT_FINAL_MAX];
     size_t pending_count;
+    struct pending_block *committing; /* while its block is being written */
+    struct pending_block prepared;    /* made meanwhile, on that block; candidate NULL: none */
+    struct inbox_list signatures;     /* the lane, taken out before a commit */
     uint64_t synced;                  /* vote log sequence that is durable */
     bool progress;                    /* the last round committed or refused something */
     struct refusal refusals[NODE_REFUSALS_KEPT];
@@ -102,12 +105,14 @@ bool status_is_fatal(enum cl_status status);
 enum cl_status node_drive(struct node *node, const struct consensus_event *event);
 CL_MUST_USE enum cl_status node_recover(struct node *node, char *sentence, size_t sentence_size); /* vote log and consensus at start */
 void node_pending_free(struct node *node);
+void node_prepare(void *context); /* the node: cl_ledger_set_meanwhile */
 
 /* node_submit.c */
 bool node_room_take(struct node *node, size_t bytes, bool withdrawal); /* any thread; false: full */
 void node_room_give(struct node *node, size_t records, size_t bytes);
 /* Any thread. Checks the signature, then goes to the owner; CL_E_BOUND, CL_E_MEMORY: it was not taken and done is not called. */
 CL_MUST_USE enum cl_status node_submit(struct node *node, struct submission *submission);
+void node_admit_waiting(struct node *node); /* owner thread: what has been verified goes to the pool */
 void node_on_verified(void *context, struct verify_batch *batch);     /* worker threads */
 void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_status status, uint32_t refused_entry);
 void node_settle_final(struct node *node, struct cl_ledger_record *record);

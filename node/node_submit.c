@@ -315,6 +315,13 @@ static void on_batch(void *owner, void *context)
     verify_batch_free(batch);
 }
 
+void node_admit_waiting(struct node *node)
+{
+    inbox_take_lane(&node->inbox, &node->signatures, INBOX_SIGNATURES);
+    for (size_t i = 0; i < node->signatures.count; i++) node->signatures.items[i].run(node, node->signatures.items[i].context);
+    node->signatures.count = 0;
+}
+
 void node_on_verified(void *context, struct verify_batch *batch)
 {
     struct node *node = context;
