@@ -133,11 +133,10 @@ void bench_node_close(struct bench_node *node)
     node->node = NULL;
 }
 
-double bench_node_feed(struct bench_node *node, struct bench_reader *reader, uint64_t count, uint64_t *bytes)
+uint64_t bench_node_submit(struct bench_node *node, struct bench_reader *reader, uint64_t count)
 {
     struct cl_view records[BENCH_FRAME_RECORDS];
-    struct node_counters counters;
-    uint64_t begin = bench_now_ns(), fed = 0, total = 0;
+    uint64_t fed = 0, total = 0;
     while (fed < count) {
         uint64_t left = count - fed;
         size_t got = bench_reader_next(reader, records, left < BENCH_FRAME_RECORDS ? (size_t)left : BENCH_FRAME_RECORDS);
@@ -148,6 +147,13 @@ double bench_node_feed(struct bench_node *node, struct bench_reader *reader, uin
     }
     if (count != UINT64_MAX && fed < count) bench_fail("too few records in the stream");
     node->fed += fed;
+    return total;
+}
+
+double bench_node_feed(struct bench_node *node, struct bench_reader *reader, uint64_t count, uint64_t *bytes)
+{
+    struct node_counters counters;
+    uint64_t begin = bench_now_ns(), total = bench_node_submit(node, reader, count);
     bench_need(node_wait_settled(node->node, node->fed, SETTLE_MS), "waiting until the last record is final");
     double seconds = (double)(bench_now_ns() - begin) / 1e9;
     node_counters(node->node, &counters);

@@ -20,6 +20,8 @@ void bench_store_path(char out[4096], const char *directory);
 struct bench_node { struct node *node; uint64_t fed; };
 void bench_node_open(struct bench_node *out, const char *directory);
 void bench_node_close(struct bench_node *node);
+/* Submits count records (all, where count is UINT64_MAX) in frames, waiting where the node is full. Returns: their bytes. */
+uint64_t bench_node_submit(struct bench_node *node, struct bench_reader *reader, uint64_t count);
 /* Submits count records (all, where count is UINT64_MAX) in frames, waiting where the node is full, until the last is
    final. Returns seconds from the first submission to that. A record that is not taken ends the benchmark. *bytes (may
    be NULL): what the records had. */
