@@ -1,0 +1,197 @@
+/* Payloads of frames that are not lists: hello, range request, status, recovery. */
+#include "crypto.h"
+#include "frame.h"
+
+#include "consent/record.h"
+
+/* ---- hello */
+
+static void put_hello_fields(struct cl_cbor_writer *writer, const struct frame_hello *hello)
+{
+    cl_cbor_put_bytes(writer, hello->network.bytes, 32);
+    cl_cbor_put_text(writer, hello->sender, strlen(hello->sender));
+    cl_cbor_put_text(writer, hello->receiver, strlen(hello->receiver));
+    cl_cbor_put_uint(writer, hello->time_ms);
+}
+
+static enum cl_status hello_signed_bytes(struct cl_buffer *out, const struct frame_hello *hello)
+{
+    static const char domain[] = "consent/v1 hello"; /* its zero byte is signed too */
+    struct cl_cbor_writer writer;
+    enum cl_status status = cl_buffer_append(out, domain, sizeof domain);
+    if (status != CL_OK) return status;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 4);
+    put_hello_fields(&writer, hello);
+    return writer.status;
+}
+
+enum cl_status frame_hello_sign(struct frame_hello *hello, const uint8_t vote_seed32[32])
+{
+    struct cl_buffer bytes = { 0 };
+    enum cl_status status = hello_signed_bytes(&bytes, hello);
+    if (status == CL_OK) cl_ed25519_sign(hello->signature, vote_seed32, bytes.data, bytes.length);
+    cl_buffer_deinit(&bytes);
+    return status;
+}
+
+enum cl_status frame_hello_check(const struct frame_hello *hello, const uint8_t vote32[32])
+{
+    struct cl_buffer bytes = { 0 };
+    enum cl_status status = hello_signed_bytes(&bytes, hello);
+    if (status == CL_OK && !cl_ed25519_verify(vote32, hello->signature, bytes.data, bytes.length)) status = CL_E_SIGNATURE;
+    cl_buffer_deinit(&bytes);
+    return status;
+}
+
+enum cl_status frame_hello_encode(struct cl_buffer *out, const struct frame_hello *in)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 5);
+    put_hello_fields(&writer, in);
+    cl_cbor_put_bytes(&writer, in->signature, 64);
+    return writer.status;
+}
+
+static void read_name(struct cl_cbor_reader *reader, char out[CL_MEMBER_NAME_BYTES_MAX + 1])
+{
+    struct cl_view name = cl_cbor_text(reader);
+    out[0] = '\0';
+    if (reader->status != CL_OK) return;
+    if (name.length == 0 || name.length > CL_MEMBER_NAME_BYTES_MAX || memchr(name.data, 0, name.length) != NULL) {
+        cl_cbor_fail(reader, CL_E_FORMAT);
+        return;
+    }
+    memcpy(out, name.data, name.length);
+    out[name.length] = '\0';
+}
+
+enum cl_status frame_hello_decode(struct frame_hello *out, struct cl_view payload)
+{
+    struct cl_cbor_reader reader;
+    memset(out, 0, sizeof *out);
+    cl_cbor_reader_init(&reader, payload.data, payload.length);
+    cl_cbor_array_fixed(&reader, 5);
+    cl_cbor_bytes_copy(&reader, out->network.bytes, 32);
+    read_name(&reader, out->sender);
+    read_name(&reader, out->receiver);
+    out->time_ms = cl_cbor_uint(&reader);
+    cl_cbor_bytes_copy(&reader, out->signature, 64);
+    return cl_cbor_finish(&reader);
+}
+
+/* ---- ranges and status */
+
+enum cl_status frame_range_request_encode(struct cl_buffer *out, const struct frame_range_request *in)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 2);
+    cl_cbor_put_uint(&writer, in->first_height);
+    cl_cbor_put_uint(&writer, in->count);
+    return writer.status;
+}
+
+enum cl_status frame_range_request_decode(struct frame_range_request *out, struct cl_view payload)
+{
+    struct cl_cbor_reader reader;
+    cl_cbor_reader_init(&reader, payload.data, payload.length);
+    cl_cbor_array_fixed(&reader, 2);
+    out->first_height = cl_cbor_uint(&reader);
+    out->count = cl_cbor_uint(&reader);
+    return cl_cbor_finish(&reader);
+}
+
+enum cl_status frame_status_encode(struct cl_buffer *out, const struct frame_status *in)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 3);
+    cl_cbor_put_uint(&writer, in->height);
+    cl_cbor_put_uint(&writer, in->view);
+    cl_cbor_put_uint(&writer, in->final_view);
+    return writer.status;
+}
+
+enum cl_status frame_status_decode(struct frame_status *out, struct cl_view payload)
+{
+    struct cl_cbor_reader reader;
+    cl_cbor_reader_init(&reader, payload.data, payload.length);
+    cl_cbor_array_fixed(&reader, 3);
+    out->height = cl_cbor_uint(&reader);
+    out->view = cl_cbor_uint(&reader);
+    out->final_view = cl_cbor_uint(&reader);
+    return cl_cbor_finish(&reader);
+}
+
+/* ---- recovery of a member without its vote log */
+
+enum cl_status frame_recovery_question_encode(struct cl_buffer *out, const struct frame_recovery_question *in)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 2);
+    cl_cbor_put_bytes(&writer, in->nonce, 32);
+    cl_cbor_put_uint(&writer, in->member);
+    return writer.status;
+}
+
+enum cl_status frame_recovery_question_decode(struct frame_recovery_question *out, struct cl_view payload)
+{
+    struct cl_cbor_reader reader;
+    cl_cbor_reader_init(&reader, payload.data, payload.length);
+    cl_cbor_array_fixed(&reader, 2);
+    cl_cbor_bytes_copy(&reader, out->nonce, 32);
+    out->member = (uint32_t)cl_cbor_uint_at_most(&reader, CL_MEMBERS_MAX - 1);
+    return cl_cbor_finish(&reader);
+}
+
+static void put_answer_fields(struct cl_cbor_writer *writer, const struct frame_recovery_answer *in)
+{
+    cl_cbor_put_bytes(writer, in->nonce, 32);
+    cl_cbor_put_uint(writer, in->member);
+    cl_cbor_put_uint(writer, in->view);
+    if (in->certificate.length > 0) cl_cbor_put_raw(writer, in->certificate.data, in->certificate.length);
+    else cl_cbor_put_null(writer);
+}
+
+enum cl_status frame_recovery_answer_signed_bytes(struct cl_buffer *out, const struct frame_recovery_answer *in)
+{
+    static const char domain[] = "consent/v1 recovery answer"; /* its zero byte is signed too */
+    struct cl_cbor_writer writer;
+    enum cl_status status = cl_buffer_append(out, domain, sizeof domain);
+    if (status != CL_OK) return status;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 4);
+    put_answer_fields(&writer, in);
+    return writer.status;
+}
+
+enum cl_status frame_recovery_answer_encode(struct cl_buffer *out, const struct frame_recovery_answer *in)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 5);
+    put_answer_fields(&writer, in);
+    cl_cbor_put_bytes(&writer, in->signature, 64);
+    return writer.status;
+}
+
+enum cl_status frame_recovery_answer_decode(struct frame_recovery_answer *out, struct cl_view payload)
+{
+    struct cl_cbor_reader reader;
+    struct cl_certificate certificate;
+    memset(out, 0, sizeof *out);
+    cl_cbor_reader_init(&reader, payload.data, payload.length);
+    cl_cbor_array_fixed(&reader, 5);
+    cl_cbor_bytes_copy(&reader, out->nonce, 32);
+    out->member = (uint32_t)cl_cbor_uint_at_most(&reader, CL_MEMBERS_MAX - 1);
+    out->view = cl_cbor_uint(&reader);
+    if (!cl_cbor_null(&reader)) out->certificate = cl_cbor_skip(&reader);
+    cl_cbor_bytes_copy(&reader, out->signature, 64);
+    enum cl_status status = cl_cbor_finish(&reader);
+    if (status == CL_OK && out->certificate.length > 0)
+        status = cl_certificate_decode(&certificate, out->certificate.data, out->certificate.length);
+    return status;
+}
