@@ -1,41 +1,71 @@
 /* Orders proposed blocks: Simplex as a pure step function. Events come in with the time, effects go out in the order in
    which they must be carried out: what is appended before a sync is durable before what follows the sync. No clock, no
-   sockets, no disk. Written for n members; a consortium of one takes the same path.
+   sockets, no disk, no randomness. Rule numbers in the code are those of node/README.md, "Agreement". A consortium of one
+   takes the same path; it arms no timers and sends nothing.
 
-   Rule numbers in consensus.c are those of node/README.md, "Agreement". Timers, own nullify votes, waking by others and
-   catching up (rules 4, 8, 9, 10) come with links between nodes: they add events and effects. */
+   Whoever carries out the effects (the executor) holds blocks, records and proposal bytes by block id; ordering knows a
+   block by its id, its parent's id, and the views of both. */
 #ifndef NODE_CONSENSUS_H
 #define NODE_CONSENSUS_H
 
 #include "order.h"
 
-#define CONSENSUS_VIEWS_AHEAD_MAX 16u /* votes for views beyond current + 16 are dropped (rule 11) */
-#define CONSENSUS_EFFECTS_MAX 256u
+#define CONSENSUS_VIEWS_AHEAD_MAX 16u /* votes and proposals for views beyond current + 16 are dropped (rule 11) */
+#define CONSENSUS_BODIES_MAX 512u     /* blocks not final that are known; beyond, catching up by height is asked for */
+#define CONSENSUS_EFFECTS_MAX 1024u   /* of one step; a commit of all bodies and a resend fit */
+#define CONSENSUS_D_MS_MAX 5000u      /* rule 10 */
+#define CONSENSUS_RESEND_IDLE_MS 10000u
+#define CONSENSUS_JUSTIFICATION_MAX 64u /* certificates in one proposal (formats.cddl: a frame has as many) */
+
+/* How votes are signed and checked; NULL in the configuration: Ed25519 with vote_seed and the members' vote keys. */
+struct consensus_signatures {
+    void *context;
+    void (*sign)(void *context, uint8_t signature64[64], const void *data, size_t length);
+    bool (*verify)(void *context, size_t member, const uint8_t signature64[64], const void *data, size_t length);
+};
 
 struct consensus_config {
     const struct cl_network_id *network;
     const struct cl_member *members;  /* borrowed, of this epoch */
     size_t member_count, own;         /* own: index of this node */
     uint8_t vote_seed[32];
+    const struct consensus_signatures *signatures; /* borrowed, or NULL */
+    uint64_t d0_ms;                   /* the network's parameter; 1 to CONSENSUS_D_MS_MAX where there are others */
     uint64_t epoch, final_view;       /* 0: genesis */
     struct cl_block_id final_block;
     struct cl_view final_certificate; /* its bytes; empty for genesis */
 };
 
+/* now_ms is of a clock that nobody sets; deadlines of timers are on the same clock. */
 enum consensus_event_kind {
-    CONSENSUS_WAKE,        /* a record waits */
+    CONSENSUS_WAKE,        /* a record waits that is in no final block; said again after each COMMIT while that is so */
     CONSENSUS_BUILT,       /* answer to BUILD: block */
-    CONSENSUS_NOTHING,     /* answer to BUILD: no record applies; view */
+    CONSENSUS_NOTHING,     /* no record waits or applies: answer to BUILD (view), or the pool ran empty */
     CONSENSUS_SYNCED,      /* the vote log is durable up to sequence */
     CONSENSUS_VOTE,        /* of another member; its signature is checked here */
-    CONSENSUS_CERTIFICATE  /* from another member; checked here */
+    CONSENSUS_CERTIFICATE, /* from another member; checked here */
+    CONSENSUS_PROPOSAL,    /* block, the leader's propose vote, justification; checked here as far as votes tell. The vote does
+                              not sign parent_view and justification: the executor takes them from the leader's own link */
+    CONSENSUS_VERDICT,     /* answer to VALIDATE: block, verdict */
+    CONSENSUS_BLOCK,       /* answer to FETCH: the block with this id and all its records are at hand */
+    CONSENSUS_FINAL,       /* the executor caught up by height: block is final and stored; certificate is of its view */
+    CONSENSUS_TIMER        /* timer, at or after its deadline */
 };
+enum consensus_verdict {
+    CONSENSUS_VALID,   /* everything at hand, every rule kept: it may be voted for */
+    CONSENSUS_INVALID, /* breaks a rule, or its time is more than 60 s behind: never voted for */
+    CONSENSUS_PENDING  /* something is missing, or its time is more than 2 s ahead: asked again later */
+};
+enum consensus_timer { CONSENSUS_TIMER_LEADER, CONSENSUS_TIMER_ADVANCE, CONSENSUS_TIMER_PROPOSE, CONSENSUS_TIMER_RESEND, CONSENSUS_TIMERS };
 struct consensus_event {
     enum consensus_event_kind kind;
     uint64_t now_ms, sequence, view;
     struct order_block block;
     const struct cl_vote *vote;
     const struct cl_certificate *certificate;
+    struct cl_view justification; /* CBOR array of certificates, as in a proposal */
+    enum consensus_verdict verdict;
+    enum consensus_timer timer;
 };
 
 enum consensus_effect_kind {
@@ -43,15 +73,21 @@ enum consensus_effect_kind {
     CONSENSUS_APPEND_VOTE,        /* vote */
     CONSENSUS_APPEND_CERTIFICATE, /* certificate */
     CONSENSUS_SYNC,               /* then answer SYNCED with sequence */
-    CONSENSUS_SEND_PROPOSAL,      /* the rest of these only once sequence is synced */
+    CONSENSUS_SEND_PROPOSAL,      /* block, propose vote. SENDs go to every other member, once sequence is synced */
     CONSENSUS_SEND_VOTE,
     CONSENSUS_SEND_CERTIFICATE,
     CONSENSUS_BUILD,              /* block.view on block.parent with justification; answer BUILT or NOTHING */
-    CONSENSUS_COMMIT              /* block is final; certificate proves it (NULL: a descendant's does) */
+    CONSENSUS_VALIDATE,           /* block, whose parent is final or at hand; answer VERDICT */
+    CONSENSUS_FETCH,              /* block.id, certified in or before block.view: answer BLOCK, or FINAL */
+    CONSENSUS_COMMIT,             /* block is final; certificate proves it (NULL: a descendant's does) */
+    CONSENSUS_ARM,                /* timer, at_ms: takes the place of an earlier deadline of this timer */
+    CONSENSUS_CANCEL              /* timer */
 };
 struct consensus_effect {
     enum consensus_effect_kind kind;
-    uint64_t sequence;
+    bool empty;                   /* BUILD: a block without records; otherwise one with records, or NOTHING */
+    enum consensus_timer timer;
+    uint64_t sequence, at_ms;
     struct order_block block;
     struct cl_vote vote;
     const struct cl_certificate *certificate; /* until the next step */
@@ -70,12 +106,19 @@ CL_MUST_USE enum cl_status consensus_step(struct consensus *consensus, struct co
 CL_MUST_USE enum cl_status consensus_restore_proposal(struct consensus *consensus, const struct order_block *block);
 CL_MUST_USE enum cl_status consensus_restore_vote(struct consensus *consensus, const struct cl_vote *vote);
 CL_MUST_USE enum cl_status consensus_restore_certificate(struct consensus *consensus, const struct cl_certificate *certificate);
-CL_MUST_USE enum cl_status consensus_resume(struct consensus *consensus, struct consensus_effects *effects);
-/* What a vote log that starts anew must hold: APPEND effects for all above the last final view. */
-CL_MUST_USE enum cl_status consensus_retained(struct consensus *consensus, struct consensus_effects *effects);
+CL_MUST_USE enum cl_status consensus_resume(struct consensus *consensus, struct consensus_effects *effects, uint64_t now_ms);
+/* What a vote log that starts anew must hold: APPEND effects for views above *after, which moves on. Begin with 0 and call
+   until there are no more effects. */
+CL_MUST_USE enum cl_status consensus_retained(struct consensus *consensus, struct consensus_effects *effects, uint64_t *after);
 
-struct consensus_report { uint64_t view, final_view, votes_dropped, certificates_dropped, evidence; };
+struct consensus_report {
+    uint64_t view, final_view, votes_dropped, certificates_dropped, proposals_dropped, evidence;
+    bool idle;
+};
 void consensus_report(const struct consensus *consensus, struct consensus_report *out);
+/* Two votes of one member in one view that no honest member signs both of. NULL: no more. */
+struct consensus_evidence { struct cl_vote first, second; };
+const struct consensus_evidence *consensus_evidence(const struct consensus *consensus, size_t index);
 /* Leader of a view: (epoch seed + view) mod n; epoch seed = first 8 bytes, big-endian, of
    H("consent/v1 leader" 00 || network id || epoch as 8 bytes big-endian). */
 size_t consensus_leader(const struct cl_network_id *network, uint64_t epoch, uint64_t view, size_t member_count);

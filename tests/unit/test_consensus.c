@@ -9,105 +9,7 @@
 #include <stdlib.h>
 
 #include "cbor.h"
-#include "consensus.h"
-#include "crypto.h"
-#include "fixture.h"
-
-static struct fixture_network network;
-static struct consensus_effects effects;
-
-static struct consensus *start(size_t members, size_t own, uint64_t final_view)
-{
-    struct consensus *made = NULL;
-    fixture_network_make(&network, members);
-    struct consensus_config config = { .network = &network.genesis.network, .members = network.genesis.value.members, .member_count = members,
-                                       .own = own, .final_view = final_view };
-    memset(config.final_block.bytes, 7, 32);
-    memcpy(config.vote_seed, network.vote_seed[own], 32);
-    assert_int_equal(consensus_new(&made, &config), CL_OK);
-    return made;
-}
-
-static void step(struct consensus *consensus, const struct consensus_event *event)
-{
-    effects.count = 0;
-    assert_int_equal(consensus_step(consensus, &effects, event), CL_OK);
-    uint64_t synced = 0;
-    for (size_t i = 0; i < effects.count; i++) /* durable before sent, in every list of effects */
-        if (effects.items[i].kind == CONSENSUS_SYNC) synced = effects.items[i].sequence;
-        else if (effects.items[i].kind == CONSENSUS_SEND_VOTE) assert_true(effects.items[i].sequence <= synced);
-}
-
-static size_t count_of(enum consensus_effect_kind kind)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < effects.count; i++) count += effects.items[i].kind == kind;
-    return count;
-}
-
-static const struct consensus_effect *effect_of(enum consensus_effect_kind kind)
-{
-    for (size_t i = 0; i < effects.count; i++)
-        if (effects.items[i].kind == kind) return &effects.items[i];
-    fail_msg("no such effect: %d", (int)kind);
-    return NULL;
-}
-
-static void wake(struct consensus *consensus) { step(consensus, &(struct consensus_event){ .kind = CONSENSUS_WAKE }); }
-
-static struct order_block built(const struct consensus_effect *build, uint8_t mark)
-{
-    struct order_block block = build->block;
-    memset(block.id.bytes, mark, 32);
-    return block;
-}
-
-static void give_block(struct consensus *consensus, const struct order_block *block)
-{
-    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_BUILT, .block = *block });
-}
-
-static uint64_t last_sync(void)
-{
-    uint64_t sequence = 0;
-    for (size_t i = 0; i < effects.count; i++)
-        if (effects.items[i].kind == CONSENSUS_SYNC) sequence = effects.items[i].sequence;
-    assert_true(sequence > 0);
-    return sequence;
-}
-
-static void synced(struct consensus *consensus, uint64_t sequence)
-{
-    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_SYNCED, .sequence = sequence });
-}
-
-static struct cl_vote vote_of(size_t voter, enum cl_vote_kind kind, uint64_t view, const struct cl_block_id *block)
-{
-    struct cl_buffer bytes = { 0 };
-    struct cl_vote vote = { .view = view, .kind = kind, .has_block = block != NULL, .voter = (uint32_t)voter };
-    if (block != NULL) vote.block = *block;
-    assert_int_equal(cl_vote_signed_bytes(&bytes, &network.genesis.network, 0, kind, view, block), CL_OK);
-    cl_ed25519_sign(vote.signature, network.vote_seed[voter], bytes.data, bytes.length);
-    cl_buffer_deinit(&bytes);
-    return vote;
-}
-
-static void hear(struct consensus *consensus, const struct cl_vote *vote)
-{
-    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_VOTE, .vote = vote });
-}
-
-static void cast(struct consensus *consensus, size_t voter, enum cl_vote_kind kind, uint64_t view, const struct cl_block_id *block)
-{
-    struct cl_vote vote = vote_of(voter, kind, view, block);
-    hear(consensus, &vote);
-}
-
-static uint64_t view_led_by(size_t member, size_t members, uint64_t from)
-{
-    while (consensus_leader(&network.genesis.network, 0, from, members) != member) from++;
-    return from;
-}
+#include "consensus_helpers.h"
 
 static void a_consortium_of_one_finalizes_with_a_real_certificate(void **state)
 {
@@ -249,7 +151,6 @@ static void a_nullified_view_is_skipped_with_proof(void **state)
     wake(consensus); /* view - 1 is not ours to lead, or builds; either way it is left by a nullification */
     for (size_t voter = 1; voter <= 3; voter++) cast(consensus, voter, CL_VOTE_NULLIFY, view - 1, NULL);
     assert_int_equal(effect_of(CONSENSUS_SEND_CERTIFICATE)->certificate->kind, CL_VOTE_NULLIFY);
-    wake(consensus);
     const struct consensus_effect *build = effect_of(CONSENSUS_BUILD);
     assert_int_equal(build->block.view, view);
     assert_int_equal(build->block.parent_view, view - 2);
@@ -273,7 +174,6 @@ static void a_view_that_was_not_nullified_is_not_skipped(void **state)
     wake(consensus);
     assert_int_equal(effects.count, 0);
     for (size_t voter = 1; voter <= 3; voter++) cast(consensus, voter, CL_VOTE_NULLIFY, view - 2, NULL);
-    wake(consensus);
     assert_int_equal(effect_of(CONSENSUS_BUILD)->block.parent_view, view - 3);
     consensus_free(consensus);
 }
@@ -373,7 +273,7 @@ static void restart_after(size_t appended_max, size_t votes_expected)
     assert_int_equal(consensus_restore_proposal(consensus, &block), CL_OK);
     for (size_t i = 0; i < vote_count; i++) assert_int_equal(consensus_restore_vote(consensus, &votes[i]), CL_OK);
     effects.count = 0;
-    assert_int_equal(consensus_resume(consensus, &effects), CL_OK);
+    assert_int_equal(consensus_resume(consensus, &effects, 0), CL_OK);
     size_t commits = count_of(CONSENSUS_COMMIT);
     if (vote_count == 0) { /* nothing was signed: another proposal may be made */
         assert_int_equal(effects.count, 0);
@@ -415,15 +315,16 @@ static void a_vote_log_that_starts_anew_keeps_what_is_above_the_last_final_view(
     struct order_block block = built(effect_of(CONSENSUS_BUILD), 5);
     give_block(consensus, &block);
     synced(consensus, last_sync());
-    uint64_t sequence = last_sync();
+    uint64_t sequence = last_sync(), after = 0;
     effects.count = 0;
-    assert_int_equal(consensus_retained(consensus, &effects), CL_OK);
+    assert_int_equal(consensus_retained(consensus, &effects, &after), CL_OK);
     assert_int_equal(count_of(CONSENSUS_APPEND_PROPOSAL), 1);
     assert_int_equal(count_of(CONSENSUS_APPEND_CERTIFICATE), 1);
     assert_true(count_of(CONSENSUS_APPEND_VOTE) >= 2);
     synced(consensus, sequence);
     effects.count = 0;
-    assert_int_equal(consensus_retained(consensus, &effects), CL_OK);
+    after = 0;
+    assert_int_equal(consensus_retained(consensus, &effects, &after), CL_OK);
     assert_int_equal(effects.count, 0);
     consensus_free(consensus);
 }

@@ -1,0 +1,185 @@
+/* What ordering knows: views above the last final one with their ballots and certificates, bodies at hand, bodies asked
+   for, evidence. Every fact that safety rests on is in one view: what this node voted there, and what a quorum voted. */
+#include "consensus_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool consensus_same_block(const struct cl_block_id *a, const struct cl_block_id *b)
+{
+    return memcmp(a->bytes, b->bytes, 32) == 0;
+}
+
+static void view_free(struct view *view)
+{
+    for (size_t kind = 0; kind < KIND_COUNT; kind++) {
+        free(view->tallies[kind].ballots);
+        free(view->tallies[kind].certificate);
+    }
+    free(view);
+}
+
+void consensus_views_free(struct view **list)
+{
+    while (*list != NULL) {
+        struct view *next = (*list)->next;
+        view_free(*list);
+        *list = next;
+    }
+}
+
+struct view *consensus_view_find(const struct consensus *c, uint64_t number)
+{
+    struct view *view = c->views;
+    while (view != NULL && view->number < number) view = view->next;
+    return view != NULL && view->number == number ? view : NULL;
+}
+
+struct view *consensus_view_get(struct consensus *c, uint64_t number)
+{
+    assert(number > c->config.final_view);
+    struct view **link = &c->views;
+    while (*link != NULL && (*link)->number < number) link = &(*link)->next;
+    if (*link != NULL && (*link)->number == number) return *link;
+    struct view *made = calloc(1, sizeof *made);
+    if (made == NULL) return NULL;
+    made->number = number;
+    for (size_t kind = CL_VOTE_PROPOSE; kind < KIND_COUNT; kind++) {
+        made->tallies[kind].ballots = calloc(c->config.member_count, sizeof *made->tallies[kind].ballots);
+        if (made->tallies[kind].ballots == NULL) {
+            view_free(made);
+            return NULL;
+        }
+    }
+    made->next = *link;
+    *link = made;
+    return made;
+}
+
+void consensus_settle_views(struct consensus *c, uint64_t up_to)
+{
+    while (c->views != NULL && c->views->number <= up_to) {
+        struct view *view = c->views;
+        c->views = view->next;
+        view->next = c->settled;
+        c->settled = view;
+    }
+}
+
+const struct cl_block_id *consensus_certified(const struct view *view)
+{
+    const struct cl_certificate *certificate = view->tallies[CL_VOTE_NOTARIZE].certificate;
+    if (certificate == NULL) certificate = view->tallies[CL_VOTE_FINALIZE].certificate; /* q finalize: q saw it notarized */
+    return certificate == NULL ? NULL : &certificate->block;
+}
+
+/* ---- bodies */
+const struct order_block *consensus_body(const struct consensus *c, const struct cl_block_id *id)
+{
+    for (size_t i = 0; i < c->body_count; i++)
+        if (consensus_same_block(&c->bodies[i].id, id)) return &c->bodies[i];
+    return NULL;
+}
+
+bool consensus_body_add(struct consensus *c, const struct order_block *block)
+{
+    if (consensus_body(c, &block->id) != NULL) return true;
+    if (c->body_count == CONSENSUS_BODIES_MAX) return false;
+    c->bodies[c->body_count++] = *block;
+    return true;
+}
+
+void consensus_bodies_settle(struct consensus *c, const struct order_block *const *committed, size_t count)
+{
+    size_t kept = 0;
+    bool drop[CONSENSUS_BODIES_MAX] = { false };
+    for (size_t i = 0; i < count; i++) drop[committed[i] - c->bodies] = true;
+    for (size_t i = 0; i < c->body_count; i++)
+        if (!drop[i] && c->bodies[i].view > c->config.final_view) c->bodies[kept++] = c->bodies[i];
+    c->body_count = kept;
+}
+
+/* One request for a body, however many certificates name it; resending repeats it. Where there is no room, the next
+   resend finds it missing again. */
+void consensus_want(struct consensus *c, struct consensus_effects *effects, const struct cl_block_id *id, uint64_t view)
+{
+    for (size_t i = 0; i < c->wanted_count; i++)
+        if (consensus_same_block(&c->wanted[i].id, id)) return;
+    if (consensus_body(c, id) != NULL || c->wanted_count == CONSENSUS_WANTED_MAX) return;
+    c->wanted[c->wanted_count++] = (struct wanted){ .id = *id, .view = view };
+    consensus_effect_add(effects, CONSENSUS_FETCH)->block = (struct order_block){ .id = *id, .view = view };
+}
+
+bool consensus_wanted_take(struct consensus *c, const struct cl_block_id *id, uint64_t *view)
+{
+    for (size_t i = 0; i < c->wanted_count; i++)
+        if (consensus_same_block(&c->wanted[i].id, id)) {
+            *view = c->wanted[i].view;
+            c->wanted[i] = c->wanted[--c->wanted_count];
+            return true;
+        }
+    return false;
+}
+
+/* ---- ballots and evidence */
+void consensus_vote_of(struct cl_vote *out, const struct consensus *c, uint64_t view, enum cl_vote_kind kind, uint32_t voter, const struct ballot *ballot)
+{
+    *out = (struct cl_vote){ .epoch = c->config.epoch, .view = view, .kind = kind, .has_block = ballot->has_block, .block = ballot->block, .voter = voter };
+    memcpy(out->signature, ballot->signature, 64);
+}
+
+bool consensus_has_evidence(const struct consensus *c, size_t member)
+{
+    for (size_t i = 0; i < c->evidence_count; i++)
+        if (c->evidence[i].first.voter == member) return true;
+    return false;
+}
+
+/* At the bound of a member the oldest stays: one piece proves what there is to prove. */
+static void keep_evidence(struct consensus *c, const struct view *view, enum cl_vote_kind kind, const struct cl_vote *second)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->evidence_count; i++) {
+        const struct cl_vote *first = &c->evidence[i].first;
+        if (first->voter != second->voter) continue;
+        if (first->view == view->number && first->kind == kind && c->evidence[i].second.kind == second->kind) return; /* known */
+        kept++;
+    }
+    if (kept == CONSENSUS_EVIDENCE_MAX) return;
+    struct consensus_evidence *made = &c->evidence[c->evidence_count++];
+    consensus_vote_of(&made->first, c, view->number, kind, second->voter, &view->tallies[kind].ballots[second->voter]);
+    made->second = *second;
+}
+
+static bool differs(const struct ballot *ballot, const struct cl_vote *vote)
+{
+    return ballot->voted && (ballot->has_block != vote->has_block || !consensus_same_block(&ballot->block, &vote->block));
+}
+
+void consensus_record_ballot(struct consensus *c, struct view *view, const struct cl_vote *vote)
+{
+    static const enum cl_vote_kind opposite[KIND_COUNT] = { [CL_VOTE_PROPOSE] = CL_VOTE_NOTARIZE, [CL_VOTE_NOTARIZE] = CL_VOTE_PROPOSE,
+                                                            [CL_VOTE_NULLIFY] = CL_VOTE_FINALIZE, [CL_VOTE_FINALIZE] = CL_VOTE_NULLIFY };
+    struct ballot *ballot = &view->tallies[vote->kind].ballots[vote->voter];
+    if (ballot->voted) {
+        if (!differs(ballot, vote)) return;
+        if (vote->kind == CL_VOTE_PROPOSE) view->two_proposals = true;
+        keep_evidence(c, view, vote->kind, vote);
+        return;
+    }
+    /* a proposal is for one block, as is the leader's notarize; notarize and nullify is legal, finalize and nullify is not */
+    const struct ballot *other = &view->tallies[opposite[vote->kind]].ballots[vote->voter];
+    if (differs(other, vote)) keep_evidence(c, view, opposite[vote->kind], vote);
+    *ballot = (struct ballot){ .voted = true, .has_block = vote->has_block, .block = vote->block };
+    memcpy(ballot->signature, vote->signature, 64);
+}
+
+struct consensus_effect *consensus_effect_add(struct consensus_effects *effects, enum consensus_effect_kind kind)
+{
+    assert(effects->count < CONSENSUS_EFFECTS_MAX);
+    struct consensus_effect *effect = &effects->items[effects->count++];
+    memset(effect, 0, sizeof *effect);
+    effect->kind = kind;
+    return effect;
+}
