@@ -38,7 +38,7 @@ struct consensus_config {
 
 /* now_ms is of a clock that nobody sets; deadlines of timers are on the same clock. */
 enum consensus_event_kind {
-    CONSENSUS_WAKE,        /* a record waits that is in no final block; said again after each COMMIT while that is so */
+    CONSENSUS_WAKE,        /* a record waits that is in no final block; said again after each COMMIT and FINAL while that is so */
     CONSENSUS_BUILT,       /* answer to BUILD: block */
     CONSENSUS_NOTHING,     /* no record waits or applies: answer to BUILD (view), or the pool ran empty */
     CONSENSUS_SYNCED,      /* the vote log is durable up to sequence */

@@ -272,7 +272,8 @@ enum cl_status consensus_advance_final(struct consensus *c, uint64_t view, const
     *c->final_proof = *certificate;
     c->config.final_block = *block;
     c->config.final_view = view;
-    c->wanted_count = 0; /* what is still missing is asked for again */
+    c->wanted_count = 0;      /* what is still missing is asked for again */
+    c->records_wait = false;  /* what still waits the executor says again */
     if (c->current <= view) c->current = view + 1;
     consensus_settle_views(c, view);
     return CL_OK;
@@ -302,6 +303,5 @@ enum cl_status consensus_commit_known(struct consensus *c, struct consensus_effe
         effect->certificate = i == 0 ? c->final_proof : NULL;
     }
     consensus_bodies_settle(c, chain, count);
-    c->records_wait = false; /* whatever still waits: the executor says so again */
     return CL_OK;
 }
