@@ -38,7 +38,9 @@ BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/be
 BENCH_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_%.c,$(wildcard tests/bench/*.c)))
 PROGRAMS := $(if $(wildcard node/main.c),$(BUILD)/consentd) $(if $(wildcard tools/main.c),$(BUILD)/consent)
 
-.PHONY: all help check check-unit check-source check-deep bench fuzz programs install uninstall clean
+SIM_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c))
+
+.PHONY: all help check check-unit check-source check-deep bench sim fuzz programs install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -53,6 +55,7 @@ help:
 ## make check-source    the rules on includes that keep the core pure
 ## make check-deep      sanitizers, valgrind, clang-tidy, cppcheck, long random tests and crash loops
 ## make bench           a table of figures beside their limits, and build/bench.json; BENCH=name runs one
+## make sim             whole consortia on a virtual clock, network and disk; SEEDS=n runs so many, SEED=n says from which on
 ## make fuzz            libFuzzer targets (clang); SECONDS_EACH=60 says how long each runs
 ## make install         PREFIX=/usr/local DESTDIR=: programs, library, headers, pkg-config file, man pages, completions
 ## make clean           removes the build folder
@@ -98,6 +101,9 @@ $(BUILD)/programs/%: $(BUILD)/tests/programs/%.o $(TEST_LIB_OBJECTS) $(TEST_ARCH
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BENCH_LIB_OBJECTS) $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) $^ $(NODE_LIBS) $(TOOLS_LIBS) $(PROGRAM_LIBS) -lm -o $@
+$(BUILD)/sim: $(SIM_OBJECTS) $(BUILD)/libnode.a $(BUILD)/libconsent.a
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) $^ $(NODE_LIBS) $(PROGRAM_LIBS) -o $@
 # The saved corpus runs as an ordinary test: the same target with a main that reads files.
 $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay_main.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
@@ -124,7 +130,7 @@ check-source:
 check-unit: all $(UNIT_TESTS) $(FUZZ_REPLAYS)
 	@sh tests/run-unit.sh $(BUILD)
 
-check: all check-source $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TEST_PROGRAMS)
+check: all check-source $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TEST_PROGRAMS) $(BUILD)/sim
 	@sh tests/run-all.sh $(BUILD)
 
 check-deep: all
@@ -132,6 +138,9 @@ check-deep: all
 
 bench: all $(BENCHES)
 	@sh tests/bench/run.sh $(BUILD) $(BENCH)
+
+sim: $(BUILD)/sim
+	@$(BUILD)/sim $(or $(SEEDS),1000) $(or $(SEED),1)
 
 fuzz: $(FUZZ_TARGETS)
 	@sh tests/fuzz/run.sh $(BUILD) $(or $(SECONDS_EACH),60)
