@@ -105,6 +105,8 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BENCH_LIB_OBJECTS) $(TEST_LIB_OBJEC
 $(BUILD)/sim: $(SIM_OBJECTS) $(BUILD)/libnode.a $(BUILD)/libconsent.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) $^ $(NODE_LIBS) $(PROGRAM_LIBS) -o $@
+$(BUILD)/enumerate: $(BUILD)/tests/sim/enumerate/enumerate.o $(BUILD)/libnode.a $(BUILD)/libconsent.a
+	@$(CC) $(LDFLAGS_ALL) $^ $(NODE_LIBS) $(PROGRAM_LIBS) -o $@
 # The saved corpus runs as an ordinary test: the same target with a main that reads files.
 $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay_main.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
@@ -131,7 +133,7 @@ check-source:
 check-unit: all $(UNIT_TESTS) $(FUZZ_REPLAYS)
 	@sh tests/run-unit.sh $(BUILD)
 
-check: all check-source $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TEST_PROGRAMS) $(BUILD)/sim
+check: all check-source $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TEST_PROGRAMS) $(BUILD)/sim $(BUILD)/enumerate
 	@sh tests/run-all.sh $(BUILD)
 
 check-deep: all

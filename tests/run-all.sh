@@ -26,6 +26,7 @@ for replay in "$build"/replay/fuzz_*; do
     step "corpus_${name#fuzz_}" "$replay" "tests/fuzz/corpus/${name#fuzz_}"
 done
 step sim "$build/sim" 1000
+step sim_enumerate "$build/enumerate" 2
 step vectors /usr/bin/python3 tests/vectors/make_vectors.py --check
 step rules_against_model /usr/bin/python3 tests/model/history.py "$build/programs/rules_driver" --records 10000 --seed 1
 step rules_seeded_faults /usr/bin/python3 tests/model/faults.py "$build"
