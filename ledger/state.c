@@ -256,7 +256,7 @@ static void read_member_name(struct cl_cbor_reader *reader, char name[CL_MEMBER_
 
 size_t cl_members_read(struct cl_cbor_reader *reader, struct cl_member *members)
 {
-    struct cl_member unused;
+    struct cl_member unused = {.name = ""};
     size_t count = cl_cbor_array_at_most(reader, CL_MEMBERS_MAX);
     if (count == 0)
         cl_cbor_fail(reader, CL_E_VALUE);
