@@ -104,8 +104,8 @@ static bool base58_decode(uint8_t out[MULTIKEY_LENGTH], const char *text)
 {
     memset(out, 0, MULTIKEY_LENGTH);
     size_t length = strnlen(text, BASE58_DIGITS_MAX + 1);
-    if (length == 0 || length > BASE58_DIGITS_MAX)
-        return false;
+    if (length == 0 || length > BASE58_DIGITS_MAX || text[0] == base58_alphabet[0])
+        return false; /* a leading zero would be a second form of the same key */
     for (size_t i = 0; i < length; i++) {
         const char *digit = strchr(base58_alphabet, text[i]);
         if (digit == NULL)

@@ -45,6 +45,9 @@ static void names_of_keys_go_there_and_back(void **state)
     assert_memory_equal(did, "did:key:zQ3sh", 13);
     assert_int_equal(cl_public_key_decode(&back, did), CL_OK);
     assert_memory_equal(back.bytes, key.bytes, 33);
+    char zero_before[CL_DID_KEY_SIZE + 1] = "did:key:z1"; /* the same number, another text */
+    strcat(zero_before, did + 9);
+    assert_int_equal(cl_public_key_decode(&back, zero_before), CL_E_KEY);
     cl_hex_encode(hex, key.bytes, 33);
     assert_int_equal(cl_public_key_decode(&back, hex), CL_OK);
     did[20] = did[20] == 'a' ? 'b' : 'a';
