@@ -103,13 +103,13 @@ expect 0 "$consent" completions fish && printf '%s\n' "$out" >completion.fish
 bash_offers() { bash -c '. ./completion.bash; COMP_CWORD=$#; COMP_WORDS=(consent "$@"); _consent; printf "%s\n" "${COMPREPLY[@]}"' bash "$@"; }
 zsh_offers() { zsh -f -c 'compadd() { shift; print -l -- ${(M)@:#$words[CURRENT]*} }; _files() { }; compdef() { }; . ./_consent; CURRENT=$(($# + 1)); words=(consent "$@"); _consent' zsh "$@"; }
 fish_offers() { fish --no-config -c "source completion.fish; complete -C 'consent $*'" | cut -f 1; }
-# offers WORDS BEGINNING CHOICE...: exactly these, whatever the shell
+# offers WORDS BEGINNING CHOICE...: exactly these begin so, whatever the shell (fish 4 also offers what has the letters elsewhere)
 offers() {
     words=$1; beginning=$2; shift 2
     for shell in bash zsh fish; do
         command -v $shell >/dev/null || continue
         # shellcheck disable=SC2086
-        offered=$(${shell}_offers $words "$beginning" | grep . | sort | paste -sd " ")
+        offered=$(${shell}_offers $words "$beginning" | awk -v beginning="$beginning" '$0 != "" && index($0, beginning) == 1' | sort | paste -sd " ")
         [ "$offered" = "$*" ] || fail "$shell, consent $words $beginning: $offered"
     done
 }
