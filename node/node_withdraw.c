@@ -40,8 +40,8 @@ void node_accepted_drop(struct node *node, const struct cl_leaf_hash *leaf)
     pthread_rwlock_unlock(&node->accepted_lock);
 }
 
-/* *withdrawn: the slots that partial withdrawals name. */
-static enum cl_status accepted_answer(struct node *node, const uint8_t object32[32], uint64_t slots, uint64_t *withdrawn)
+/* *withdrawn: the slots that partial withdrawals name; *whole: one withdraws all of it. */
+static enum cl_status accepted_answer(struct node *node, const uint8_t object32[32], uint64_t slots, uint64_t *withdrawn, bool *whole)
 {
     enum cl_status answer = CL_OK;
     if (atomic_load(&node->accepted_published) == 0) return CL_OK;
@@ -51,6 +51,7 @@ static enum cl_status accepted_answer(struct node *node, const uint8_t object32[
         if (memcmp(accepted->object, object32, 32) != 0) continue;
         /* A partial withdrawal says no to its slots; the agreement as a whole stands while any is left. */
         if (accepted->slots != UINT64_MAX) *withdrawn |= accepted->slots;
+        else *whole = true;
         if (accepted->slots == UINT64_MAX || (accepted->slots & slots) != 0) answer = accepted->answer;
     }
     pthread_rwlock_unlock(&node->accepted_lock);
@@ -65,7 +66,8 @@ enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint
     if (accepted != NULL) *accepted = false;
     /* Before the snapshot: a withdrawal that became final in between is in it. */
     uint64_t withdrawn = 0;
-    enum cl_status pending = accepted_answer(node, agreement32, slots, &withdrawn);
+    bool whole = false;
+    enum cl_status pending = accepted_answer(node, agreement32, slots, &withdrawn, &whole);
     enum cl_status status = cl_ledger_view_new(&view, node->ledger);
     if (status != CL_OK) return status;
     if (as_of != NULL) status = cl_view_tip(view, as_of);
@@ -75,6 +77,7 @@ enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint
     if (status == CL_OK) status = cl_agreement_decode(&agreement, value.data, value.length);
     if (status == CL_OK) status = cl_agreement_check(&agreement, slots, now_ms);
     cl_buffer_deinit(&value);
+    if (status == CL_E_NOT_ACTIVE && whole) status = CL_OK; /* an offer that is withdrawn: what the next block will say */
     if (status == CL_OK && pending == CL_OK && (agreement.live & ~withdrawn) == 0) pending = CL_E_WITHDRAWN;
     if (status != CL_OK || pending == CL_OK) return status;
     if (accepted != NULL) *accepted = true;
