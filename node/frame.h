@@ -54,7 +54,8 @@ struct frame_items { struct cl_cbor_reader reader; enum frame_kind kind; size_t 
 void frame_items_init(struct frame_items *items, const struct frame *frame);
 bool frame_items_next(struct frame_items *items, struct cl_view *item);
 
-struct frame_range_request { uint64_t first_height, count; };
+/* skip: how many of each block's records, from its first on, are left out; CL_BLOCK_RECORDS_MAX: all. */
+struct frame_range_request { uint64_t first_height, count, skip; };
 struct frame_status { uint64_t height, view, final_view; };
 struct frame_recovery_question { uint8_t nonce[32]; uint32_t member; };
 struct frame_recovery_answer {
@@ -75,7 +76,8 @@ CL_MUST_USE enum cl_status frame_recovery_answer_signed_bytes(struct cl_buffer *
 CL_MUST_USE enum cl_status frame_recovery_answer_encode(struct cl_buffer *out, const struct frame_recovery_answer *in);
 CL_MUST_USE enum cl_status frame_recovery_answer_decode(struct frame_recovery_answer *out, struct cl_view payload);
 
-/* A range: stored blocks, each with its records in the block's order. begin, then add as often as it said. */
+/* A range: stored blocks, each with records in the block's order: what skip leaves, of the last block perhaps only the
+   first that fit. begin, then add as often as it said. */
 struct frame_range_reader { struct cl_cbor_reader reader; size_t left; };
 CL_MUST_USE enum cl_status frame_range_begin(struct cl_buffer *out, size_t block_count);
 CL_MUST_USE enum cl_status frame_range_add(struct cl_buffer *out, struct cl_view stored_block, const struct cl_view *records, size_t count);

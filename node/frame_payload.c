@@ -87,9 +87,10 @@ enum cl_status frame_range_request_encode(struct cl_buffer *out, const struct fr
 {
     struct cl_cbor_writer writer;
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 2);
+    cl_cbor_put_array(&writer, 3);
     cl_cbor_put_uint(&writer, in->first_height);
     cl_cbor_put_uint(&writer, in->count);
+    cl_cbor_put_uint(&writer, in->skip);
     return writer.status;
 }
 
@@ -97,9 +98,10 @@ enum cl_status frame_range_request_decode(struct frame_range_request *out, struc
 {
     struct cl_cbor_reader reader;
     cl_cbor_reader_init(&reader, payload.data, payload.length);
-    cl_cbor_array_fixed(&reader, 2);
+    cl_cbor_array_fixed(&reader, 3);
     out->first_height = cl_cbor_uint(&reader);
     out->count = cl_cbor_uint(&reader);
+    out->skip = cl_cbor_uint(&reader);
     return cl_cbor_finish(&reader);
 }
 

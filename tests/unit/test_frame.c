@@ -131,6 +131,8 @@ static void lists_are_walked_and_made_again(void **state)
     }
 }
 
+static enum cl_status met(unsigned kind, const void *payload, size_t length);
+
 static void a_range_is_walked_and_made_again(void **state)
 {
     (void)state;
@@ -156,6 +158,40 @@ static void a_range_is_walked_and_made_again(void **state)
     cl_buffer_deinit(&bytes);
 }
 
+/* What one answer had no room for comes with the next, which leaves out what the asker has. */
+static void a_block_comes_in_parts_but_never_with_more_records_than_it_has(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "range_first_records", "range_rest" };
+    struct frame frame;
+    struct frame_range_reader range;
+    struct frame_items records;
+    struct cl_view block, views[8];
+    struct cl_buffer whole, bytes, again = { 0 };
+    size_t count = 0, expected = 0;
+    decoded(&frame, &whole, "range");
+    frame_range_init(&range, &frame);
+    assert_true(frame_range_next(&range, &block, &records));
+    while (expected < 7 && frame_items_next(&records, &views[expected])) expected++;
+    for (size_t i = 0; i < 2; i++) {
+        struct cl_view part_block, record;
+        decoded(&frame, &bytes, names[i]);
+        frame_range_init(&range, &frame);
+        assert_true(frame_range_next(&range, &part_block, &records));
+        assert_true(part_block.length == block.length && memcmp(part_block.data, block.data, block.length) == 0);
+        for (; frame_items_next(&records, &record); count++)
+            assert_true(count < expected && record.length == views[count].length && memcmp(record.data, views[count].data, record.length) == 0);
+        cl_buffer_deinit(&bytes);
+    }
+    assert_int_equal(count, expected);
+    views[expected] = views[0];
+    FIXTURE_OK(frame_range_begin(&again, 1));
+    FIXTURE_OK(frame_range_add(&again, block, views, expected + 1));
+    assert_int_equal(met(FRAME_RANGE, again.data, again.length), CL_E_FORMAT);
+    cl_buffer_deinit(&again);
+    cl_buffer_deinit(&whole);
+}
+
 static void small_kinds_are_as_the_vectors_say(void **state)
 {
     (void)state;
@@ -166,8 +202,13 @@ static void small_kinds_are_as_the_vectors_say(void **state)
     struct frame_recovery_question question;
     decoded(&frame, &bytes, "range_request");
     FIXTURE_OK(frame_range_request_decode(&request, frame.payload));
-    assert_int_equal(request.first_height, 1);
-    assert_int_equal(request.count, 16);
+    assert_true(request.first_height == 1 && request.count == 16 && request.skip == 0);
+    FIXTURE_OK(frame_range_request_encode(&again, &request));
+    is_payload(&again, &frame);
+    cl_buffer_deinit(&bytes);
+    decoded(&frame, &bytes, "range_request_rest");
+    FIXTURE_OK(frame_range_request_decode(&request, frame.payload));
+    assert_true(request.first_height == 1 && request.count == 1 && request.skip == 2);
     FIXTURE_OK(frame_range_request_encode(&again, &request));
     is_payload(&again, &frame);
     cl_buffer_deinit(&bytes);
@@ -267,7 +308,8 @@ static void payloads_of_another_form_are_refused(void **state)
     assert_int_equal(met(FRAME_RECORDS, "\x81\x40", 2), CL_E_RECORD_SIZE);
     assert_int_equal(met(FRAME_FETCH, "\x81\x41\x00", 3), CL_E_FORMAT);
     assert_int_equal(met(FRAME_STATUS, "\x83\x01\x02\x18\x03", 5), CL_E_CBOR_NOT_CANONICAL);
-    assert_int_equal(met(FRAME_RANGE_REQUEST, "\x82\x01\x20", 3), CL_E_CBOR_TYPE);
+    assert_int_equal(met(FRAME_RANGE_REQUEST, "\x83\x01\x01\x20", 4), CL_E_CBOR_TYPE);
+    assert_int_not_equal(met(FRAME_RANGE_REQUEST, "\x82\x01\x01", 3), CL_OK); /* without skip */
     assert_int_equal(met(FRAME_RANGE, "\x81\x82\x80\x80", 4), CL_E_FORMAT);
 }
 
@@ -328,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_hello_is_as_the_vector_says_and_its_signature_covers_every_field),
         cmocka_unit_test(lists_are_walked_and_made_again),
         cmocka_unit_test(a_range_is_walked_and_made_again),
+        cmocka_unit_test(a_block_comes_in_parts_but_never_with_more_records_than_it_has),
         cmocka_unit_test(small_kinds_are_as_the_vectors_say),
         cmocka_unit_test(a_recovery_answer_is_signed_over_its_fields),
         cmocka_unit_test(every_shorter_frame_and_every_longer_one_is_refused),
