@@ -17,6 +17,13 @@ static json_t *member_json(const struct cl_member *member, const struct member_i
     return out;
 }
 
+static const char *own_name(const struct node *node)
+{
+    struct genesis_peer own;
+    node_genesis_peer(&own, &node->genesis, node->own);
+    return own.name;
+}
+
 void api_network(struct api_call *call)
 {
     const struct node *node = call->api->node;
@@ -29,12 +36,19 @@ void api_network(struct api_call *call)
         cl_buffer_deinit(&policy);
         return;
     }
-    json_t *members = json_array();
+    json_t *members = json_array(), *observers = json_array();
     for (size_t i = 0; i < genesis->value.member_count; i++) json_array_append_new(members, member_json(&genesis->value.members[i], &node->genesis.info[i]));
-    json_t *object = json_pack("{s:i,s:s,s:s,s:s%,s:{s:I,s:I,s:I,s:I,s:I,s:I},s:o}", "version", 1, "origin", genesis->origin, "member",
-        genesis->value.members[node->own].name, "policy", (const char *)policy.data, policy.length, "parameters", "epoch_length", (json_int_t)parameters->epoch_length,
+    for (size_t i = 0; i < node->genesis.observer_count; i++) {
+        struct genesis_peer peer;
+        node_genesis_peer(&peer, &node->genesis, genesis->value.member_count + i);
+        json_t *observer = json_pack("{s:s,s:s}", "name", peer.name, "address", peer.info->address);
+        json_set_hex(observer, "vote_key", peer.vote32, 32);
+        json_array_append_new(observers, observer);
+    }
+    json_t *object = json_pack("{s:i,s:s,s:s,s:s%,s:{s:I,s:I,s:I,s:I,s:I,s:I},s:o,s:o}", "version", 1, "origin", genesis->origin, "member",
+        own_name(node), "policy", (const char *)policy.data, policy.length, "parameters", "epoch_length", (json_int_t)parameters->epoch_length,
         "block_records_max", (json_int_t)parameters->block_records_max, "block_bytes_max", (json_int_t)parameters->block_bytes_max, "d0_ms",
-        (json_int_t)parameters->d0_ms, "fairness", (json_int_t)parameters->fairness, "open_reads", (json_int_t)parameters->open_reads, "members", members);
+        (json_int_t)parameters->d0_ms, "fairness", (json_int_t)parameters->fairness, "open_reads", (json_int_t)parameters->open_reads, "members", members, "observers", observers);
     if (object != NULL) {
         json_set_hex(object, "network_id", genesis->network.bytes, 32);
         json_set_base64(object, "genesis", node->genesis.bytes.data, node->genesis.bytes.length);
@@ -82,7 +96,7 @@ void api_status(struct api_call *call)
         return;
     }
     node_counters(node, &counters);
-    json_t *object = json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "version", 1, "member", genesis->value.members[node->own].name,
+    json_t *object = json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "version", 1, "member", own_name(node),
         "height", (json_int_t)tip.height, "log_size", (json_int_t)tip.log_size, "block_time_ms", (json_int_t)tip.time_ms, "epoch", (json_int_t)tip.epoch,
         "view", (json_int_t)tip.view, "members", (json_int_t)genesis->value.member_count, "quorum", (json_int_t)cl_quorum(genesis->value.member_count),
         "checkpoint_size", (json_int_t)checkpoint, "pool_records", (json_int_t)counters.pool_records, "pool_bytes",

@@ -91,3 +91,18 @@ bool node_certificate_valid(const char *pem)
     mbedtls_x509_crt_free(&certificate);
     return good;
 }
+
+bool node_certificate_names(const char *pem, const char *name)
+{
+    mbedtls_x509_crt certificate;
+    uint32_t flags = 0;
+    mbedtls_x509_crt_init(&certificate);
+    bool good = mbedtls_x509_crt_parse(&certificate, (const unsigned char *)pem, strlen(pem) + 1) == 0;
+    if (good) {
+        int result = mbedtls_x509_crt_verify(&certificate, &certificate, NULL, name, &flags, NULL, NULL);
+        flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE);
+        good = (result == 0 || result == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED) && flags == 0;
+    }
+    mbedtls_x509_crt_free(&certificate);
+    return good;
+}

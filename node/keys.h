@@ -24,5 +24,7 @@ CL_MUST_USE enum cl_status node_certificate_make(char certificate_pem[NODE_PEM_B
                                                  const char *name, char *error, size_t error_size);
 /* Is this one certificate in PEM? */
 bool node_certificate_valid(const char *pem);
+/* Is it one that its holder signed, for this name? Dates are not looked at. */
+bool node_certificate_names(const char *pem, const char *name);
 
 #endif

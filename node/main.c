@@ -31,15 +31,23 @@ static const char usage_all[] =
     "  consentd --version\n\n"
     "'consentd COMMAND --help' tells more. Example: consentd run --data /var/lib/consentd\n";
 static const char usage_init[] =
-    "consentd init --data DIR --name NAME [--role controller|joint-controller|processor] [--jurisdiction DE] [--address URL]\n\n"
+    "consentd init --data DIR --name NAME [--role controller|joint-controller|processor] [--jurisdiction DE] [--address HOST:PORT] [--observer]\n\n"
     "Makes DIR with node.seed (keep it secret and backed up), the TLS key and certificate, reader.token, and member.json,\n"
     "which goes to whoever puts the genesis document together.\n"
-    "Example: consentd init --data /var/lib/consentd --name hospital --jurisdiction DE --address https://hospital.example:8781\n";
+    "--address: where the other nodes reach this one. Frames go to PORT, questions to the next port, both over mutual TLS. A\n"
+    "network of one member needs none.\n"
+    "--observer: this node keeps a copy and serves it; it does not vote, and has neither role nor jurisdiction.\n"
+    "Example: consentd init --data /var/lib/consentd --name hospital --jurisdiction DE --address hospital.example:8781\n";
 static const char usage_genesis[] =
-    "consentd genesis --origin ORIGIN --out FILE [--open-reads] [--epoch-length N] [--block-records N] MEMBER.json...\n\n"
+    "consentd genesis --origin ORIGIN --out FILE [--open-reads] [--epoch-length N] [--block-records N] [--d0-ms N] MEMBER.json...\n\n"
     "Writes the genesis document of a new network; every member puts the same bytes into its data directory as genesis.json.\n"
+    "Members' files and observers' files may stand in any order; members, and their turn to lead, are in the order given.\n"
     "--open-reads lets anybody read the feed, the terms and the tiles.\n"
-    "Example: consentd genesis --origin consent.example/2026 --out genesis.json members/*.json\n";
+    "--d0-ms (10 to 5000; 300): within it a message reaches every member and is dealt with. A leader that has proposed nothing\n"
+    "for twice as long is passed over. Give at least the longest round trip between two members.\n"
+    "Example: once each of four members has run 'consentd init' and sent its member.json:\n"
+    "  consentd genesis --origin consent.example/2026 --out genesis.json hospital.json bank.json bank2.json union.json\n"
+    "Of four members one may fail; of seven two; of n, (n - 1) / 3.\n";
 static const char usage_run[] =
     "consentd run --data DIR [--config FILE] [--listen ADDRESS:PORT] [--new-vote-log]\n\n"
     "Runs the node until SIGTERM or SIGINT. It reads DIR/genesis.json unless the configuration names another file, listens on\n"
@@ -172,40 +180,61 @@ static int write_identity(const char *data, const char *name, struct member_info
     return status == CL_OK ? EXIT_DONE : failed(data, status);
 }
 
-static int command_init(struct arguments *arguments)
+/* What the member file will say; name and address are what a stranger's genesis document must be able to carry. */
+static int fill_member(struct member_info *info, const char *name, const char *role, const char *jurisdiction, const char *address, bool observer)
 {
-    const char *data = take(arguments, "--data"), *name = take(arguments, "--name"), *role = take(arguments, "--role");
-    const char *jurisdiction = take(arguments, "--jurisdiction"), *address = take(arguments, "--address");
-    struct member_info info = { 0 };
-    int result = check_left(arguments, false, usage_init);
-    if (result == EXIT_DONE) result = need(data, "--data", usage_init);
-    if (result == EXIT_DONE) result = need(name, "--name", usage_init);
-    if (result != EXIT_DONE) return result;
-    role = role != NULL ? role : "controller";
-    jurisdiction = jurisdiction != NULL ? jurisdiction : "EU";
-    address = address != NULL ? address : "";
     if (!member_name_valid(name)) {
         fprintf(stderr, "consentd: a name is 1 to %u of a-z, 0-9 and -.\n", CL_MEMBER_NAME_BYTES_MAX);
         return EXIT_USAGE;
     }
-    if (strcmp(role, "controller") != 0 && strcmp(role, "joint-controller") != 0 && strcmp(role, "processor") != 0) {
+    if (observer && (role != NULL || jurisdiction != NULL || address == NULL)) {
+        fprintf(stderr, "consentd: an observer has an --address, and neither --role nor --jurisdiction.\n");
+        return EXIT_USAGE;
+    }
+    role = role != NULL ? role : observer ? "" : "controller";
+    jurisdiction = jurisdiction != NULL ? jurisdiction : observer ? "" : "EU";
+    if (!observer && strcmp(role, "controller") != 0 && strcmp(role, "joint-controller") != 0 && strcmp(role, "processor") != 0) {
         fprintf(stderr, "consentd: --role is controller, joint-controller or processor.\n");
         return EXIT_USAGE;
     }
-    if (strlen(jurisdiction) >= sizeof info.jurisdiction || strlen(address) >= sizeof info.address || strlen(data) >= NODE_PATH_MAX) {
-        fprintf(stderr, "consentd: an argument is too long.\n");
+    if (address != NULL && !node_address_valid(address)) {
+        fprintf(stderr, "consentd: '%.80s' is not HOST:PORT where other nodes reach this one, as hospital.example:8781 or [2001:db8::1]:8781;\n"
+                "PORT is 1 to 65534, because questions go to the next one.\n", address);
         return EXIT_USAGE;
     }
-    snprintf(info.role, sizeof info.role, "%s", role);
-    snprintf(info.jurisdiction, sizeof info.jurisdiction, "%s", jurisdiction);
-    snprintf(info.address, sizeof info.address, "%s", address);
+    if (strlen(jurisdiction) >= sizeof info->jurisdiction) {
+        fprintf(stderr, "consentd: --jurisdiction is too long.\n");
+        return EXIT_USAGE;
+    }
+    snprintf(info->role, sizeof info->role, "%s", role);
+    snprintf(info->jurisdiction, sizeof info->jurisdiction, "%s", jurisdiction);
+    snprintf(info->address, sizeof info->address, "%s", address != NULL ? address : "");
+    return EXIT_DONE;
+}
+
+static int command_init(struct arguments *arguments)
+{
+    const char *data = take(arguments, "--data"), *name = take(arguments, "--name"), *role = take(arguments, "--role");
+    const char *jurisdiction = take(arguments, "--jurisdiction"), *address = take(arguments, "--address");
+    bool observer = take_flag(arguments, "--observer");
+    struct member_info info = { 0 };
+    int result = check_left(arguments, false, usage_init);
+    if (result == EXIT_DONE) result = need(data, "--data", usage_init);
+    if (result == EXIT_DONE) result = need(name, "--name", usage_init);
+    if (result == EXIT_DONE) result = fill_member(&info, name, role, jurisdiction, address, observer);
+    if (result != EXIT_DONE) return result;
+    if (strlen(data) >= NODE_PATH_MAX) {
+        fprintf(stderr, "consentd: --data is too long.\n");
+        return EXIT_USAGE;
+    }
     if (mkdir(data, 0700) != 0 && errno != EEXIST) return failed(data, CL_E_IO);
     result = write_identity(data, name, &info);
     if (result != EXIT_DONE) return result;
     printf("Keys and certificate are in %s. Keep node.seed secret and backed up.\n"
-           "Next: send %s/member.json to whoever makes the genesis document, or make it yourself:\n"
-           "  consentd genesis --origin ORIGIN --out %s/genesis.json %s/member.json\n"
-           "then start the node:\n  consentd run --data %s\n", data, data, data, data, data);
+           "Next: send %s/member.json to whoever makes the genesis document", data, data);
+    if (observer) printf(",\nput the genesis.json that comes back into %s,\n", data);
+    else printf(", or make it yourself:\n  consentd genesis --origin ORIGIN --out %s/genesis.json %s/member.json\n", data, data);
+    printf("then start the node:\n  consentd run --data %s\n", data);
     return EXIT_DONE;
 }
 
@@ -218,22 +247,39 @@ static bool read_number(uint64_t *out, const char *text)
     return text[0] >= '0' && text[0] <= '9' && *end == '\0';
 }
 
+static void tell_network(const struct cl_buffer *document, const char *path)
+{
+    struct node_genesis genesis;
+    struct genesis_error error;
+    char text[65];
+    if (node_genesis_decode(&genesis, &error, document->data, document->length) != CL_OK) return; /* it was checked; no memory */
+    size_t members = genesis.core.value.member_count;
+    hex_encode(text, genesis.core.network.bytes, 32);
+    printf("Network %s of %zu member%s", text, members, members == 1 ? "" : "s");
+    if (genesis.observer_count > 0) printf(" and %zu observer%s", genesis.observer_count, genesis.observer_count == 1 ? "" : "s");
+    printf(" is in %s.\n", path);
+    if (members > 1) printf("%zu of %zu have to agree; %zu may fail.\n", cl_quorum(members), members, members - cl_quorum(members));
+    printf("Every member copies this file, byte for byte, to genesis.json in its data directory, then starts: consentd run --data DIR\n");
+    node_genesis_deinit(&genesis);
+}
+
 static int command_genesis(struct arguments *arguments)
 {
     const char *origin = take(arguments, "--origin"), *out = take(arguments, "--out"), *epoch = take(arguments, "--epoch-length");
-    const char *records = take(arguments, "--block-records");
+    const char *records = take(arguments, "--block-records"), *d0 = take(arguments, "--d0-ms");
     struct cl_parameters parameters;
     struct genesis_error error;
     struct cl_buffer document = { 0 };
-    node_parameters_default(&parameters);
-    parameters.open_reads = take_flag(arguments, "--open-reads") ? 1 : 0;
+    bool open_reads = take_flag(arguments, "--open-reads");
+    node_parameters_default(&parameters, (size_t)arguments->count);
+    parameters.open_reads = open_reads ? 1 : 0;
     int result = check_left(arguments, true, usage_genesis);
     if (result == EXIT_DONE) result = need(origin, "--origin", usage_genesis);
     if (result == EXIT_DONE) result = need(out, "--out", usage_genesis);
     if (result == EXIT_DONE) result = need(arguments->count > 0 ? "yes" : NULL, "a member file", usage_genesis);
     if (result != EXIT_DONE) return result;
-    if (!read_number(&parameters.epoch_length, epoch) || !read_number(&parameters.block_records_max, records)) {
-        fprintf(stderr, "consentd: --epoch-length and --block-records are numbers.\n");
+    if (!read_number(&parameters.epoch_length, epoch) || !read_number(&parameters.block_records_max, records) || !read_number(&parameters.d0_ms, d0)) {
+        fprintf(stderr, "consentd: --epoch-length, --block-records and --d0-ms are numbers.\n");
         return EXIT_USAGE;
     }
     struct timespec now;
@@ -247,14 +293,7 @@ static int command_genesis(struct arguments *arguments)
         status = file_write(out, document.data, document.length, 0644, true);
         if (status != CL_OK) result = failed(out, status);
     }
-    if (result == EXIT_DONE) {
-        struct cl_network_id network;
-        char text[65];
-        cl_network_id_derive(&network, document.data, document.length);
-        hex_encode(text, network.bytes, 32);
-        printf("Network %s of %d member%s is in %s.\nEvery member copies this file, byte for byte, to genesis.json in its data directory, then starts: consentd run --data DIR\n",
-               text, arguments->count, arguments->count == 1 ? "" : "s", out);
-    }
+    if (result == EXIT_DONE) tell_network(&document, out);
     cl_buffer_deinit(&document);
     return result;
 }

@@ -118,13 +118,14 @@ static enum cl_status load_identity(struct node *node, char *sentence, size_t se
         snprintf(sentence, sentence_size, "%.150s: %s", path, error.sentence[0] != '\0' ? error.sentence : cl_status_sentence(status));
         return status;
     }
-    node->own = node_genesis_member(&node->genesis, &node->keys);
+    node->own = node_genesis_own(&node->genesis, &node->keys);
     if (node->own == SIZE_MAX) {
-        snprintf(sentence, sentence_size, "This node's vote key is not among the members of %.150s.", path);
+        snprintf(sentence, sentence_size, "This node's vote key is not among the members and observers of %.150s.", path);
         return CL_E_MEMBER;
     }
-    if (node->genesis.core.value.member_count != 1) {
-        snprintf(sentence, sentence_size, "The genesis names %zu members; this version runs networks of one member only.", node->genesis.core.value.member_count);
+    if (node_genesis_peer_count(&node->genesis) != 1) {
+        snprintf(sentence, sentence_size, "The genesis names %zu members and %zu observers; this version runs networks of one member only.",
+                 node->genesis.core.value.member_count, node->genesis.observer_count);
         return CL_E_UNSUPPORTED;
     }
     return CL_OK;

@@ -41,13 +41,13 @@ static void home_make(const char *home)
     bench_need(node_keys_create(&keys, home), "keys");
     snprintf(info->role, sizeof info->role, "controller");
     snprintf(info->jurisdiction, sizeof info->jurisdiction, "EU");
-    snprintf(info->address, sizeof info->address, "tls+tcp://127.0.0.1:8781");
+    snprintf(info->address, sizeof info->address, "127.0.0.1:8781");
     bench_need(node_certificate_make(info->certificate, private_key, "bench", words, sizeof words), "certificate");
     bench_need(member_file_encode(&member, "bench", info, &keys), "member file");
     join(member_path, home, "bench.member.json");
     bench_need(file_write(member_path, member.data, member.length, 0644, true), member_path);
     const char *const paths[] = { member_path };
-    node_parameters_default(&parameters);
+    node_parameters_default(&parameters, 1);
     enum cl_status status = node_genesis_compose(&document, &error, "bench.consent.example/log", (uint64_t)time(NULL) * 1000u, &parameters, paths, 1);
     if (status != CL_OK) bench_fail("genesis: %s", error.sentence);
     join(path, home, "genesis.json");

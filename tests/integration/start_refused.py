@@ -82,7 +82,7 @@ def genesis(node):
     with_document(lambda d: d["parameters"].update(block_records_max=10**9), "block_records_max")
     with_document(lambda d: d.update(origin="other.example/log"), "another network")  # other bytes: another network
     second = f"{node.root}/second"
-    node.run("init", "--data", second, "--name", "two")
+    node.run("init", "--data", second, "--name", "two", "--address", "two.example:8781")
     two = f"{node.root}/two.json"
     node.run("genesis", "--origin", "two.example/log", "--out", two, f"{node.data}/member.json", f"{second}/member.json")
     shutil.copy(two, path)

@@ -47,7 +47,7 @@ value=json.load(open(sys.argv[1]))
 for part in sys.argv[2].split("."): value=value[int(part)] if part.isdigit() else value[part]
 print(value)' "$scratch/out" "$1"; }
 start_node() {
-    "$consentd" init --data "$scratch/node" --name solo --jurisdiction NL --address https://127.0.0.1:0 >/dev/null 2>&1 || { fail "consentd init"; finish; }
+    "$consentd" init --data "$scratch/node" --name solo --jurisdiction NL --address 127.0.0.1:8781 >/dev/null 2>&1 || { fail "consentd init"; finish; }
     "$consentd" genesis --origin consent.example/test --out "$scratch/node/genesis.json" --open-reads "$scratch/node/member.json" >/dev/null 2>&1 || { fail "consentd genesis"; finish; }
     run_node
 }

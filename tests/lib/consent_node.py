@@ -74,7 +74,7 @@ class Node:
         self.process = None
         self.config = None
         self.environment = None  # of the process that start() makes; None: this one's
-        self.run("init", "--data", self.data, "--name", "one", "--jurisdiction", "DE", "--address", "https://one.example")
+        self.run("init", "--data", self.data, "--name", "one", "--jurisdiction", "DE", "--address", "127.0.0.1:8781")
         self.run("genesis", "--origin", "test.example/log", "--out", f"{self.data}/genesis.json",
                  *(["--open-reads"] if open_reads else []), *parameters, f"{self.data}/member.json")
         self.write_config(config)
