@@ -36,11 +36,16 @@ static bool split(size_t *host_length, unsigned long *port, const char *address)
     return true;
 }
 
-bool node_address_valid(const char *address)
+bool node_address_listens(const char *address)
 {
     size_t length;
     unsigned long port;
-    return split(&length, &port, address) && strncmp(address, "0.0.0.0:", 8) != 0 && strncmp(address, "[::]:", 5) != 0;
+    return split(&length, &port, address);
+}
+
+bool node_address_valid(const char *address)
+{
+    return node_address_listens(address) && strncmp(address, "0.0.0.0:", 8) != 0 && strncmp(address, "[::]:", 5) != 0;
 }
 
 void node_address_ask(char out[NODE_ADDRESS_SIZE], const char *address)

@@ -11,7 +11,9 @@
 /* A DNS name, an IPv4 address, or an IPv6 address in brackets; PORT is 1 to 65534. What stands for every address of a
    machine (0.0.0.0, [::]) is where one may listen, but nobody's address. */
 bool node_address_valid(const char *address);
-/* Where questions go. address must be valid. */
+/* The same, or what stands for every address: where a node may listen. */
+bool node_address_listens(const char *address);
+/* Where questions go. address must be good for one of the two above. */
 void node_address_ask(char out[NODE_ADDRESS_SIZE], const char *address);
 /* Would two nodes at these valid addresses need the same port of the same host? */
 bool node_addresses_collide(const char *a, const char *b);

@@ -35,6 +35,8 @@ static const struct setting settings[] = {
     NUMBER("http", "feed_streams_max", feed_streams_max, 1, 10000),
     TEXT("http", "tls_certificate", tls_certificate),
     TEXT("http", "tls_key", tls_key),
+    TEXT("links", "listen", links_listen),
+    TEXT("links", "ask_listen", links_ask_listen),
     NUMBER("pool", "records_max", pool_records_max, 16, 1000000),
     NUMBER("pool", "bytes_max", pool_bytes_max, 1048576, 1073741824),
     NUMBER("store", "cache_mb", store_cache_mb, 0, 65536),
@@ -107,6 +109,18 @@ static enum cl_status set_level(void *field, const char *value, size_t line, str
     return fail(error, line, "'%.80s' is not a level; it is one of error, warning, info, debug.", value);
 }
 
+static enum cl_status check_address(const struct setting *setting, const char *value, size_t line, struct config_error *error)
+{
+    char address[64];
+    uint16_t port;
+    if (setting->offset == offsetof(struct node_config, listen) && strcmp(value, "none") != 0 &&
+        node_config_listen(address, sizeof address, &port, value) != CL_OK)
+        return fail(error, line, "'%.80s' is not ADDRESS:PORT.", value);
+    if (strcmp(setting->section, "links") == 0 && !node_address_listens(value))
+        return fail(error, line, "'%.80s' is not HOST:PORT with a port of 1 to 65534.", value);
+    return CL_OK;
+}
+
 static enum cl_status set(struct node_config *out, const char *section, const char *key, const char *value, size_t line,
                           struct config_error *error)
 {
@@ -122,13 +136,7 @@ static enum cl_status set(struct node_config *out, const char *section, const ch
         size_t length = strlen(value);
         if (length >= setting->size) return fail(error, line, "the value of %.80s is too long.", key);
         memcpy(field, value, length + 1);
-        if (setting->offset == offsetof(struct node_config, listen) && strcmp(value, "none") != 0) {
-            char address[64];
-            uint16_t port;
-            if (node_config_listen(address, sizeof address, &port, value) != CL_OK)
-                return fail(error, line, "'%.80s' is not ADDRESS:PORT.", value);
-        }
-        return CL_OK;
+        return check_address(setting, value, line, error);
     }
     return fail(error, line, "there is no setting [%.60s] %.60s; see 'consentd run --help'.", section, key);
 }

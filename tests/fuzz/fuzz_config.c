@@ -9,6 +9,8 @@ static void within_limits(const struct node_config *config)
     uint16_t port;
     require(memchr(config->listen, 0, sizeof config->listen) != NULL && memchr(config->genesis, 0, sizeof config->genesis) != NULL);
     require(strcmp(config->listen, "none") == 0 || node_config_listen(address, sizeof address, &port, config->listen) == CL_OK);
+    require(config->links_listen[0] == 0 || node_address_listens(config->links_listen));
+    require(config->links_ask_listen[0] == 0 || node_address_listens(config->links_ask_listen));
     require((config->tls_certificate[0] == '\0') == (config->tls_key[0] == '\0'));
     require(config->http_connections_max >= 1 && config->http_threads >= 1 && config->http_threads <= 256);
     require(config->http_idle_s >= 1 && config->http_request_s >= 1 && config->http_body_bytes_max >= 1024);

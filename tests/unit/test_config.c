@@ -35,7 +35,14 @@ static void settings_are_read(void **state)
     assert_int_equal(config.http_threads, 2);
     assert_int_equal(config.workers, 7);
     assert_int_equal(config.log_level, 3);
+    assert_int_equal(parse("[links]\nlisten = 0.0.0.0:8781\nask_listen = [::1]:65534"), CL_OK);
+    assert_string_equal(config.links_listen, "0.0.0.0:8781");
+    assert_string_equal(config.links_ask_listen, "[::1]:65534");
+    wrong("[links]\nlisten = 0.0.0.0", 2, "HOST:PORT");
+    wrong("[links]\n\nask_listen = tls+tcp://127.0.0.1:8782", 3, "HOST:PORT");
+    wrong("[links]\nlisten = a:0", 2, "HOST:PORT");
     assert_int_equal(parse(""), CL_OK);
+    assert_string_equal(config.links_listen, ""); /* the genesis document tells */
     assert_string_equal(config.listen, "127.0.0.1:8780"); /* loopback unless told otherwise */
 }
 

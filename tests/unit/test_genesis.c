@@ -305,6 +305,8 @@ static void addresses_of_links(void **state)
         if (!node_address_valid(good[i])) fail_msg("'%s' is an address", good[i]);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (node_address_valid(bad[i])) fail_msg("'%s' is no address", bad[i]);
+    assert_true(node_address_listens("0.0.0.0:8781") && node_address_listens("[::]:8781") && node_address_listens("a:80"));
+    assert_false(node_address_listens("*:8781") || node_address_listens(":8781"));
     node_address_ask(ask, "hospital.example:8781");
     assert_string_equal(ask, "hospital.example:8782");
     node_address_ask(ask, "[::1]:9999");
