@@ -22,7 +22,7 @@ LIB_LIBS := -lsecp256k1 -lsodium -lnettle -lleveldb -lpthread
 # Programs link LevelDB's own archive: only there can its mapping of table files into memory be turned off, which keeps
 # a node of ten million agreements within 256 MiB (ledger/store_leveldb.c).
 PROGRAM_LIBS := -lsecp256k1 -lsodium -lnettle -l:libleveldb.a -lsnappy -lstdc++ -lm -lpthread
-# consentd does not use links yet, so it is not made to load nng.
+# --as-needed keeps nng out of programs that have no links.
 NODE_LIBS := -lmicrohttpd -ljansson -Wl,--as-needed -lnng -Wl,--no-as-needed -lmbedtls -lmbedx509 -lmbedcrypto
 TOOLS_LIBS := -lcurl -ljansson
 

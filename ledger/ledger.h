@@ -82,6 +82,8 @@ CL_MUST_USE enum cl_status cl_candidate_seal(struct cl_candidate *candidate, str
 struct cl_ledger_record *cl_candidate_record(const struct cl_candidate *candidate, size_t index); /* borrowed */
 /* Its parent is final: it keeps the memory of it no longer. */
 void cl_candidate_drop_parent(struct cl_candidate *candidate);
+/* Whether it still builds on the last final block, perhaps over others; what does not can never be final. */
+bool cl_candidate_stands(const struct cl_candidate *candidate);
 void cl_candidate_free(struct cl_candidate *candidate); /* NULL is fine; children first */
 
 /* Finality: one WriteBatch with sync: block, certificate, records, indexes, tree leaves, meta. Then the tree. The

@@ -148,8 +148,6 @@ struct cl_candidate {
 
 /* Has this id been applied in the candidate's chain or in the final log? CL_OK no, CL_E_REPLAY yes. */
 CL_MUST_USE enum cl_status cl_candidate_replay(struct cl_candidate *candidate, const struct cl_record_id *id);
-/* The candidate's chain begins at the present tip. */
-bool cl_candidate_stands(const struct cl_candidate *candidate);
 
 /* ledger_commit.c: hands the making of the candidate's rows to the helper, if there is one. All that they are made of is
    there and stays: what was changed, the records, their index rows, the state leaf. */

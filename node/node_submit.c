@@ -267,6 +267,7 @@ static void admit(struct node *node, struct verify_item *item, size_t *given_rec
     }
     if (status == CL_OK) {
         entry->counted = true;
+        node->admitted++;
         if (submission == NULL) return;
         if (cl_rules_is_withdrawal(record->type) && !undecided) status = node_accept_withdrawal(node, submission, entry);
         if (status != CL_OK) finish_refused(submission, status, 0);
@@ -289,10 +290,34 @@ static void admit(struct node *node, struct verify_item *item, size_t *given_rec
     }
 }
 
+void node_offer_proposal_records(struct node *node, const struct frame *frame)
+{
+    struct frame_items items;
+    struct cl_view item = { NULL, 0 };
+    frame_items_init(&items, frame);
+    for (bool more = frame_items_next(&items, &item); more;) {
+        struct verify_batch *batch = verify_batch_new(frame->payload.length);
+        if (batch == NULL) return; /* asked for again */
+        batch->for_proposal = true;
+        for (; more && batch->count < VERIFY_BATCH_MAX; more = frame_items_next(&items, &item)) {
+            memcpy(batch->arena + batch->byte_count, item.data, item.length);
+            batch->items[batch->count++].bytes = (struct cl_view){ batch->arena + batch->byte_count, item.length };
+            batch->byte_count += item.length;
+        }
+        node->proposal_batches++;
+        verify_pool_put(node->verify_pool, batch);
+    }
+}
+
 static void on_batch(void *owner, void *context)
 {
     struct node *node = owner;
     struct verify_batch *batch = context;
+    if (batch->for_proposal) {
+        node_take_proposal_records(node, batch);
+        verify_batch_free(batch);
+        return;
+    }
     size_t records = 0, bytes = 0; /* room to be given back, once for the batch */
     for (size_t i = 0; i < batch->count; i++) {
         struct verify_item *item = &batch->items[i];

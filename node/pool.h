@@ -15,6 +15,7 @@ struct pool_entry {
     bool counted;                 /* the node's: it counts against the inbox's bound */
     bool kept;                    /* the node's: a withdrawal that is durable and was signed for */
     uint64_t number;              /* in order of arrival */
+    uint64_t in_block;            /* the node's: when a block was last filled over one that has it */
 };
 
 CL_MUST_USE enum cl_status pool_new(struct pool **out, const struct pool_limits *limits);

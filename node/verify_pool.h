@@ -16,6 +16,7 @@ struct verify_item {
 struct verify_batch {
     struct verify_batch *next;
     uint32_t source;
+    bool for_proposal;                /* asked for because a block needs them: node_take_proposal_records gets them */
     size_t count, byte_count;         /* byte_count: of all records, as the node counts them */
     struct verify_item items[VERIFY_BATCH_MAX];
     uint8_t arena[];

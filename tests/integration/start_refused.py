@@ -86,7 +86,7 @@ def genesis(node):
     two = f"{node.root}/two.json"
     node.run("genesis", "--origin", "two.example/log", "--out", two, f"{node.data}/member.json", f"{second}/member.json")
     shutil.copy(two, path)
-    says(node.start_refused(), "2 members", "one member")
+    says(node.start_refused(), "another network")
     node.run("genesis", "--origin", "foreign.example/log", "--out", f"{node.root}/foreign.json", f"{second}/member.json")
     shutil.copy(f"{node.root}/foreign.json", path)
     says(node.start_refused(), "not among the members")
