@@ -313,7 +313,7 @@ static enum cl_status ask(size_t from, size_t to, uint64_t number, uint32_t limi
 {
     struct cl_buffer payload = { 0 };
     *answer = (struct answer){ 0 };
-    FIXTURE_OK(frame_range_request_encode(&payload, &(struct frame_range_request){ number, 1 }));
+    FIXTURE_OK(frame_range_request_encode(&payload, &(struct frame_range_request){ number, 1, 0 }));
     enum cl_status status = transport_ask(nodes[from].transport, to, FRAME_RANGE_REQUEST, payload.data, payload.length, limit_ms, answered, answer);
     cl_buffer_deinit(&payload);
     return status;
@@ -608,7 +608,7 @@ static void a_question_without_a_hello_is_not_answered(void **state)
     nng_msg *message;
     start_node(0);
     raw_dial(&raw, true, 1, 0);
-    FIXTURE_OK(frame_range_request_encode(&payload, &(struct frame_range_request){ 1, 1 }));
+    FIXTURE_OK(frame_range_request_encode(&payload, &(struct frame_range_request){ 1, 1, 0 }));
     FIXTURE_OK(frame_encode(&frame, &network.genesis.network, FRAME_RANGE_REQUEST, payload.data, payload.length));
     assert_int_equal(raw_send(&raw, &frame), 0);
     WAIT_FOR(strays(0).frames == 1);
