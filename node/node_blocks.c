@@ -544,13 +544,10 @@ enum cl_status node_commit_pending(struct node *node, const struct consensus_eff
     node->committing = NULL;
     if (status != CL_OK) return status;
     if (node->prepared.candidate != NULL) cl_candidate_drop_parent(node->prepared.candidate);
-    struct cl_block_id id = pending->block.id;
     for (size_t i = 0; node->pinned != NULL && i < cl_candidate_count(pending->candidate); i++) {
         struct pool_entry *entry = pool_find_leaf(node->pinned, &cl_candidate_record(pending->candidate, i)->record.leaf_hash);
         if (entry != NULL) pool_remove(node->pinned, entry);
     }
-    for (size_t i = 0; i < node->pending_count; i++)
-        if (node->pending[i].candidate != NULL && memcmp(node->pending[i].block.parent.bytes, id.bytes, 32) == 0) cl_candidate_drop_parent(node->pending[i].candidate);
     pending_remove(node, (size_t)(pending - node->pending));
     node_pending_settle(node);
     return CL_OK;
@@ -565,5 +562,18 @@ void node_pending_settle(struct node *node)
         const struct pending_block *pending = &node->pending[i];
         bool stands = pending->candidate != NULL ? cl_candidate_stands(pending->candidate) : pending->block.view > tip.view;
         if (!stands) pending_remove(node, i);
+        else if (pending->candidate != NULL && memcmp(pending->block.parent.bytes, tip.block.bytes, 32) == 0) cl_candidate_drop_parent(pending->candidate);
     }
+}
+
+bool node_order_adopt(struct node *node, const struct cl_block_id *id, struct cl_candidate **candidate, struct cl_candidate_summary *summary)
+{
+    struct pending_block *pending = node_pending_find(node, id);
+    struct cl_tip tip;
+    cl_ledger_tip(node->ledger, &tip);
+    if (pending == NULL || pending->candidate == NULL || memcmp(pending->block.parent.bytes, tip.block.bytes, 32) != 0) return false;
+    *candidate = pending->candidate;
+    *summary = pending->summary;
+    pending->candidate = NULL;
+    return true;
 }

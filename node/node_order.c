@@ -219,6 +219,12 @@ enum cl_status node_drive(struct node *node, const struct consensus_event *event
     return status != CL_OK || node->votelog == NULL ? status : truncate_votelog(node);
 }
 
+enum cl_status node_order_final(struct node *node, const struct order_block *block, const struct cl_certificate *certificate)
+{
+    node_pending_settle(node);
+    return node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_FINAL, .now_ms = node_monotonic_ms(), .block = *block, .certificate = certificate });
+}
+
 uint64_t node_order_round(struct node *node, uint64_t now_ms)
 {
     uint64_t wait = UINT64_MAX;

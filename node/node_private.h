@@ -138,6 +138,8 @@ enum cl_status node_run_effects(struct node *node);
 /* Fires timers that are due. Returns: ms until the next. So do the other rounds: each is called once in each turn of the
    owner's loop. */
 uint64_t node_order_round(struct node *node, uint64_t now_ms);
+/* Blocks up to this one were caught up by height and committed: they are the ledger's tip. */
+enum cl_status node_order_final(struct node *node, const struct order_block *block, const struct cl_certificate *certificate);
 void node_on_votes(struct node *node, size_t peer, const struct frame *frame);
 void node_on_certificates(struct node *node, size_t peer, const struct frame *frame);
 void node_on_proposal(struct node *node, size_t peer, const struct frame *frame);
@@ -157,6 +159,9 @@ CL_MUST_USE enum cl_status node_evaluate(struct node *node, struct pending_block
 struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote *vote, const struct cl_view *payload);
 struct pending_block *node_pending_find(struct node *node, const struct cl_block_id *id);
 struct pending_block *node_pending_add(struct node *node, const struct order_block *block);
+/* The candidate of a block on the tip that was evaluated here, so that catching up need not do it again; it becomes the
+   caller's. */
+bool node_order_adopt(struct node *node, const struct cl_block_id *id, struct cl_candidate **candidate, struct cl_candidate_summary *summary);
 void node_pending_settle(struct node *node); /* after the tip moved: what does not stand on it goes */
 void node_pending_deinit(struct pending_block *pending);
 void node_pending_free(struct node *node);
