@@ -6,6 +6,7 @@
 #include "logging.h"
 #include "node_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,7 +73,7 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 /* What ordering, blocks and links have to do by themselves. Returns: ms until something is due again. */
 static uint64_t rounds(struct node *node)
 {
-    if (pool_count(node->pool) > 0 && !atomic_load(&node->failed))
+    if (pool_ready(node->pool, node_monotonic_ms()) && !atomic_load(&node->failed))
         node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_WAKE, .now_ms = node_monotonic_ms() });
     if (node->peer_count < 2 || atomic_load(&node->failed)) return UINT64_MAX;
     node_links_round(node);
@@ -90,8 +91,8 @@ static void *own(void *context)
         uint64_t now = node_now_ms();
         uint64_t since = now >= node->last_tick_ms ? now - node->last_tick_ms : NODE_TICK_MS; /* the clock may be set back */
         uint64_t wait = since >= NODE_TICK_MS ? 0 : NODE_TICK_MS - since;
-        if (pool_count(node->pool) > 0 && node->progress) wait = 0;
-        wait = least(wait, due);
+        wait = least(wait, least(due, pool_pause_left_ms(node->pool, node_monotonic_ms())));
+        if (node->progress && pool_ready(node->pool, node_monotonic_ms())) wait = 0;
         inbox_take(&node->inbox, lists, wait);
         node->progress = false;
         for (size_t lane = 0; lane < INBOX_LANES; lane++)
@@ -201,6 +202,17 @@ static enum cl_status give_helper(struct node *node)
     return CL_OK;
 }
 
+static enum cl_status make_pool(struct node *node)
+{
+    const struct pool_options options = { .limits = { (size_t)node->options.config.pool_records_max, (size_t)node->options.config.pool_bytes_max },
+        .source_count = node->peer_count, .own = node->own, .fair = node->genesis.core.value.parameters.fairness == 1 };
+    const struct pool_options pinned = { .limits = { NODE_PINNED_RECORDS, NODE_PINNED_BYTES }, .source_count = 1 };
+    static_assert(GENESIS_PEERS_MAX <= CL_MEMBERS_MAX, "each peer is a source");
+    shares_init(&node->room, &options.limits, options.source_count);
+    enum cl_status status = pool_new(&node->pool, &options);
+    return status == CL_OK && node->peer_count > 1 ? pool_new(&node->pinned, &pinned) : status;
+}
+
 static enum cl_status start_threads(struct node *node, char *sentence, size_t sentence_size)
 {
     enum cl_status status = verify_pool_new(&node->verify_pool, (unsigned)node->options.config.workers, &node->genesis.core.network, node_on_verified, node);
@@ -230,13 +242,10 @@ enum cl_status node_start(struct node **out, const struct node_options *options,
     pthread_cond_init(&node->room_changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_rwlock_init(&node->accepted_lock, NULL);
-    struct pool_limits limits = { (size_t)options->config.pool_records_max, (size_t)options->config.pool_bytes_max };
-    struct pool_limits pinned = { NODE_PINNED_RECORDS, NODE_PINNED_BYTES };
     enum cl_status status = load_identity(node, sentence, sentence_size);
     if (status == CL_OK) status = open_ledger(node, sentence, sentence_size);
     if (status == CL_OK) status = give_helper(node);
-    if (status == CL_OK) status = pool_new(&node->pool, &limits);
-    if (status == CL_OK && node->peer_count > 1) status = pool_new(&node->pinned, &pinned);
+    if (status == CL_OK) status = make_pool(node);
     if (status == CL_OK) status = node_recover(node, sentence, sentence_size);
     if (status == CL_OK) status = node_checkpoint_ensure(node);
     if (status == CL_OK) status = node_restore_withdrawals(node);
@@ -343,6 +352,19 @@ void node_counters(struct node *node, struct node_counters *out)
         .bounded = atomic_load(&in->bounded), .withdrawals_accepted = atomic_load(&in->withdrawals_accepted),
         .pool_records = atomic_load(&in->pool_records), .pool_bytes = atomic_load(&in->pool_bytes), .height = atomic_load(&in->height),
         .log_size = atomic_load(&in->log_size), .view = atomic_load(&in->view) };
+}
+
+void node_count_source(struct node *node, size_t source, struct node_source_counters *out)
+{
+    struct source_counters *in = &node->sources[source];
+    assert(source < node->peer_count);
+    *out = (struct node_source_counters){ .taken = atomic_load(&in->taken), .dropped = atomic_load(&in->dropped), .malformed = atomic_load(&in->malformed),
+        .bad_signature = atomic_load(&in->bad_signature), .duplicates = atomic_load(&in->duplicates), .refused = atomic_load(&in->refused) };
+    pthread_mutex_lock(&node->room_lock);
+    struct shares_amount used = shares_used(&node->room, source);
+    pthread_mutex_unlock(&node->room_lock);
+    out->waiting_records = used.records;
+    out->waiting_bytes = used.bytes;
 }
 
 static uint64_t settled(struct node *node)

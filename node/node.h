@@ -32,6 +32,17 @@ struct node_counters {
     uint64_t pool_records, pool_bytes, height, log_size, view;
 };
 void node_counters(struct node *node, struct node_counters *out);
+/* The same from a link: never waits, so any thread's. Takes what its source has room for (shares.h) and drops the rest,
+   which is counted; so is, for the source, what turns out malformed or badly signed. Returns how many were taken. */
+size_t node_offer_records(struct node *node, const struct cl_view *records, size_t count, uint32_t source);
+
+/* Of what was first heard from one member; those of this node's clients are under its own index. */
+struct node_source_counters {
+    uint64_t taken, dropped;              /* for checking; for want of room */
+    uint64_t malformed, bad_signature, duplicates, refused;
+    uint64_t waiting_records, waiting_bytes; /* now: taken and not settled */
+};
+void node_count_source(struct node *node, size_t source, struct node_source_counters *out);
 /* Waits until final + refused + malformed + bad + duplicate records since the start reach count. CL_OK, CL_E_CANCELLED (timeout or stop). */
 CL_MUST_USE enum cl_status node_wait_settled(struct node *node, uint64_t count, uint64_t timeout_ms);
 

@@ -95,39 +95,35 @@ static size_t candidate_bytes(const struct cl_candidate *candidate)
 static void mark_parents(struct node *node, const struct cl_block_id *parent, uint64_t generation)
 {
     for (const struct pending_block *at = node_pending_find(node, parent); at != NULL && at->candidate != NULL; at = node_pending_find(node, &at->block.parent))
-        for (size_t i = 0; i < cl_candidate_count(at->candidate); i++) {
-            struct pool_entry *entry = pool_find_leaf(node->pool, &cl_candidate_record(at->candidate, i)->record.leaf_hash);
-            if (entry != NULL) entry->in_block = generation;
-        }
+        for (size_t i = 0; i < cl_candidate_count(at->candidate); i++)
+            pool_mark_leaf(node->pool, &cl_candidate_record(at->candidate, i)->record.leaf_hash, generation);
 }
 
 /* Takes what is there, withdrawals first, up to the network's limits, our own on entries, and what a proposal's frame
-   holds; what does not apply leaves the pool, unless it is in a block below and leaves the pool with that. A withdrawal of
-   what another record in this block makes goes into the next block: it comes first in its own. A block of nothing but bulk
-   records could hold 80,000 entries and take 250 MB while it is evaluated. */
+   holds; what does not apply leaves the pool, unless it is in a block below and leaves the pool with that, or what it
+   builds on may still come (pool_put_off). A withdrawal of what another record in this block makes goes into the next
+   block: it comes first in its own. A block of nothing but bulk records could hold 80,000 entries and take 250 MB while it
+   is evaluated. */
 static enum cl_status fill(struct node *node, struct cl_candidate *candidate, const struct cl_block_id *parent, size_t records_max)
 {
-    struct pool_entry *entry = pool_next(node->pool, NULL);
-    uint64_t generation = ++node->fills;
+    struct pool_walk walk;
+    struct pool_entry *entry;
+    uint64_t generation = ++node->fills, now = node_monotonic_ms();
     size_t entries = 0;
+    bool parent_final = node->peer_count < 2 || node_pending_find(node, parent) == NULL; /* alone, what is proposed becomes final */
     mark_parents(node, parent, generation);
-    while (entry != NULL && entries < NODE_BLOCK_ENTRIES && cl_candidate_count(candidate) < records_max) {
-        struct pool_entry *next = pool_next(node->pool, entry);
+    pool_walk_begin(node->pool, &walk, generation);
+    while (entries < NODE_BLOCK_ENTRIES && cl_candidate_count(candidate) < records_max && (entry = pool_walk_next(&walk)) != NULL) {
         uint32_t refused_entry = 0;
-        if (entry->in_block == generation) {
-            entry = next;
-            continue;
-        }
         enum cl_status status = cl_candidate_add(candidate, entry->record, &refused_entry);
         if (status == CL_E_BLOCK_SIZE) return CL_OK;
         if (status != CL_OK && status_is_fatal(status)) return status;
         if (status == CL_OK) {
             entries += entry->record->record.entry_count;
-        } else if (status == CL_E_REPLAY || !entry->withdrawal || !pool_waits_before(node->pool, entry)) {
+        } else if (status == CL_E_REPLAY || !pool_put_off(node->pool, entry, parent_final, now)) {
             node_settle_refused(node, entry, status, refused_entry);
             node->progress = true;
         }
-        entry = next;
     }
     return CL_OK;
 }
@@ -200,8 +196,9 @@ enum cl_status node_build(struct node *node, const struct consensus_effect *effe
     struct cl_candidate *parent = NULL;
     uint64_t parent_time = 0, now = node_now_ms();
     struct consensus_event answer = { .kind = CONSENSUS_NOTHING, .now_ms = node_monotonic_ms(), .view = effect->block.view };
-    bool seen = memcmp(node->nothing_on.bytes, effect->block.parent.bytes, 32) == 0 && node->nothing_after == node->admitted;
-    size_t before = pool_count(node->pool), records_max = effect->empty ? 0 : proposal_records_max(node, &effect->justification);
+    bool seen = memcmp(node->nothing_on.bytes, effect->block.parent.bytes, 32) == 0 && node->nothing_after == pool_changes(node->pool);
+    uint64_t before = pool_changes(node->pool);
+    size_t records_max = effect->empty ? 0 : proposal_records_max(node, &effect->justification);
     if (node->pending_count == NODE_PENDING_MAX || (!effect->empty && (seen || records_max == 0 || bytes_not_final(node) > NOT_FINAL_BYTES_MAX)) ||
         !node_find_parent(node, &effect->block.parent, &parent, &parent_time)) {
         node_push_event(node, &answer);
@@ -225,9 +222,9 @@ enum cl_status node_build(struct node *node, const struct consensus_effect *effe
     }
     node_pending_deinit(&made);
     if (status != CL_OK) return node_fail(node, status, "A block could not be built: %s", cl_status_sentence(status));
-    if (pool_count(node->pool) == before) { /* until something comes, there is nothing for a block on this one */
+    if (pool_changes(node->pool) == before) { /* until something comes or goes, there is nothing for a block on this one */
         node->nothing_on = effect->block.parent;
-        node->nothing_after = node->admitted;
+        node->nothing_after = before;
     }
     node_push_event(node, &answer);
     return CL_OK;
@@ -394,7 +391,7 @@ static void on_asked(struct node *node, void *context, size_t peer, enum transpo
     (void)outcome;
     if (entry != NULL) entry->asking = SIZE_MAX;
     if (frame == NULL) return;
-    if (frame->kind == FRAME_RECORDS) node_offer_proposal_records(node, frame);
+    if (frame->kind == FRAME_RECORDS) node_offer_proposal_records(node, frame, peer);
     if (frame->kind != FRAME_PROPOSAL || entry == NULL || entry->proposal.length > 0) return;
     if (take_proposal(entry, &frame->payload) != CL_OK) return;
     (void)settle(node, entry); /* a failure has stopped the node */
@@ -472,13 +469,13 @@ void node_take_proposal_records(struct node *node, struct verify_batch *batch)
         struct pool_entry *entry;
         struct verify_item *item = &batch->items[i];
         if (item->status != CL_OK) {
-            atomic_fetch_add(item->record == NULL ? &node->counters.malformed : &node->counters.bad_signature, 1);
+            node_count_bad(node, batch->source, item);
             continue;
         }
-        enum cl_status status = pool_add(node->pinned, &entry, item->record);
+        enum cl_status status = pool_add(node->pinned, &entry, item->record, 0);
         if (status == CL_E_BOUND) { /* blocks hold what they need themselves */
             while ((entry = pool_next(node->pinned, NULL)) != NULL) pool_remove(node->pinned, entry);
-            status = pool_add(node->pinned, &entry, item->record);
+            status = pool_add(node->pinned, &entry, item->record, 0);
         }
         if (status == CL_E_MEMORY) log_line(LOG_LEVEL_WARNING, "record_left_out", "reason=memory");
     }

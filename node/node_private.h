@@ -60,6 +60,8 @@ struct counters {
         withdrawals_accepted, pool_records, pool_bytes, height, log_size, view, commit_us;
 };
 
+struct source_counters { atomic_uint_fast64_t taken, dropped, malformed, bad_signature, duplicates, refused; };
+
 struct node {
     struct node_options options;
     struct node_genesis genesis;
@@ -85,8 +87,8 @@ struct node {
     size_t proposal_batches;          /* such records on their way through the workers */
     uint64_t admitted, evaluated_after; /* counts records that came; where that stood when blocks were last looked at */
     uint64_t fills;                   /* counts blocks that were filled: a mark in the pool */
-    struct cl_block_id nothing_on;    /* nothing to propose on this block, as of so many admitted */
-    uint64_t nothing_after;
+    struct cl_block_id nothing_on;    /* nothing to propose on this block */
+    uint64_t nothing_after;           /* pool_changes() then */
     uint64_t timers[CONSENSUS_TIMERS]; /* deadlines, UINT64_MAX: not armed */
     uint64_t final_view, current_view;
     struct cl_vote proposers[CL_MEMBERS_MAX]; /* each member's newest propose vote, for the proposal that follows it */
@@ -113,9 +115,10 @@ struct node {
     char failure[512];
     enum cl_status failure_status;
     struct counters counters;
+    struct source_counters sources[CL_MEMBERS_MAX];
     pthread_mutex_t room_lock;        /* the two below, and waiting for them */
     pthread_cond_t room_changed;
-    size_t room_records, room_bytes;  /* let in and not settled */
+    struct shares room;               /* let in and not settled */
     pthread_rwlock_t accepted_lock;
     struct accepted_withdrawal *accepted;
     size_t accepted_count, accepted_capacity;
@@ -188,13 +191,13 @@ CL_MUST_USE enum cl_status node_ask(struct node *node, size_t peer, enum frame_k
 uint64_t node_link_drops(const struct node *node, size_t peer); /* frames that the owner had no time for */
 
 /* node_submit.c */
-bool node_room_take(struct node *node, size_t bytes, bool withdrawal); /* any thread; false: full */
-void node_room_give(struct node *node, size_t records, size_t bytes);
 /* Any thread. Checks the signature, then goes to the owner; CL_E_BOUND, CL_E_MEMORY: it was not taken and done is not called. */
 CL_MUST_USE enum cl_status node_submit(struct node *node, struct submission *submission);
 void node_admit_waiting(struct node *node); /* owner thread: what has been verified goes to the pool */
 void node_on_verified(void *context, struct verify_batch *batch);     /* worker threads */
-void node_offer_proposal_records(struct node *node, const struct frame *frame); /* owner: to the workers, then node_take_proposal_records */
+/* Owner: to the workers, then node_take_proposal_records. No room is asked for: one question to a peer is open at a time. */
+void node_offer_proposal_records(struct node *node, const struct frame *frame, size_t source);
+void node_count_bad(struct node *node, size_t source, const struct verify_item *item); /* malformed, or badly signed */
 void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_status status, uint32_t refused_entry);
 void node_settle_final(struct node *node, struct cl_ledger_record *record);
 void node_finish_submission(struct submission *submission, enum outcome outcome);

@@ -82,7 +82,7 @@ static enum cl_status hold(struct recovery *recovery, const struct cl_proposal *
     struct order_block block = { .parent = proposal->parent, .view = proposal->view, .parent_view = proposal->parent_view };
     if (node->peer_count < 2) return CL_E_STORE_CORRUPT;
     for (size_t i = 0; i < recovery->record_count; i++) {
-        enum cl_status status = pool_add(node->pinned, &entry, recovery->records[i]);
+        enum cl_status status = pool_add(node->pinned, &entry, recovery->records[i], 0);
         if (status == CL_E_MEMORY) return status; /* what has no room is asked for like anything that is missing */
     }
     struct pending_block *held = node_pending_add(node, &block);

@@ -1,6 +1,7 @@
 /* Records on their way in: room for them, signature workers, admission, the pool, and those who wait for an outcome. */
 #include "node_private.h"
 
+#include "cbor.h"
 #include "logging.h"
 
 #include <assert.h>
@@ -8,36 +9,24 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- room: what was let in and is not settled is bounded by the pool's limits, so every queue behind it is */
-static bool room_left(const struct node *node, size_t records, size_t bytes, bool withdrawal)
+#define PART_BYTES_MAX 524288u /* of records from a peer that are checked as one batch */
+
+/* ---- room: what was let in and is not settled is bounded, for each source, so every queue behind it is */
+struct given { struct shares_amount all, kept; }; /* room to be given back at once */
+
+static void give(struct given *given, enum shares_account account, size_t bytes)
 {
-    size_t records_max = (size_t)node->options.config.pool_records_max, bytes_max = (size_t)node->options.config.pool_bytes_max;
-    if (!withdrawal) {
-        records_max -= records_max / 16;
-        bytes_max -= bytes_max / 16;
-    }
-    return node->room_records + records <= records_max && node->room_bytes + bytes <= bytes_max;
+    struct shares_amount *amount = account == SHARES_KEPT ? &given->kept : &given->all;
+    if (account == SHARES_NONE) return;
+    amount->records++;
+    amount->bytes += bytes;
 }
 
-bool node_room_take(struct node *node, size_t bytes, bool withdrawal)
+static void room_give(struct node *node, size_t source, const struct given *given)
 {
     pthread_mutex_lock(&node->room_lock);
-    bool left = room_left(node, 1, bytes, withdrawal);
-    if (left) {
-        node->room_records++;
-        node->room_bytes += bytes;
-    }
-    pthread_mutex_unlock(&node->room_lock);
-    if (!left) atomic_fetch_add(&node->counters.bounded, 1);
-    return left;
-}
-
-void node_room_give(struct node *node, size_t records, size_t bytes)
-{
-    pthread_mutex_lock(&node->room_lock);
-    assert(node->room_records >= records && node->room_bytes >= bytes);
-    node->room_records -= records;
-    node->room_bytes -= bytes;
+    shares_give(&node->room, source, SHARES_ALL, given->all);
+    shares_give(&node->room, source, SHARES_KEPT, given->kept);
     pthread_cond_broadcast(&node->room_changed);
     pthread_mutex_unlock(&node->room_lock);
 }
@@ -59,35 +48,38 @@ static enum cl_status submit_part(struct node *node, const struct cl_view *recor
     for (size_t i = 0; i < count; i++) {
         memcpy(batch->arena + at, records[i].data, records[i].length);
         batch->items[i].bytes = (struct cl_view){ batch->arena + at, records[i].length };
+        batch->items[i].account = SHARES_ALL;
         at += records[i].length;
     }
     pthread_mutex_lock(&node->room_lock);
-    while (!room_left(node, count, bytes, false) && !is_stopping(node)) pthread_cond_wait(&node->room_changed, &node->room_lock);
-    bool stopping = is_stopping(node);
-    if (!stopping) {
-        node->room_records += count;
-        node->room_bytes += bytes;
+    bool taken = false;
+    while (!taken && !is_stopping(node)) {
+        taken = shares_take(&node->room, source, (struct shares_amount){ count, bytes }, false) != SHARES_NONE;
+        if (!taken) pthread_cond_wait(&node->room_changed, &node->room_lock);
     }
     pthread_mutex_unlock(&node->room_lock);
-    if (stopping) {
+    if (!taken) {
         verify_batch_free(batch);
         return CL_E_CANCELLED;
     }
     atomic_fetch_add(&node->counters.submitted, count);
+    atomic_fetch_add(&node->sources[source].taken, count);
     verify_pool_put(node->verify_pool, batch);
     return CL_OK;
 }
 
 enum cl_status node_submit_batch(struct node *node, const struct cl_view *records, size_t count, uint32_t source)
 {
-    /* Half of the pool at most, so that a small pool still takes every part some time. */
-    size_t part_max = (size_t)node->options.config.pool_records_max / 2;
+    /* Parts of what one source may always use some time, also of a small pool: less than half of fifteen sixteenths. */
+    size_t part_max = (size_t)node->options.config.pool_records_max / 4, bytes_max = (size_t)node->options.config.pool_bytes_max / 4;
     if (part_max > VERIFY_BATCH_MAX) part_max = VERIFY_BATCH_MAX;
+    if (bytes_max > PART_BYTES_MAX) bytes_max = PART_BYTES_MAX;
+    assert(source < node->peer_count);
     for (size_t i = 0; i < count; i++)
         if (records[i].length > CL_RECORD_BYTES_MAX) return CL_E_RECORD_SIZE;
     for (size_t at = 0; at < count;) {
         size_t part = 0, bytes = 0;
-        while (part < part_max && at + part < count && (part == 0 || bytes + records[at + part].length <= 524288)) bytes += records[at + part++].length;
+        while (part < part_max && at + part < count && (part == 0 || bytes + records[at + part].length <= bytes_max)) bytes += records[at + part++].length;
         enum cl_status status = submit_part(node, records + at, part, source);
         if (status != CL_OK) return status;
         at += part;
@@ -95,12 +87,74 @@ enum cl_status node_submit_batch(struct node *node, const struct cl_view *record
     return CL_OK;
 }
 
+/* ---- records from links */
+/* Looks at nothing but the type, because this decides only whose room is asked for: a worker decodes. */
+static bool looks_like_withdrawal(struct cl_view bytes)
+{
+    struct cl_cbor_reader reader, inner;
+    cl_cbor_reader_init(&reader, bytes.data, bytes.length);
+    (void)cl_cbor_tag(&reader);
+    cl_cbor_array_fixed(&reader, 4);
+    (void)cl_cbor_bytes(&reader);
+    (void)cl_cbor_map(&reader);
+    struct cl_view payload = cl_cbor_bytes(&reader);
+    cl_cbor_reader_init(&inner, payload.data, payload.length);
+    (void)cl_cbor_map(&inner);
+    bool type_next = cl_cbor_uint(&inner) == 1;
+    uint64_t type = cl_cbor_uint_at_most(&inner, CL_VOUCH);
+    return type_next && inner.status == CL_OK && cl_rules_is_withdrawal((enum cl_record_type)type);
+}
+
+/* Fills the batch with what there is room for; its arena holds all of them. */
+static void take_offered(struct node *node, struct verify_batch *batch, const struct cl_view *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool withdrawal = looks_like_withdrawal(records[i]);
+        pthread_mutex_lock(&node->room_lock);
+        enum shares_account account = shares_take(&node->room, batch->source, (struct shares_amount){ 1, records[i].length }, withdrawal);
+        pthread_mutex_unlock(&node->room_lock);
+        if (account == SHARES_NONE) continue;
+        struct verify_item *item = &batch->items[batch->count++];
+        item->account = account;
+        item->bytes = (struct cl_view){ batch->arena + batch->byte_count, records[i].length };
+        memcpy(batch->arena + batch->byte_count, records[i].data, records[i].length);
+        batch->byte_count += records[i].length;
+    }
+}
+
+size_t node_offer_records(struct node *node, const struct cl_view *records, size_t count, uint32_t source)
+{
+    size_t taken = 0;
+    assert(source < node->peer_count);
+    for (size_t at = 0, part; at < count; at += part) {
+        size_t bytes = 0;
+        for (part = 0; part < VERIFY_BATCH_MAX && at + part < count && (part == 0 || bytes + records[at + part].length <= PART_BYTES_MAX); part++)
+            bytes += records[at + part].length;
+        struct verify_batch *batch = is_stopping(node) ? NULL : verify_batch_new(bytes);
+        if (batch == NULL) continue;
+        batch->source = source;
+        take_offered(node, batch, records + at, part);
+        taken += batch->count;
+        if (batch->count > 0) verify_pool_put(node->verify_pool, batch);
+        else verify_batch_free(batch);
+    }
+    atomic_fetch_add(&node->counters.submitted, taken);
+    atomic_fetch_add(&node->sources[source].taken, taken);
+    atomic_fetch_add(&node->sources[source].dropped, count - taken);
+    return taken;
+}
+
 enum cl_status node_submit(struct node *node, struct submission *submission)
 {
     const struct cl_record *record = &submission->record->record;
     struct verify_batch *batch = verify_batch_new(0);
     if (batch == NULL) return CL_E_MEMORY;
-    if (!node_room_take(node, record->bytes.length, cl_rules_is_withdrawal(record->type))) {
+    pthread_mutex_lock(&node->room_lock);
+    enum shares_account account = shares_take(&node->room, node->own, (struct shares_amount){ 1, record->bytes.length }, cl_rules_is_withdrawal(record->type));
+    pthread_mutex_unlock(&node->room_lock);
+    if (account == SHARES_NONE) {
+        atomic_fetch_add(&node->counters.bounded, 1);
+        atomic_fetch_add(&node->sources[node->own].dropped, 1);
         verify_batch_free(batch);
         return CL_E_BOUND;
     }
@@ -110,7 +164,9 @@ enum cl_status node_submit(struct node *node, struct submission *submission)
     batch->byte_count = record->bytes.length;
     batch->items[0].record = submission->record;
     batch->items[0].submission = submission;
+    batch->items[0].account = account;
     atomic_fetch_add(&node->counters.submitted, 1);
+    atomic_fetch_add(&node->sources[node->own].taken, 1);
     verify_pool_put(node->verify_pool, batch);
     return CL_OK;
 }
@@ -148,18 +204,32 @@ const struct refusal *node_find_refusal(const struct node *node, const struct cl
 
 static void pool_take_out(struct node *node, struct pool_entry *entry)
 {
-    size_t bytes = entry->record->record.bytes.length;
-    bool counted = entry->counted;
+    struct given given = { { 0, 0 }, { 0, 0 } };
+    size_t source = entry->source;
+    bool counted = entry->counted != SHARES_NONE;
+    give(&given, entry->counted, entry->record->record.bytes.length);
     pool_remove(node->pool, entry);
-    if (counted) node_room_give(node, 1, bytes);
+    if (counted) room_give(node, source, &given);
+}
+
+static void count_duplicate(struct node *node, size_t source)
+{
+    atomic_fetch_add(&node->counters.duplicates, 1);
+    atomic_fetch_add(&node->sources[source].duplicates, 1);
+}
+
+static void count_refused(struct node *node, size_t source)
+{
+    atomic_fetch_add(&node->counters.refused, 1);
+    atomic_fetch_add(&node->sources[source].refused, 1);
 }
 
 void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_status status, uint32_t refused_entry)
 {
     struct submission *submission = entry->waiters;
     entry->waiters = NULL;
-    if (status == CL_E_REPLAY && submission == NULL) atomic_fetch_add(&node->counters.duplicates, 1);
-    else atomic_fetch_add(&node->counters.refused, 1);
+    if (status == CL_E_REPLAY && submission == NULL) count_duplicate(node, entry->source);
+    else count_refused(node, entry->source);
     if (status != CL_E_REPLAY) remember_refusal(node, &entry->record->record.id, status, refused_entry);
     if (entry->kept) {
         enum cl_status dropped = cl_ledger_withdrawal_drop(node->ledger, &entry->record->record.leaf_hash);
@@ -253,7 +323,7 @@ static enum cl_status try_admission(struct node *node, struct submission *submis
     return *undecided ? CL_OK : status;
 }
 
-static void admit(struct node *node, struct verify_item *item, size_t *given_records, size_t *given_bytes)
+static void admit(struct node *node, struct verify_item *item, size_t source, struct given *given)
 {
     struct submission *submission = item->submission;
     const struct cl_record *record = &item->record->record;
@@ -263,10 +333,10 @@ static void admit(struct node *node, struct verify_item *item, size_t *given_rec
     enum cl_status status = CL_E_EXISTS;
     if (entry == NULL) {
         status = submission != NULL ? try_admission(node, submission, &undecided) : CL_OK;
-        if (status == CL_OK) status = pool_add(node->pool, &entry, item->record);
+        if (status == CL_OK) status = pool_add(node->pool, &entry, item->record, source);
     }
     if (status == CL_OK) {
-        entry->counted = true;
+        entry->counted = item->account;
         node->admitted++;
         if (submission == NULL) return;
         if (cl_rules_is_withdrawal(record->type) && !undecided) status = node_accept_withdrawal(node, submission, entry);
@@ -275,10 +345,9 @@ static void admit(struct node *node, struct verify_item *item, size_t *given_rec
         else node_finish_submission(submission, OUTCOME_ACCEPTED);
         return;
     }
-    *given_records += 1;
-    *given_bytes += record->bytes.length;
-    if (status == CL_E_EXISTS || status == CL_E_REPLAY) atomic_fetch_add(&node->counters.duplicates, 1);
-    else atomic_fetch_add(&node->counters.refused, 1);
+    give(given, item->account, record->bytes.length);
+    if (status == CL_E_EXISTS || status == CL_E_REPLAY) count_duplicate(node, source);
+    else count_refused(node, source);
     if (submission == NULL) return;
     if (status == CL_E_EXISTS) {
         join_known(node, entry, submission);
@@ -290,7 +359,7 @@ static void admit(struct node *node, struct verify_item *item, size_t *given_rec
     }
 }
 
-void node_offer_proposal_records(struct node *node, const struct frame *frame)
+void node_offer_proposal_records(struct node *node, const struct frame *frame, size_t source)
 {
     struct frame_items items;
     struct cl_view item = { NULL, 0 };
@@ -299,6 +368,7 @@ void node_offer_proposal_records(struct node *node, const struct frame *frame)
         struct verify_batch *batch = verify_batch_new(frame->payload.length);
         if (batch == NULL) return; /* asked for again */
         batch->for_proposal = true;
+        batch->source = (uint32_t)source;
         for (; more && batch->count < VERIFY_BATCH_MAX; more = frame_items_next(&items, &item)) {
             memcpy(batch->arena + batch->byte_count, item.data, item.length);
             batch->items[batch->count++].bytes = (struct cl_view){ batch->arena + batch->byte_count, item.length };
@@ -307,6 +377,14 @@ void node_offer_proposal_records(struct node *node, const struct frame *frame)
         node->proposal_batches++;
         verify_pool_put(node->verify_pool, batch);
     }
+}
+
+void node_count_bad(struct node *node, size_t source, const struct verify_item *item)
+{
+    bool malformed = item->record == NULL;
+    atomic_fetch_add(malformed ? &node->counters.malformed : &node->counters.bad_signature, 1);
+    if (status_is_fatal(item->status)) return; /* want of memory is nobody's fault */
+    atomic_fetch_add(malformed ? &node->sources[source].malformed : &node->sources[source].bad_signature, 1);
 }
 
 static void on_batch(void *owner, void *context)
@@ -318,23 +396,22 @@ static void on_batch(void *owner, void *context)
         verify_batch_free(batch);
         return;
     }
-    size_t records = 0, bytes = 0; /* room to be given back, once for the batch */
+    struct given given = { { 0, 0 }, { 0, 0 } }; /* once for the batch */
     for (size_t i = 0; i < batch->count; i++) {
         struct verify_item *item = &batch->items[i];
         bool stopping = is_stopping(node); /* then nothing more is taken, kept or signed */
         if (item->status == CL_OK && !stopping) {
-            admit(node, item, &records, &bytes);
+            admit(node, item, batch->source, &given);
             continue;
         }
-        if (item->status != CL_OK) atomic_fetch_add(item->record == NULL ? &node->counters.malformed : &node->counters.bad_signature, 1);
-        records++;
-        bytes += item->record != NULL ? item->record->record.bytes.length : item->bytes.length;
+        if (item->status != CL_OK) node_count_bad(node, batch->source, item);
+        give(&given, item->account, item->record != NULL ? item->record->record.bytes.length : item->bytes.length);
         if (item->submission == NULL) continue;
         if (item->status != CL_OK) finish_refused(item->submission, item->status, item->refused_entry);
         else node_finish_submission(item->submission, OUTCOME_STOPPED);
     }
-    if (records > 0) {
-        node_room_give(node, records, bytes);
+    if (given.all.records + given.kept.records > 0) {
+        room_give(node, batch->source, &given);
         node->progress = true;
     }
     verify_batch_free(batch);

@@ -114,7 +114,7 @@ static enum cl_status restore_withdrawal(void *context, const uint8_t *bytes, si
     enum cl_status status = cl_ledger_record_new(&record, NULL, bytes, length, &node->genesis.core.network);
     if (status != CL_OK) return status;
     status = accepted_add(node, &record->record);
-    if (status == CL_OK) status = pool_add(node->pool, &entry, record);
+    if (status == CL_OK) status = pool_add(node->pool, &entry, record, node->own);
     if (status == CL_E_EXISTS) status = CL_OK;
     if (status == CL_OK) {
         assert(entry != NULL);

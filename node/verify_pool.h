@@ -3,6 +3,7 @@
 #define NODE_VERIFY_POOL_H
 
 #include "ledger.h"
+#include "shares.h"
 
 #define VERIFY_BATCH_MAX 64u
 
@@ -12,6 +13,7 @@ struct verify_item {
     enum cl_status status;
     uint32_t refused_entry;
     void *submission;                 /* the node's */
+    enum shares_account account;      /* the node's: where room was taken for it */
 };
 struct verify_batch {
     struct verify_batch *next;
