@@ -121,6 +121,7 @@ CL_MUST_USE enum cl_status cl_view_terms(struct cl_ledger_view *view, struct cl_
 /* Log proofs at any size up to the view's. */
 CL_MUST_USE enum cl_status cl_view_inclusion(struct cl_ledger_view *view, struct cl_hash path[CL_LOG_PATH_MAX], size_t *count, uint64_t index, uint64_t size);
 CL_MUST_USE enum cl_status cl_view_consistency(struct cl_ledger_view *view, struct cl_hash path[CL_LOG_PATH_MAX], size_t *count, uint64_t size1, uint64_t size2);
+CL_MUST_USE enum cl_status cl_view_log_root(struct cl_ledger_view *view, struct cl_hash *out, uint64_t size);
 /* C2SP tile bytes: level 0..; width 256 or the partial width; CL_E_NOT_FOUND beyond the tree. Entries: 16-bit big-endian length || leaf bytes. */
 CL_MUST_USE enum cl_status cl_view_tile(struct cl_ledger_view *view, struct cl_buffer *out, unsigned level, uint64_t number, unsigned width);
 CL_MUST_USE enum cl_status cl_view_tile_entries(struct cl_ledger_view *view, struct cl_buffer *out, uint64_t number, unsigned width);

@@ -302,6 +302,15 @@ enum cl_status cl_view_consistency(struct cl_ledger_view *view, struct cl_hash p
     return cl_log_consistency(path, count, &source, size1, size2);
 }
 
+enum cl_status cl_view_log_root(struct cl_ledger_view *view, struct cl_hash *out, uint64_t size)
+{
+    struct cl_log_source source;
+    if (size > view->tip.log_size)
+        return CL_E_NOT_FOUND;
+    cl_view_log_source(&source, view);
+    return cl_log_root(out, &source, size);
+}
+
 /* Is there a tile of this number with this many hashes? A narrower one than there is is served too: mirrors ask for
    what the checkpoint at hand implies. */
 static bool tile_exists(const struct cl_ledger_view *view, unsigned level, uint64_t number, unsigned width)

@@ -124,8 +124,9 @@ static enum cl_status check_proposal(struct cl_view payload)
 static void check_range_block(struct cl_cbor_reader *reader)
 {
     struct cl_stored_block block;
-    cl_cbor_array_fixed(reader, 2);
+    cl_cbor_array_fixed(reader, 3);
     struct cl_view bytes = read_item(reader, FRAME_CERTIFICATES); /* an array too */
+    (void)cl_cbor_bytes_fixed(reader, 32);
     if (reader->status != CL_OK) return;
     enum cl_status status = cl_stored_block_decode(&block, bytes.data, bytes.length);
     if (status == CL_OK && block.certificate.length > 0) status = check_certificate(block.certificate);
@@ -232,13 +233,14 @@ enum cl_status frame_range_begin(struct cl_buffer *out, size_t block_count)
     return writer.status;
 }
 
-enum cl_status frame_range_add(struct cl_buffer *out, struct cl_view stored_block, const struct cl_view *records, size_t count)
+enum cl_status frame_range_add(struct cl_buffer *out, struct cl_view stored_block, const struct cl_hash *root_before, const struct cl_view *records, size_t count)
 {
     struct cl_cbor_writer writer;
     if (count > CL_BLOCK_RECORDS_MAX) return CL_E_BOUND;
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 2);
+    cl_cbor_put_array(&writer, 3);
     cl_cbor_put_raw(&writer, stored_block.data, stored_block.length);
+    cl_cbor_put_bytes(&writer, root_before->bytes, 32);
     cl_cbor_put_array(&writer, count);
     for (size_t i = 0; i < count; i++) cl_cbor_put_bytes(&writer, records[i].data, records[i].length);
     return writer.status;
@@ -251,12 +253,13 @@ void frame_range_init(struct frame_range_reader *range, const struct frame *fram
     range->left = cl_cbor_array(&range->reader);
 }
 
-bool frame_range_next(struct frame_range_reader *range, struct cl_view *stored_block, struct frame_items *records)
+bool frame_range_next(struct frame_range_reader *range, struct cl_view *stored_block, struct cl_hash *root_before, struct frame_items *records)
 {
     if (range->left == 0) return false;
     range->left--;
-    cl_cbor_array_fixed(&range->reader, 2);
+    cl_cbor_array_fixed(&range->reader, 3);
     *stored_block = cl_cbor_skip(&range->reader);
+    cl_cbor_bytes_copy(&range->reader, root_before->bytes, 32);
     struct cl_view list = cl_cbor_skip(&range->reader);
     assert(range->reader.status == CL_OK); /* frame_decode has been here */
     records->kind = FRAME_RECORDS;

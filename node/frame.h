@@ -76,12 +76,12 @@ CL_MUST_USE enum cl_status frame_recovery_answer_signed_bytes(struct cl_buffer *
 CL_MUST_USE enum cl_status frame_recovery_answer_encode(struct cl_buffer *out, const struct frame_recovery_answer *in);
 CL_MUST_USE enum cl_status frame_recovery_answer_decode(struct frame_recovery_answer *out, struct cl_view payload);
 
-/* A range: stored blocks, each with records in the block's order: what skip leaves, of the last block perhaps only the
+/* A range: stored blocks, each with the log's root before its state leaf and with records in the block's order: what skip leaves, of the last block perhaps only the
    first that fit. begin, then add as often as it said. */
 struct frame_range_reader { struct cl_cbor_reader reader; size_t left; };
 CL_MUST_USE enum cl_status frame_range_begin(struct cl_buffer *out, size_t block_count);
-CL_MUST_USE enum cl_status frame_range_add(struct cl_buffer *out, struct cl_view stored_block, const struct cl_view *records, size_t count);
+CL_MUST_USE enum cl_status frame_range_add(struct cl_buffer *out, struct cl_view stored_block, const struct cl_hash *root_before, const struct cl_view *records, size_t count);
 void frame_range_init(struct frame_range_reader *range, const struct frame *frame);
-bool frame_range_next(struct frame_range_reader *range, struct cl_view *stored_block, struct frame_items *records);
+bool frame_range_next(struct frame_range_reader *range, struct cl_view *stored_block, struct cl_hash *root_before, struct frame_items *records);
 
 #endif

@@ -46,12 +46,16 @@ static void check_log(struct fixture *fixture)
         FIXTURE_OK(cl_view_inclusion(view, path, &count, i, tip.log_size));
         FIXTURE_OK(cl_log_check_inclusion(&tip.log_root, tip.log_size, i, &leaf, path, count));
         cl_log_frontier_root(&root, &frontier);
+        struct cl_hash from_tiles;
+        FIXTURE_OK(cl_view_log_root(view, &from_tiles, i + 1));
+        assert_memory_equal(from_tiles.bytes, root.bytes, 32);
         FIXTURE_OK(cl_view_consistency(view, path, &count, i + 1, tip.log_size));
         FIXTURE_OK(cl_log_check_consistency(&root, i + 1, &tip.log_root, tip.log_size, path, count));
     }
     assert_memory_equal(root.bytes, tip.log_root.bytes, 32);
     assert_int_equal(cl_view_leaf(view, &bytes, tip.log_size), CL_E_NOT_FOUND);
     assert_int_equal(cl_view_inclusion(view, path, &count, 0, tip.log_size + 1), CL_E_NOT_FOUND);
+    assert_int_equal(cl_view_log_root(view, &root, tip.log_size + 1), CL_E_NOT_FOUND);
     cl_buffer_deinit(&bytes);
     cl_ledger_view_free(view);
 }

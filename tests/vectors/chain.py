@@ -49,6 +49,7 @@ leaves_before = [leaf_hash(genesis_leaf)] + [record.leaf for record in block_rec
 leaves = leaves_before + [leaf_hash(state_leaf)]
 block = block_id(leaves_before, state_leaf)
 root = log_root(leaves)
+root_before = log_root(leaves_before)
 
 # ---------------------------------------------------------------- votes
 PROPOSE, NOTARIZE, NULLIFY, FINALIZE = 1, 2, 3, 4

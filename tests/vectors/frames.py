@@ -27,9 +27,9 @@ def contents():
     yield "records", 7, records
     yield "range_request", 8, [1, 16, 0]
     yield "range_request_rest", 8, [1, 1, 2]
-    yield "range", 9, [[c.stored_block_fields(), records]]
-    yield "range_first_records", 9, [[c.stored_block_fields(), records[:2]]]
-    yield "range_rest", 9, [[c.stored_block_fields(), records[2:]]]
+    yield "range", 9, [[c.stored_block_fields(), c.root_before, records]]
+    yield "range_first_records", 9, [[c.stored_block_fields(), c.root_before, records[:2]]]
+    yield "range_rest", 9, [[c.stored_block_fields(), c.root_before, records[2:]]]
     yield "range_empty", 9, []
     yield "cosignatures", 10, [(c.BODY + "\n" + c.cosignature_line(s.members[1], c.COSIGNED_AT[1])).encode()]
     yield "status", 11, [1, 3, 2]
