@@ -1,15 +1,24 @@
-/* A queue of batches behind one lock: taken once for up to 64 signatures. */
+/* Queues of batches behind one lock: taken once for up to 64 signatures. One for each source, served in turn by the number of
+   records, so that a member that floods delays nobody else's for longer than a full batch of its own; what a proposal
+   waits for goes before all. */
 #include "verify_pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+struct queue {
+    struct verify_batch *first, *last;
+    struct queue *next;               /* with batches too */
+    size_t served;                    /* records, in this turn */
+};
 struct verify_pool {
     pthread_mutex_t lock;
     pthread_cond_t filled;
-    struct verify_batch *first, *last;
+    struct queue urgent, sources[CL_MEMBERS_MAX];
+    struct queue *turn, *last_turn;   /* those of the sources that have batches */
     bool stopping;
     unsigned thread_count;
     pthread_t *threads;
@@ -46,20 +55,52 @@ static void check_item(struct verify_item *item, uint32_t source, const struct c
     item->status = cl_record_check_signature(&item->record->record);
 }
 
+static void append(struct queue *queue, struct verify_batch *batch)
+{
+    batch->next = NULL;
+    if (queue->first != NULL) queue->last->next = batch;
+    else queue->first = batch;
+    queue->last = batch;
+}
+
+static struct verify_batch *remove_first(struct queue *queue)
+{
+    struct verify_batch *batch = queue->first;
+    if (batch != NULL) queue->first = batch->next;
+    return batch;
+}
+
+static void line_up(struct verify_pool *pool, struct queue *queue)
+{
+    queue->next = NULL;
+    queue->served = 0;
+    if (pool->turn != NULL) pool->last_turn->next = queue;
+    else pool->turn = queue;
+    pool->last_turn = queue;
+}
+
+static struct verify_batch *take(struct verify_pool *pool)
+{
+    struct queue *queue = pool->turn;
+    struct verify_batch *batch = remove_first(&pool->urgent);
+    if (batch != NULL || queue == NULL) return batch;
+    batch = remove_first(queue);
+    queue->served += batch->count;
+    if (queue->first != NULL && queue->served < VERIFY_BATCH_MAX) return batch;
+    pool->turn = queue->next;
+    if (queue->first != NULL) line_up(pool, queue);
+    return batch;
+}
+
 static void *work(void *context)
 {
     struct verify_pool *pool = context;
     for (;;) {
         pthread_mutex_lock(&pool->lock);
-        while (pool->first == NULL && !pool->stopping) pthread_cond_wait(&pool->filled, &pool->lock);
-        struct verify_batch *batch = pool->first;
-        if (batch != NULL) {
-            pool->first = batch->next;
-            if (pool->first == NULL) pool->last = NULL;
-        }
+        while (pool->turn == NULL && pool->urgent.first == NULL && !pool->stopping) pthread_cond_wait(&pool->filled, &pool->lock);
+        struct verify_batch *batch = take(pool);
         pthread_mutex_unlock(&pool->lock);
         if (batch == NULL) return NULL;
-        batch->next = NULL;
         for (size_t i = 0; i < batch->count; i++) check_item(&batch->items[i], batch->source, &pool->network);
         pool->done(pool->context, batch);
     }
@@ -109,11 +150,11 @@ void verify_pool_free(struct verify_pool *pool)
 
 void verify_pool_put(struct verify_pool *pool, struct verify_batch *batch)
 {
-    batch->next = NULL;
+    struct queue *queue = batch->for_proposal ? &pool->urgent : &pool->sources[batch->source];
+    assert(batch->source < CL_MEMBERS_MAX && batch->count > 0);
     pthread_mutex_lock(&pool->lock);
-    if (pool->last != NULL) pool->last->next = batch;
-    else pool->first = batch;
-    pool->last = batch;
+    if (queue->first == NULL && !batch->for_proposal) line_up(pool, queue);
+    append(queue, batch);
     pthread_cond_signal(&pool->filled);
     pthread_mutex_unlock(&pool->lock);
 }
