@@ -52,13 +52,30 @@ CL_MUST_USE enum cl_status cl_smt_overlay_root(struct cl_hash *out, struct cl_sm
    the tree has not changed since. After it, children of this overlay stand on the tree; call overlay_free on it. */
 CL_MUST_USE enum cl_status cl_smt_overlay_fold(struct cl_smt_overlay *overlay);
 
-/* Proofs, on the tree itself. siblings: from the leaf up; *count <= 256. */
+/* From now on overlays note what each leaf that they change was before: 64 bytes each. For the tree as it was, below. */
+void cl_smt_remember(struct cl_smt *tree);
+/* Of a folded overlay, once: what its changed leaves were before it, each key once; leaf_hash of 32 zero bytes: there was no
+   such leaf. NULL where the tree did not remember. The caller frees it. */
+struct cl_smt_leaf *cl_smt_overlay_before_take(struct cl_smt_overlay *overlay, size_t *count);
+
+/* The tree as it was before some changes, to prove what was there. Good until the tree changes, then to be freed.
+   before: what cl_smt_overlay_before_take gave for all that was folded since, the newest first; of several to one key the
+   last counts. From malloc, and taken, whatever comes of it. Hashes each inner node above a change once. */
+struct cl_smt_past;
+CL_MUST_USE enum cl_status cl_smt_past_take(struct cl_smt_past **out, const struct cl_smt *tree, struct cl_smt_leaf *before, size_t count);
+void cl_smt_past_free(struct cl_smt_past *past); /* NULL is fine */
+void cl_smt_past_root(struct cl_hash *out, const struct cl_smt_past *past);
+
+/* Proofs, on the tree itself, or on the past. siblings: from the leaf up; *count <= 256. */
 struct cl_smt_path { size_t count; struct cl_hash siblings[CL_SMT_DEPTH]; };
 /* CL_E_NOT_FOUND where no such leaf exists. */
-CL_MUST_USE enum cl_status cl_smt_prove(struct cl_smt_path *out, struct cl_smt_leaf *leaf, struct cl_smt *tree, const uint8_t key_hash[32]);
-/* The nearest leaves below and above an absent key_hash. */
+CL_MUST_USE enum cl_status cl_smt_prove(struct cl_smt_path *out, struct cl_smt_leaf *leaf, const struct cl_smt *tree, const uint8_t key_hash[32]);
+CL_MUST_USE enum cl_status cl_smt_past_prove(struct cl_smt_path *out, struct cl_smt_leaf *leaf, const struct cl_smt_past *past, const uint8_t key_hash[32]);
+/* The nearest leaves below and above an absent key_hash. CL_E_EXISTS where it is there. */
 CL_MUST_USE enum cl_status cl_smt_neighbours(bool *has_left, struct cl_smt_leaf *left, bool *has_right, struct cl_smt_leaf *right,
-                                             struct cl_smt *tree, const uint8_t key_hash[32]);
+                                             const struct cl_smt *tree, const uint8_t key_hash[32]);
+CL_MUST_USE enum cl_status cl_smt_past_neighbours(bool *has_left, struct cl_smt_leaf *left, bool *has_right, struct cl_smt_leaf *right,
+                                                  const struct cl_smt_past *past, const uint8_t key_hash[32]);
 
 /* Verifiers: CL_OK or CL_E_PROOF. value_hash = H(value). */
 CL_MUST_USE enum cl_status cl_smt_check_existence(const struct cl_hash *root, const uint8_t key_hash[32], const uint8_t value_hash[32],

@@ -48,6 +48,8 @@ struct cl_smt_overlay {
     struct result_node *nodes, **nodes_end;
     const struct cl_smt_leaf **sorted;  /* the changes, for thin buckets */
     size_t sorted_count;
+    struct cl_smt_leaf *before;         /* what each of them was before; NULL where the tree does not remember */
+    size_t before_count;
     struct arena_block *arena;
     size_t inner_count, bucket_count;   /* that the tree will need beyond those that are replaced */
     uint64_t added;
@@ -100,6 +102,9 @@ static void result_drop(struct cl_smt_overlay *overlay)
     }
     free(overlay->sorted);
     overlay->sorted = NULL;
+    free(overlay->before);
+    overlay->before = NULL;
+    overlay->before_count = 0;
     overlay->nodes = NULL;
     overlay->nodes_end = &overlay->nodes;
     overlay->has_result = false;
@@ -152,6 +157,23 @@ void cl_smt_overlay_free(struct cl_smt_overlay *overlay)
     result_drop(overlay);
     free(overlay->changes);
     free(overlay);
+}
+
+void cl_smt_remember(struct cl_smt *tree)
+{
+    if (tree->remembers) return;
+    tree->remembers = true;
+    for (struct cl_smt_overlay *overlay = tree->overlays; overlay != NULL; overlay = overlay->sibling) result_drop_all(overlay);
+}
+
+struct cl_smt_leaf *cl_smt_overlay_before_take(struct cl_smt_overlay *overlay, size_t *count)
+{
+    struct cl_smt_leaf *before = overlay->before;
+    assert(overlay->folded);
+    *count = overlay->before_count;
+    overlay->before = NULL;
+    overlay->before_count = 0;
+    return before;
 }
 
 enum cl_status cl_smt_overlay_put(struct cl_smt_overlay *overlay, const struct cl_smt_leaf *leaf)
@@ -346,6 +368,21 @@ static enum cl_status build_subtree(struct view_reference *out, struct cl_smt_ov
     return status;
 }
 
+/* What these changes replace, among the leaves of the bucket that they come to. */
+static void note_before(struct apply *apply, unsigned existing_count, const struct cl_smt_leaf *const *changes, size_t count)
+{
+    struct cl_smt_overlay *overlay = apply->overlay;
+    struct cl_smt_leaf *before = overlay->before + (changes - (const struct cl_smt_leaf *const *)overlay->sorted);
+    unsigned at = 0;
+    for (size_t i = 0; i < count; i++) {
+        int order = -1;
+        memcpy(before[i].key_hash, changes[i]->key_hash, sizeof before[i].key_hash);
+        memcpy(before[i].leaf_hash, &smt_empty_hash, sizeof before[i].leaf_hash);
+        while (at < existing_count && (order = memcmp(apply->existing[at].key_hash, before[i].key_hash, 32)) < 0) at++;
+        if (at < existing_count && order == 0) before[i] = apply->existing[at];
+    }
+}
+
 static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference *out, struct view_reference old, unsigned depth,
                                       const struct cl_smt_leaf *const *changes, size_t count)
 {
@@ -354,6 +391,7 @@ static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference
     size_t total;
     enum cl_status status = view_leaves(apply->existing, &existing, apply->overlay->tree, old);
     if (status != CL_OK) return status;
+    if (apply->overlay->before != NULL) note_before(apply, existing, changes, count);
     if (existing + count > sizeof few / sizeof few[0]) {
         merged = malloc((existing + count) * sizeof *merged);
         if (merged == NULL) return CL_E_MEMORY;
@@ -444,15 +482,14 @@ static void sort_ties(const struct cl_smt_leaf **sorted, size_t count)
     }
 }
 
-/* The changes in ascending order of their keys; of several to one key, the newest. */
-static enum cl_status sort_changes(const struct cl_smt_leaf ***out, size_t *out_count, const struct cl_smt_overlay *overlay)
+enum cl_status smt_sort_changes(const struct cl_smt_leaf ***out, size_t *out_count, const struct cl_smt_leaf *changes, size_t count)
 {
-    size_t count = overlay->change_count, used = 0;
+    size_t used = 0;
     struct cl_sort_item *keys = malloc((count + 1) * sizeof *keys);
     const struct cl_smt_leaf **sorted = malloc((count + 1) * sizeof *sorted);
     enum cl_status status = keys != NULL && sorted != NULL ? CL_OK : CL_E_MEMORY;
     for (size_t i = 0; i < count && status == CL_OK; i++) {
-        const uint8_t *key = overlay->changes[i].key_hash;
+        const uint8_t *key = changes[i].key_hash;
         uint64_t prefix = 0;
         for (unsigned byte = 0; byte < 8; byte++) prefix = prefix << 8 | key[byte];
         keys[i] = (struct cl_sort_item){ .order = prefix, .at = i };
@@ -463,7 +500,7 @@ static enum cl_status sort_changes(const struct cl_smt_leaf ***out, size_t *out_
         free(sorted);
         return status;
     }
-    for (size_t i = 0; i < count; i++) sorted[i] = &overlay->changes[keys[i].at];
+    for (size_t i = 0; i < count; i++) sorted[i] = &changes[keys[i].at];
     free(keys);
     sort_ties(sorted, count);
     for (size_t i = 0; i < count; i++) {
@@ -484,7 +521,12 @@ static enum cl_status result_make(struct cl_smt_overlay *overlay)
     if (apply == NULL) return CL_E_MEMORY;
     apply->overlay = overlay;
     apply->warm = false;
-    status = sort_changes(&overlay->sorted, &overlay->sorted_count, overlay);
+    status = smt_sort_changes(&overlay->sorted, &overlay->sorted_count, overlay->changes, overlay->change_count);
+    if (status == CL_OK && overlay->tree->remembers) {
+        overlay->before = malloc((overlay->sorted_count + 1) * sizeof *overlay->before);
+        overlay->before_count = overlay->sorted_count;
+        if (overlay->before == NULL) status = CL_E_MEMORY;
+    }
     if (overlay->parent != NULL) start = overlay->parent->root;
     if (status == CL_OK) status = apply_changes(apply, &overlay->root, start, 0, overlay->sorted, overlay->sorted_count);
     overlay->has_result = status == CL_OK;
@@ -604,6 +646,8 @@ static void adopt_children(struct cl_smt_overlay *folded)
 enum cl_status cl_smt_overlay_fold(struct cl_smt_overlay *overlay)
 {
     struct cl_smt *tree = overlay->tree;
+    struct cl_smt_leaf *before;
+    size_t before_count;
     enum cl_status status = tree->failure;
     assert(!overlay->folded && overlay->parent == NULL);
     if (status == CL_OK) status = result_ensure(overlay);
@@ -620,7 +664,12 @@ enum cl_status cl_smt_overlay_fold(struct cl_smt_overlay *overlay)
     results_point_to_tree(overlay);
     adopt_children(overlay);
     overlay->folded = true;
+    before = overlay->before;
+    before_count = overlay->before_count;
+    overlay->before = NULL;
     result_drop(overlay);
+    overlay->before = before; /* it outlives the result: cl_smt_overlay_before_take */
+    overlay->before_count = before_count;
     free(overlay->changes);
     overlay->changes = NULL;
     return CL_OK;

@@ -1,4 +1,4 @@
-/* Reading the state tree, and its proofs: paths of leaves, neighbours of absent keys, and the two verifiers, which trust
+/* Reading the state tree, and proofs on it or on its past: paths of leaves, neighbours of absent keys, and the two verifiers, which trust
    nothing but the root and the key. Pure. */
 #include "smt_tree.h"
 
@@ -6,16 +6,15 @@
 
 #include "crypto.h"
 
-/* Where a key's path ends: the reference of its bucket, or SMT_EMPTY; inner nodes above it are `depth` many. */
-static uint32_t descend(const struct cl_smt *tree, unsigned *depth, const uint8_t key_hash[32], uint32_t beside[CL_SMT_DEPTH])
+/* Where a key's path ends: its bucket, or nothing; inner nodes above it are `depth` many. */
+static struct smt_place descend(const struct cl_smt_past *past, unsigned *depth, const uint8_t key_hash[32], struct smt_place beside[CL_SMT_DEPTH])
 {
-    uint32_t at = tree->root;
+    struct smt_place at = smt_place_root(past);
     *depth = 0;
-    while (smt_is_inner(at)) {
-        const struct smt_inner *inner = smt_inner_at(tree, at);
+    while (smt_is_inner(at.base)) {
         bool right = smt_bit(key_hash, *depth) != 0;
-        beside[(*depth)++] = right ? inner->left : inner->right;
-        at = right ? inner->right : inner->left;
+        beside[(*depth)++] = smt_place_child(past, at, !right);
+        at = smt_place_child(past, at, right);
     }
     return at;
 }
@@ -114,22 +113,23 @@ static size_t bucket_siblings(struct cl_hash *siblings, const struct cl_smt_leaf
     return used;
 }
 
-enum cl_status cl_smt_prove(struct cl_smt_path *out, struct cl_smt_leaf *leaf, struct cl_smt *tree, const uint8_t key_hash[32])
+enum cl_status cl_smt_past_prove(struct cl_smt_path *out, struct cl_smt_leaf *leaf, const struct cl_smt_past *past, const uint8_t key_hash[32])
 {
     struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
-    uint32_t beside[CL_SMT_DEPTH], at;
+    struct smt_place beside[CL_SMT_DEPTH], at;
     unsigned depth, count, target;
     bool equal = false;
-    enum cl_status status = tree->failure;
-    assert(tree->builder == NULL);
+    enum cl_status status = past->tree->failure;
+    assert(past->tree->builder == NULL);
     if (status != CL_OK) return status;
-    at = descend(tree, &depth, key_hash, beside);
-    if (at == SMT_EMPTY) return CL_E_NOT_FOUND;
-    status = smt_bucket_load(leaves, &count, tree, at);
+    at = descend(past, &depth, key_hash, beside);
+    status = smt_place_leaves(leaves, &count, past, at);
     if (status != CL_OK) return status;
     target = position(&equal, leaves, count, key_hash);
     if (!equal) return CL_E_NOT_FOUND;
-    for (unsigned i = 0; i < depth; i++) out->siblings[i] = *smt_hash_of(tree, beside[i]);
+    /* a subtree of one leaf is that leaf: inner nodes above it came later */
+    while (count == 1 && depth > 0 && smt_place_is_empty(past, beside[depth - 1])) depth--;
+    for (unsigned i = 0; i < depth; i++) out->siblings[i] = *smt_place_hash(past, beside[i]);
     out->count = depth + bucket_siblings(out->siblings + depth, leaves, count, target, depth);
     for (size_t i = 0; i < out->count / 2; i++) { /* from the leaf up */
         struct cl_hash swap = out->siblings[i];
@@ -140,65 +140,79 @@ enum cl_status cl_smt_prove(struct cl_smt_path *out, struct cl_smt_leaf *leaf, s
     return CL_OK;
 }
 
+enum cl_status cl_smt_prove(struct cl_smt_path *out, struct cl_smt_leaf *leaf, const struct cl_smt *tree, const uint8_t key_hash[32])
+{
+    const struct cl_smt_past present = { .tree = tree };
+    return cl_smt_past_prove(out, leaf, &present, key_hash);
+}
+
 /* The outermost leaf of a subtree that is not empty. */
-static enum cl_status outermost(struct cl_smt_leaf *out, const struct cl_smt *tree, uint32_t at, bool rightmost)
+static enum cl_status outermost(struct cl_smt_leaf *out, const struct cl_smt_past *past, struct smt_place at, bool rightmost)
 {
     struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
     unsigned count;
     enum cl_status status;
-    while (smt_is_inner(at)) {
-        const struct smt_inner *inner = smt_inner_at(tree, at);
-        uint32_t first = rightmost ? inner->right : inner->left;
-        at = first != SMT_EMPTY ? first : rightmost ? inner->left : inner->right;
+    while (smt_is_inner(at.base)) {
+        struct smt_place first = smt_place_child(past, at, rightmost);
+        at = smt_place_is_empty(past, first) ? smt_place_child(past, at, !rightmost) : first;
     }
-    status = smt_bucket_load(leaves, &count, tree, at);
-    if (status == CL_OK) *out = leaves[rightmost ? count - 1 : 0];
-    return status;
+    status = smt_place_leaves(leaves, &count, past, at);
+    if (status != CL_OK) return status;
+    assert(count > 0);
+    *out = leaves[rightmost ? count - 1 : 0];
+    return CL_OK;
 }
 
-/* The lowest subtree beside the key's path on one side that is not empty; SMT_EMPTY if there is none. */
-static uint32_t nearest_beside(const uint32_t *beside, unsigned depth, const uint8_t key_hash[32], bool left)
+/* The outermost leaf, towards the key, of the lowest subtree beside its path on one side that is not empty. */
+static enum cl_status nearest_beside(bool *found, struct cl_smt_leaf *out, const struct cl_smt_past *past, const struct smt_place *beside,
+                                     unsigned depth, const uint8_t key_hash[32], bool left)
 {
+    *found = false;
     while (depth-- > 0) {
-        if ((smt_bit(key_hash, depth) != 0) == left && beside[depth] != SMT_EMPTY) return beside[depth];
+        if ((smt_bit(key_hash, depth) != 0) != left || smt_place_is_empty(past, beside[depth])) continue;
+        *found = true;
+        return outermost(out, past, beside[depth], left);
     }
-    return SMT_EMPTY;
+    return CL_OK;
 }
 
-enum cl_status cl_smt_neighbours(bool *has_left, struct cl_smt_leaf *left, bool *has_right, struct cl_smt_leaf *right, struct cl_smt *tree,
-                                 const uint8_t key_hash[32])
+enum cl_status cl_smt_past_neighbours(bool *has_left, struct cl_smt_leaf *left, bool *has_right, struct cl_smt_leaf *right,
+                                      const struct cl_smt_past *past, const uint8_t key_hash[32])
 {
     struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
-    uint32_t beside[CL_SMT_DEPTH], at;
-    unsigned depth, count = 0, place = 0;
-    enum cl_status status = tree->failure;
-    assert(tree->builder == NULL);
+    struct smt_place beside[CL_SMT_DEPTH], at;
+    unsigned depth, count, place;
+    bool equal = false;
+    enum cl_status status = past->tree->failure;
+    assert(past->tree->builder == NULL);
     *has_left = *has_right = false;
     if (status != CL_OK) return status;
-    at = descend(tree, &depth, key_hash, beside);
-    if (at != SMT_EMPTY) {
-        bool equal = false;
-        status = smt_bucket_load(leaves, &count, tree, at);
-        if (status != CL_OK) return status;
-        place = position(&equal, leaves, count, key_hash);
-        if (equal) return CL_E_EXISTS;
-    }
+    at = descend(past, &depth, key_hash, beside);
+    status = smt_place_leaves(leaves, &count, past, at);
+    if (status != CL_OK) return status;
+    place = position(&equal, leaves, count, key_hash);
+    if (equal) return CL_E_EXISTS;
     if (place > 0) {
         *left = leaves[place - 1];
         *has_left = true;
-    } else if ((at = nearest_beside(beside, depth, key_hash, true)) != SMT_EMPTY) {
-        status = outermost(left, tree, at, true);
-        *has_left = true;
+    } else {
+        status = nearest_beside(has_left, left, past, beside, depth, key_hash, true);
     }
     if (status != CL_OK) return status;
     if (place < count) {
         *right = leaves[place];
         *has_right = true;
-    } else if ((at = nearest_beside(beside, depth, key_hash, false)) != SMT_EMPTY) {
-        status = outermost(right, tree, at, false);
-        *has_right = true;
+    } else {
+        status = nearest_beside(has_right, right, past, beside, depth, key_hash, false);
     }
     return status;
+}
+
+enum cl_status cl_smt_neighbours(bool *has_left, struct cl_smt_leaf *left, bool *has_right, struct cl_smt_leaf *right, const struct cl_smt *tree,
+                                 const uint8_t key_hash[32])
+{
+    const struct cl_smt_past present = { .tree = tree };
+    return cl_smt_past_neighbours(has_left, left, has_right, right, &present, key_hash);
 }
 
 /* ---- verifiers. A path of `count` siblings ends at depth count: the sibling at depth d (below the inner node of depth d)

@@ -1,4 +1,5 @@
-/* The inside of the state tree, shared by smt.c (nodes, bulk build), smt_overlay.c (changes) and smt_proof.c (paths).
+/* The inside of the state tree, shared by smt.c (nodes, bulk build), smt_overlay.c (changes), smt_past.c (the tree
+   as it was) and smt_proof.c (paths).
    A subtree of more than CL_SMT_BUCKET_MAX leaves is an inner node, one of fewer is a bucket, an empty one is nothing: so
    the shape depends on the set of leaves alone, not on the order in which they came. Leaves are never removed. */
 #ifndef LEDGER_SMT_TREE_H
@@ -39,6 +40,7 @@ struct cl_smt {
     struct cl_smt_overlay *overlays;    /* those whose parent is the tree itself */
     struct arena_block *spare;          /* smt_overlay.c's memory for results, kept between them */
     unsigned spare_count;
+    bool remembers;                     /* overlays note what was before them */
     enum cl_status failure;             /* a fold stopped halfway: the tree is of no more use */
 };
 
@@ -75,6 +77,34 @@ CL_MUST_USE enum cl_status smt_reserve(struct cl_smt *tree, size_t inner_count, 
 uint32_t smt_inner_take(struct cl_smt *tree);
 uint32_t smt_bucket_take(struct cl_smt *tree);
 void smt_bucket_give(struct cl_smt *tree, uint32_t reference);
+
+/* smt_overlay.c: pointers to the changes in ascending order of their keys, *out from malloc; of several to one key the last.
+   CL_E_MEMORY. */
+CL_MUST_USE enum cl_status smt_sort_changes(const struct cl_smt_leaf ***out, size_t *out_count, const struct cl_smt_leaf *changes, size_t count);
+
+/* ---- smt_past.c: the tree before some changes. It has no leaf that the tree lacks, so it hangs on the tree's own nodes:
+   where nothing changed it is the tree, elsewhere a node of its own says what stood in that place. */
+struct smt_past_node {
+    struct cl_hash hash;
+    uint32_t left, right;   /* over an inner node: own nodes below, number + 1, 0: as in the tree; over a bucket: first change, count */
+    uint8_t leaves;         /* of a subtree without any, 0, of one leaf, 1; else 2 */
+};
+struct cl_smt_past {
+    const struct cl_smt *tree;
+    struct cl_smt_leaf *changes;
+    const struct cl_smt_leaf **sorted;
+    size_t sorted_count;
+    struct smt_past_node *nodes;
+    uint32_t node_count, node_capacity, root; /* root: as left and right above */
+};
+/* A subtree of the past: the tree's in that place, and what is different, number + 1, or 0. */
+struct smt_place { uint32_t base, own; };
+struct smt_place smt_place_root(const struct cl_smt_past *past);
+struct smt_place smt_place_child(const struct cl_smt_past *past, struct smt_place inner, bool right);
+bool smt_place_is_empty(const struct cl_smt_past *past, struct smt_place at);
+const struct cl_hash *smt_place_hash(const struct cl_smt_past *past, struct smt_place at);
+/* Of a bucket, or of nothing at all. */
+CL_MUST_USE enum cl_status smt_place_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt_past *past, struct smt_place at);
 
 /* smt_memory.c */
 void *smt_chunk_new(size_t bytes);

@@ -1,5 +1,5 @@
 /* The state tree against a reference that recomputes everything from the sorted leaves, with keys that share long
-   prefixes, overlays over overlays, branches and folds; and its verifiers against proofs that were tampered with. */
+   prefixes, overlays over overlays, branches, folds, and the trees before them; and its verifiers against proofs that were tampered with. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -144,16 +144,21 @@ static void check_overlay(struct cl_smt_overlay *overlay, const struct model *mo
     assert_memory_equal(&root, &expected, sizeof root);
 }
 
-/* ---- proofs of one tree */
+/* ---- proofs of one tree, or (past not NULL) of what it was */
 
-static void check_leaf(struct cl_smt *tree, const struct cl_hash *root, const struct entry *entry)
+static enum cl_status prove(struct cl_smt_path *path, struct cl_smt_leaf *leaf, struct cl_smt *tree, const struct cl_smt_past *past, const uint8_t *key)
+{
+    return past != NULL ? cl_smt_past_prove(path, leaf, past, key) : cl_smt_prove(path, leaf, tree, key);
+}
+
+static void check_leaf(struct cl_smt *tree, const struct cl_smt_past *past, const struct cl_hash *root, const struct entry *entry)
 {
     static struct cl_smt_path path;
     struct cl_smt_leaf leaf, expected = leaf_of(entry->key, entry->value_hash);
     bool found = false;
     assert_int_equal(cl_smt_contains(&found, tree, entry->key), CL_OK);
     assert_true(found);
-    assert_int_equal(cl_smt_prove(&path, &leaf, tree, entry->key), CL_OK);
+    assert_int_equal(prove(&path, &leaf, tree, past, entry->key), CL_OK);
     assert_memory_equal(&leaf, &expected, sizeof leaf);
     assert_int_equal(cl_smt_check_existence(root, entry->key, entry->value_hash, path.siblings, path.count), CL_OK);
     if (path.count > 0) {
@@ -165,17 +170,17 @@ static void check_leaf(struct cl_smt *tree, const struct cl_hash *root, const st
 /* Proof of a leaf, in the form that the verifier of absence takes. */
 struct side { struct entry entry; struct cl_smt_path path; struct cl_smt_neighbour neighbour; };
 
-static void side_make(struct side *side, struct cl_smt *tree, const struct model *model, const uint8_t *key)
+static void side_make(struct side *side, struct cl_smt *tree, const struct cl_smt_past *past, const struct model *model, const uint8_t *key)
 {
     struct cl_smt_leaf leaf;
     size_t at = model_place(model, key);
     assert_true(at < model->count && memcmp(model->entries[at].key, key, 32) == 0);
     side->entry = model->entries[at];
-    assert_int_equal(cl_smt_prove(&side->path, &leaf, tree, key), CL_OK);
+    assert_int_equal(prove(&side->path, &leaf, tree, past, key), CL_OK);
     side->neighbour = (struct cl_smt_neighbour){ side->entry.key, side->entry.value_hash, side->path.siblings, side->path.count };
 }
 
-static void check_absent(struct cl_smt *tree, const struct model *model, const struct cl_hash *root, const uint8_t *key)
+static void check_absent(struct cl_smt *tree, const struct cl_smt_past *past, const struct model *model, const struct cl_hash *root, const uint8_t *key)
 {
     static struct side left, right, wrong;
     struct cl_smt_leaf left_leaf, right_leaf;
@@ -183,30 +188,34 @@ static void check_absent(struct cl_smt *tree, const struct model *model, const s
     bool has_left, has_right, found = true;
     const struct cl_smt_neighbour *left_or_null, *right_or_null;
     if (at < model->count && memcmp(model->entries[at].key, key, 32) == 0) return;
-    assert_int_equal(cl_smt_contains(&found, tree, key), CL_OK);
-    assert_false(found);
-    assert_int_equal(cl_smt_prove(&left.path, &left_leaf, tree, key), CL_E_NOT_FOUND);
-    assert_int_equal(cl_smt_neighbours(&has_left, &left_leaf, &has_right, &right_leaf, tree, key), CL_OK);
+    if (past == NULL) {
+        assert_int_equal(cl_smt_contains(&found, tree, key), CL_OK);
+        assert_false(found);
+        assert_int_equal(cl_smt_neighbours(&has_left, &left_leaf, &has_right, &right_leaf, tree, key), CL_OK);
+    } else {
+        assert_int_equal(cl_smt_past_neighbours(&has_left, &left_leaf, &has_right, &right_leaf, past, key), CL_OK);
+    }
+    assert_int_equal(prove(&left.path, &(struct cl_smt_leaf){ { 0 }, { 0 } }, tree, past, key), CL_E_NOT_FOUND);
     assert_int_equal(has_left, at > 0);
     assert_int_equal(has_right, at < model->count);
     if (has_left) {
         assert_memory_equal(left_leaf.key_hash, model->entries[at - 1].key, 32);
-        side_make(&left, tree, model, left_leaf.key_hash);
+        side_make(&left, tree, past, model, left_leaf.key_hash);
     }
     if (has_right) {
         assert_memory_equal(right_leaf.key_hash, model->entries[at].key, 32);
-        side_make(&right, tree, model, right_leaf.key_hash);
+        side_make(&right, tree, past, model, right_leaf.key_hash);
     }
     left_or_null = has_left ? &left.neighbour : NULL;
     right_or_null = has_right ? &right.neighbour : NULL;
     assert_int_equal(cl_smt_check_absence(root, key, left_or_null, right_or_null), has_left || has_right ? CL_OK : CL_E_PROOF);
     /* A leaf further out is no neighbour, and neither is one side an edge that is none. */
     if (at > 1) {
-        side_make(&wrong, tree, model, model->entries[draw((uint32_t)at - 1)].key);
+        side_make(&wrong, tree, past, model, model->entries[draw((uint32_t)at - 1)].key);
         assert_int_equal(cl_smt_check_absence(root, key, &wrong.neighbour, right_or_null), CL_E_PROOF);
     }
     if (at + 1 < model->count) {
-        side_make(&wrong, tree, model, model->entries[at + 1 + draw((uint32_t)(model->count - at - 1))].key);
+        side_make(&wrong, tree, past, model, model->entries[at + 1 + draw((uint32_t)(model->count - at - 1))].key);
         assert_int_equal(cl_smt_check_absence(root, key, left_or_null, &wrong.neighbour), CL_E_PROOF);
     }
     if (has_left && has_right) {
@@ -218,22 +227,27 @@ static void check_absent(struct cl_smt *tree, const struct model *model, const s
     }
 }
 
-static void check_proofs(struct cl_smt *tree, const struct model *model)
+static void check_proofs_at(struct cl_smt *tree, const struct cl_smt_past *past, const struct model *model)
 {
     struct cl_hash root = model_root(model);
-    for (size_t i = 0; i < model->count; i++) check_leaf(tree, &root, &model->entries[i]);
+    for (size_t i = 0; i < model->count; i++) check_leaf(tree, past, &root, &model->entries[i]);
     for (unsigned i = 0; i < 100; i++) {
         uint8_t key[32];
         draw_key(key, model, 50);
-        check_absent(tree, model, &root, key);
+        check_absent(tree, past, model, &root, key);
     }
     /* right beside a leaf, on both sides */
     for (size_t i = 0; i < model->count; i += 1 + model->count / 50) {
         uint8_t key[32];
         memcpy(key, model->entries[i].key, 32);
         key[31] ^= 1;
-        check_absent(tree, model, &root, key);
+        check_absent(tree, past, model, &root, key);
     }
+}
+
+static void check_proofs(struct cl_smt *tree, const struct model *model)
+{
+    check_proofs_at(tree, NULL, model);
 }
 
 /* ---- claims */
@@ -423,7 +437,7 @@ static void overlays_of_very_many_changes_agree_with_the_reference(void **state)
         if (i < 4) check_overlay(chain[4], &model);
     }
     check_root(tree, &model);
-    for (size_t i = 0; i < model.count; i += 97) check_leaf(tree, &expected[4], &model.entries[i]);
+    for (size_t i = 0; i < model.count; i += 97) check_leaf(tree, NULL, &expected[4], &model.entries[i]);
     cl_smt_free(tree);
     cl_buckets_free(&buckets);
     free(model.entries);
@@ -514,8 +528,8 @@ static void every_byte_of_a_proof_counts(void **state)
         do {
             draw_key(key, &model, round % 2 * 50);
         } while (cl_smt_neighbours(&has_left, &left_leaf, &has_right, &right_leaf, tree, key) != CL_OK || !has_left || !has_right);
-        side_make(&left, tree, &model, left_leaf.key_hash);
-        side_make(&right, tree, &model, right_leaf.key_hash);
+        side_make(&left, tree, NULL, &model, left_leaf.key_hash);
+        side_make(&right, tree, NULL, &model, right_leaf.key_hash);
         assert_int_equal(cl_smt_check_absence(&root, key, &left.neighbour, &right.neighbour), CL_OK);
         for (struct side *side = &left; side != NULL; side = side == &left ? &right : NULL) {
             struct { uint8_t *bytes; size_t length; } parts[3] = {
@@ -562,7 +576,7 @@ static void no_pair_of_true_leaves_hides_one_between_them(void **state)
         }
         struct cl_smt *tree = tree_of(&buckets, &model);
         struct cl_hash root = model_root(&model);
-        for (size_t i = 0; i < 24; i++) side_make(&sides[i], tree, &model, model.entries[i].key);
+        for (size_t i = 0; i < 24; i++) side_make(&sides[i], tree, NULL, &model, model.entries[i].key);
         for (size_t hidden = 0; hidden < 24; hidden++) {
             for (size_t i = 0; i <= 24; i++) {
                 for (size_t j = 0; j <= 24; j++) {
@@ -643,6 +657,115 @@ static void failing_buckets_are_heard_and_a_broken_tree_says_nothing_more(void *
     }
 }
 
+/* ---- the past */
+
+enum { PAST_MAX = 12 };
+struct change { struct cl_smt_leaf *before; size_t count; };
+
+/* The tree before the newest of the changes from `first` on, taken from the newest to the oldest. */
+static struct cl_smt_past *past_of(struct cl_smt *tree, const struct change *changes, unsigned first, unsigned count)
+{
+    struct cl_smt_past *past;
+    struct cl_smt_leaf *all;
+    size_t total = 0, used = 0;
+    for (unsigned i = first; i < count; i++) total += changes[i].count;
+    all = malloc((total + 1) * sizeof *all);
+    for (unsigned i = count; i-- > first;) {
+        if (changes[i].count > 0) memcpy(all + used, changes[i].before, changes[i].count * sizeof *all);
+        used += changes[i].count;
+    }
+    assert_int_equal(cl_smt_past_take(&past, tree, all, total), CL_OK);
+    return past;
+}
+
+/* model: what the tree was then; now: what it is. */
+static void check_past(struct cl_smt *tree, const struct change *changes, unsigned first, unsigned count, const struct model *model, const struct model *now)
+{
+    struct cl_smt_past *past = past_of(tree, changes, first, count);
+    struct cl_hash root, expected = model_root(model);
+    cl_smt_past_root(&root, past);
+    assert_memory_equal(&root, &expected, sizeof root);
+    check_proofs_at(tree, past, model);
+    for (size_t i = 0; i < now->count; i++) check_absent(tree, past, model, &root, now->entries[i].key); /* what came since */
+    cl_smt_past_free(past);
+}
+
+/* Trees of any size, from nothing; steps of a few changes and of many; after each, every earlier tree is there again. */
+static void every_earlier_tree_is_proven_from_what_was_before(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 10; round++) {
+        struct model model = { 0 }, models[PAST_MAX];
+        struct change changes[PAST_MAX];
+        struct cl_smt_buckets buckets;
+        struct cl_smt *tree = tree_new(&buckets);
+        unsigned deep = round % 3 * 45, steps;
+        seed = 9000 + round;
+        steps = 2 + draw(PAST_MAX - 2);
+        cl_smt_remember(tree);
+        for (unsigned i = 0; i < steps; i++) {
+            struct cl_smt_overlay *overlay;
+            models[i] = model_copy(&model);
+            assert_int_equal(cl_smt_overlay_new(&overlay, tree, NULL), CL_OK);
+            put_some(overlay, &model, draw(round % 5 == 0 ? 150 : round % 5 == 1 ? 2 : 25), deep);
+            if (draw(2) == 0) check_overlay(overlay, &model);
+            assert_int_equal(cl_smt_overlay_fold(overlay), CL_OK);
+            changes[i].before = cl_smt_overlay_before_take(overlay, &changes[i].count);
+            assert_non_null(changes[i].before);
+            cl_smt_overlay_free(overlay);
+        }
+        for (unsigned i = 0; i < steps; i++) {
+            check_past(tree, changes, i, steps, &models[i], &model);
+            free(models[i].entries);
+        }
+        check_past(tree, changes, steps, steps, &model, &model); /* no change: the tree itself */
+        for (unsigned i = 0; i < steps; i++) free(changes[i].before);
+        cl_smt_free(tree);
+        cl_buckets_free(&buckets);
+        free(model.entries);
+    }
+}
+
+/* An overlay that had its root before the tree began to remember, and one that stands on it, tell all the same. */
+static void remembering_may_begin_at_any_time(void **state)
+{
+    struct model model = { 0 }, first;
+    struct cl_smt_overlay *below, *above;
+    struct cl_smt_buckets buckets;
+    struct cl_smt *tree = tree_new(&buckets);
+    size_t count = 1;
+    (void)state;
+    seed = 31;
+    assert_int_equal(cl_smt_overlay_new(&below, tree, NULL), CL_OK);
+    put_some(below, &model, 40, 20);
+    assert_int_equal(cl_smt_overlay_fold(below), CL_OK);
+    assert_null(cl_smt_overlay_before_take(below, &count));
+    assert_int_equal(count, 0);
+    cl_smt_overlay_free(below);
+    first = model_copy(&model);
+    assert_int_equal(cl_smt_overlay_new(&below, tree, NULL), CL_OK);
+    put_some(below, &model, 30, 20);
+    assert_int_equal(cl_smt_overlay_new(&above, tree, below), CL_OK);
+    put_some(above, &model, 30, 20);
+    check_overlay(above, &model);
+    cl_smt_remember(tree);
+    struct change changes[2];
+    assert_int_equal(cl_smt_overlay_fold(below), CL_OK);
+    changes[0].before = cl_smt_overlay_before_take(below, &changes[0].count);
+    check_overlay(above, &model);
+    assert_int_equal(cl_smt_overlay_fold(above), CL_OK);
+    changes[1].before = cl_smt_overlay_before_take(above, &changes[1].count);
+    check_root(tree, &model);
+    check_past(tree, changes, 0, 2, &first, &model);
+    cl_smt_overlay_free(below);
+    cl_smt_overlay_free(above);
+    for (unsigned i = 0; i < 2; i++) free(changes[i].before);
+    cl_smt_free(tree);
+    cl_buckets_free(&buckets);
+    free(first.entries);
+    free(model.entries);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -655,6 +778,8 @@ int main(void)
         cmocka_unit_test(the_order_of_arrival_leaves_no_trace),
         cmocka_unit_test(every_byte_of_a_proof_counts),
         cmocka_unit_test(no_pair_of_true_leaves_hides_one_between_them),
+        cmocka_unit_test(every_earlier_tree_is_proven_from_what_was_before),
+        cmocka_unit_test(remembering_may_begin_at_any_time),
         cmocka_unit_test(failing_buckets_are_heard_and_a_broken_tree_says_nothing_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
