@@ -1,6 +1,6 @@
 /* The ledger as a whole: making one, opening one, its tip, and what it keeps besides blocks. The tables in the store
    are described in tables.h; evaluating blocks is ledger_candidate.c, making them final ledger_commit.c, reading
-   ledger_view.c and ledger_history.c, proofs ledger_proof.c, checking and repairing ledger_check.c. */
+   ledger_view.c and ledger_history.c, earlier trees ledger_past.c, proofs ledger_proof.c, checking and repairing ledger_check.c. */
 #include "ledger_internal.h"
 
 #include "crypto.h"
@@ -246,6 +246,16 @@ static enum cl_status compare_tip(struct cl_ledger *ledger)
     return same ? CL_OK : CL_E_STORE_CORRUPT;
 }
 
+/* Where a checkpoint is kept there will be proofs at it after the next block. */
+static enum cl_status start_past(struct cl_ledger *ledger)
+{
+    struct cl_kept_checkpoint kept;
+    enum cl_status status = cl_kept_checkpoint_load(ledger->store, NULL, &ledger->value, &kept);
+    if (status == CL_OK)
+        cl_past_start(ledger);
+    return status == CL_E_NOT_FOUND ? CL_OK : status;
+}
+
 enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_store *store, const struct cl_smt_buckets *buckets,
                               const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context)
 {
@@ -283,6 +293,8 @@ enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_store *store, co
         status = load_log(ledger);
     if (status == CL_OK)
         status = load_tree(ledger, state_leaves, progress, progress_context);
+    if (status == CL_OK)
+        status = start_past(ledger);
     if (status != CL_OK) {
         cl_ledger_close(ledger);
         return status;
@@ -296,6 +308,7 @@ void cl_ledger_close(struct cl_ledger *ledger)
     if (ledger == NULL)
         return;
     cl_candidate_free(ledger->trial);
+    cl_past_deinit(ledger);
     cl_changes_deinit(&ledger->changes);
     cl_recent_free(ledger->recent);
     if (ledger->policy != NULL)
@@ -396,21 +409,28 @@ out:
     return status;
 }
 
-/* The root that the final log had, or has, at this size. */
-static enum cl_status root_at(struct cl_ledger *ledger, struct cl_hash *root, uint64_t size)
+/* Was the log of this size final, ended by its block's state leaf, and with this root? CL_E_FORK if not. */
+static enum cl_status check_final(struct cl_ledger *ledger, uint64_t size, const struct cl_hash *root)
 {
     struct cl_ledger_view *view;
     struct cl_log_source source;
-    if (size == ledger->tip.log_size) {
-        *root = ledger->tip.log_root;
-        return CL_OK;
+    struct cl_state_leaf state;
+    struct cl_hash final_root = ledger->tip.log_root;
+    enum cl_status status = CL_OK;
+    if (size != ledger->tip.log_size) {
+        status = cl_ledger_view_new(&view, ledger);
+        if (status != CL_OK)
+            return status;
+        cl_view_log_source(&source, view);
+        status = cl_must_exist(cl_log_root(&final_root, &source, size));
+        if (status == CL_OK)
+            status = cl_must_exist(cl_view_leaf(view, &ledger->value, size - 1));
+        cl_ledger_view_free(view);
+        if (status == CL_OK && cl_state_leaf_decode(&state, ledger->value.data, ledger->value.length) != CL_OK)
+            status = CL_E_FORK; /* a record: no block ended here */
     }
-    enum cl_status status = cl_ledger_view_new(&view, ledger);
-    if (status != CL_OK)
-        return status;
-    cl_view_log_source(&source, view);
-    status = cl_must_exist(cl_log_root(root, &source, size));
-    cl_ledger_view_free(view);
+    if (status == CL_OK && memcmp(final_root.bytes, root->bytes, 32) != 0)
+        status = CL_E_FORK;
     return status;
 }
 
@@ -422,7 +442,6 @@ enum cl_status cl_ledger_checkpoint_keep(struct cl_ledger *ledger, uint64_t size
     struct cl_store_batch *batch = NULL;
     struct cl_kept_checkpoint kept, next = {size, *root, {note, length}};
     struct cl_table_key key;
-    struct cl_hash final_root;
     if (ledger->failed != CL_OK)
         return ledger->failed;
     if (length > CL_CHECKPOINT_BYTES_MAX)
@@ -432,12 +451,7 @@ enum cl_status cl_ledger_checkpoint_keep(struct cl_ledger *ledger, uint64_t size
     enum cl_status status = cl_kept_checkpoint_load(ledger->store, NULL, &bytes, &kept);
     if (status != CL_OK && status != CL_E_NOT_FOUND)
         goto out;
-    if (status == CL_OK && kept.size > size)
-        status = CL_E_FORK;
-    else
-        status = root_at(ledger, &final_root, size);
-    if (status == CL_OK && memcmp(final_root.bytes, root->bytes, 32) != 0)
-        status = CL_E_FORK;
+    status = status == CL_OK && kept.size > size ? CL_E_FORK : check_final(ledger, size, root);
     if (status != CL_OK)
         goto out;
     bytes.length = 0;
@@ -450,6 +464,8 @@ enum cl_status cl_ledger_checkpoint_keep(struct cl_ledger *ledger, uint64_t size
         status = cl_batch_put_checked(ledger->store, batch, &ledger->scratch, &key, bytes.data, bytes.length);
     if (status == CL_OK)
         status = write_one(ledger, batch);
+    if (status == CL_OK)
+        cl_past_checkpoint(ledger, size);
 out:
     if (batch != NULL)
         ledger->store->batch_free(batch);

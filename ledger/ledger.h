@@ -98,8 +98,9 @@ typedef enum cl_status (*cl_record_fn)(void *context, const uint8_t *bytes, size
 CL_MUST_USE enum cl_status cl_ledger_withdrawals(struct cl_ledger *ledger, cl_record_fn each, void *context);
 CL_MUST_USE enum cl_status cl_ledger_withdrawal_drop(struct cl_ledger *ledger, const struct cl_leaf_hash *leaf); /* it turned out not to apply */
 
-/* The newest signed checkpoint (signed note with cosignatures), kept with the tree it is of. Sync write. A (size, root)
-   smaller than, or contradicting, one signed before is refused with CL_E_FORK. */
+/* The newest checkpoint with a quorum (signed note with cosignatures). It may be of an earlier final tree than the tip's.
+   Sync write. CL_E_FORK: smaller than the one that is kept, or not the log after a final block. Of the same size as the
+   one that is kept: it takes its place. */
 CL_MUST_USE enum cl_status cl_ledger_checkpoint_keep(struct cl_ledger *ledger, uint64_t size, const struct cl_hash *root, const uint8_t *note, size_t length);
 
 /* ---- reads, [any thread]. A view is a snapshot of the store at one final tip; keep it short-lived. */
@@ -128,8 +129,10 @@ CL_MUST_USE enum cl_status cl_view_tile_entries(struct cl_ledger_view *view, str
 
 /* Owner thread: the state part of a proof, on the tip's tree. */
 CL_MUST_USE enum cl_status cl_ledger_state_proof(struct cl_ledger *ledger, struct cl_buffer *state_proof_cbor, const uint8_t object32[32]);
-/* Owner thread: a whole .consent-proof of an object at the newest kept checkpoint (which must be of the tip's tree),
-   self-checked before it is handed out. */
+/* Owner thread: a whole .consent-proof of an object as of the newest kept checkpoint, self-checked before it is handed out.
+   The tip may have gone on by up to 64 blocks and 16 MiB of changes since (ledger_past.c), all seen since the ledger was
+   opened. CL_E_PENDING: it has gone further, or no checkpoint is kept: a newer one will do. The first proof after a block
+   costs what hashing the tree over those changes costs; others cost some look-ups. */
 CL_MUST_USE enum cl_status cl_ledger_proof(struct cl_ledger *ledger, struct cl_buffer *proof_file, const uint8_t object32[32]);
 
 /* Offline tools: everything again from the records, in an empty scratch store and buckets of the caller's (on disk, where

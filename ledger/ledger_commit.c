@@ -356,6 +356,7 @@ enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *c
                                 uint64_t parent_view, const uint8_t *certificate, size_t certificate_length)
 {
     struct cl_view certificate_bytes = {certificate, certificate_length};
+    struct cl_store_snapshot *before = NULL;
     assert(candidate->ledger == ledger && candidate->sealed && !candidate->committed);
     if (ledger->failed != CL_OK)
         return ledger->failed;
@@ -371,12 +372,17 @@ enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *c
     };
     status = complete_batch(ledger, candidate, &tip, parent_view, certificate_bytes);
     if (status == CL_OK)
+        status = cl_past_snapshot(&before, ledger);
+    if (status == CL_OK)
         status = write_and_fold(ledger, candidate);
     cl_candidate_rows_free(candidate);
     if (status != CL_OK) {
+        if (before != NULL)
+            ledger->store->snapshot_free(ledger->store->context, before);
         ledger->failed = status; /* memory and store may differ now: only a new start knows */
         return status;
     }
+    cl_past_add(ledger, before, candidate->overlay);
     ledger->frontier = candidate->frontier;
     ledger->tip = tip;
     candidate->committed = true;

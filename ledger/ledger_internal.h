@@ -96,6 +96,31 @@ struct cl_view cl_recent_get(struct cl_recent *recent, const uint8_t key_hash[32
 /* [any thread] Probably: is it not worth reading from the store? */
 bool cl_recent_may_have(const struct cl_recent *recent, const uint8_t key_hash[32]);
 
+/* ---- ledger_past.c: the last final trees, while checkpoints are behind the tip. Owner thread. */
+
+#define CL_PAST_BLOCKS_MAX 64u
+#define CL_PAST_BYTES_MAX ((size_t)16 << 20) /* of leaves: a quarter of a million changed values */
+struct cl_past_block { struct cl_tip tip; struct cl_store_snapshot *snapshot; struct cl_smt_leaf *before; size_t before_count; }; /* all of before the block */
+struct cl_past {
+    bool started;
+    struct cl_past_block blocks[CL_PAST_BLOCKS_MAX]; /* the newest without a gap, oldest first */
+    size_t count, bytes;
+    struct cl_smt_past *tree;     /* at tree_size; made when first needed, good until the next block */
+    uint64_t tree_size;
+};
+/* A checkpoint is kept: from now on what blocks change is remembered, where there are several members. */
+void cl_past_start(struct cl_ledger *ledger);
+/* The kept checkpoint is of this size now. */
+void cl_past_checkpoint(struct cl_ledger *ledger, uint64_t size);
+/* Before a block is written. *out NULL: nothing is to be remembered. */
+CL_MUST_USE enum cl_status cl_past_snapshot(struct cl_store_snapshot **out, const struct cl_ledger *ledger);
+/* The block is written and folded; the ledger's tip is the one before it yet. Takes the snapshot (or NULL). */
+void cl_past_add(struct cl_ledger *ledger, struct cl_store_snapshot *snapshot, struct cl_smt_overlay *overlay);
+/* What was final at this size, which is not the tip's. tree: good until the next block or checkpoint; it is the ledger's.
+   CL_E_PENDING: it is not remembered. */
+CL_MUST_USE enum cl_status cl_past_view(struct cl_ledger_view **view, const struct cl_smt_past **tree, struct cl_ledger *ledger, uint64_t size);
+void cl_past_deinit(struct cl_ledger *ledger);
+
 /* ---- the ledger itself */
 
 /* The last tile of each level, not yet complete: (log size >> 8 * level) mod 256 hashes of each. */
@@ -117,6 +142,7 @@ struct cl_ledger {
     void (*meanwhile)(void *context); /* NULL: nothing */
     void *meanwhile_context;
     uint64_t seed;                /* of hash tables; drawn at opening, never stored */
+    struct cl_past past;
     struct cl_policy *policy;     /* for cl_ledger_proof; made when first needed */
     struct cl_buffer value, scratch;
     enum cl_status failed;        /* once a commit has failed nothing more is done */
@@ -161,6 +187,7 @@ void cl_tiles_append(struct cl_ledger *ledger, struct cl_store_batch *batch, uin
 struct cl_ledger_view {
     const struct cl_store *store;
     struct cl_store_snapshot *snapshot;
+    bool snapshot_borrowed;
     struct cl_network_id network;
     struct cl_tip tip;
     struct cl_store_iterator *iterator;  /* made when first needed */
@@ -170,6 +197,8 @@ struct cl_ledger_view {
     size_t cursor_offset;
     struct cl_buffer value;
 };
+/* A view of an earlier tip, on a snapshot that outlives it. */
+CL_MUST_USE enum cl_status cl_view_new_at(struct cl_ledger_view **out, struct cl_ledger *ledger, const struct cl_tip *tip, struct cl_store_snapshot *snapshot);
 CL_MUST_USE enum cl_status cl_view_leaf_borrow(struct cl_ledger_view *view, struct cl_view *bytes, uint64_t log_index);
 void cl_view_log_source(struct cl_log_source *out, struct cl_ledger_view *view);
 CL_MUST_USE enum cl_status cl_view_load_edge(struct cl_edge *edge, struct cl_ledger_view *view);

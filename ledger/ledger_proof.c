@@ -1,4 +1,4 @@
-/* Proofs of state, made at the tip, and checked by the verifier's own code before they leave. */
+/* Proofs of state, made at the tip or at the newest checkpoint, and checked by the verifier's own code before they leave. */
 #include "ledger_internal.h"
 
 #include "crypto.h"
@@ -9,11 +9,14 @@
 
 /* ---- the state's part */
 
-static enum cl_status read_state(struct cl_ledger *ledger, const uint8_t key_hash[32])
+/* When the state is shown: snapshot and past NULL: now. */
+struct when { struct cl_ledger *ledger; const struct cl_store_snapshot *snapshot; const struct cl_smt_past *past; };
+
+static enum cl_status read_state(const struct when *when, const uint8_t key_hash[32])
 {
     struct cl_table_key row;
     cl_key_hash(&row, CL_TABLE_STATE, key_hash);
-    return cl_must_exist(cl_store_get_key(ledger->store, &ledger->value, NULL, &row));
+    return cl_must_exist(cl_store_get_key(when->ledger->store, &when->ledger->value, when->snapshot, &row));
 }
 
 /* The value as stored must be the one in the tree. */
@@ -24,13 +27,20 @@ static bool value_fits(const struct cl_ledger *ledger, const struct cl_smt_leaf 
     return memcmp(made.leaf_hash, leaf->leaf_hash, 32) == 0;
 }
 
-static enum cl_status prove_existence(struct cl_ledger *ledger, struct cl_buffer *out, const uint8_t key_hash[32])
+static enum cl_status prove(struct cl_smt_path *path, struct cl_smt_leaf *leaf, const struct when *when, const uint8_t key_hash[32])
 {
+    return when->past != NULL ? cl_smt_past_prove(path, leaf, when->past, key_hash) : cl_smt_prove(path, leaf, when->ledger->tree, key_hash);
+}
+
+/* CL_E_NOT_FOUND: there is no such leaf. */
+static enum cl_status prove_existence(const struct when *when, struct cl_buffer *out, const uint8_t key_hash[32])
+{
+    struct cl_ledger *ledger = when->ledger;
     struct cl_smt_path path;
     struct cl_smt_leaf leaf;
-    enum cl_status status = cl_smt_prove(&path, &leaf, ledger->tree, key_hash);
+    enum cl_status status = prove(&path, &leaf, when, key_hash);
     if (status == CL_OK)
-        status = read_state(ledger, key_hash);
+        status = read_state(when, key_hash);
     if (status == CL_OK && !value_fits(ledger, &leaf))
         status = CL_E_STORE_CORRUPT;
     if (status == CL_OK)
@@ -40,11 +50,12 @@ static enum cl_status prove_existence(struct cl_ledger *ledger, struct cl_buffer
 
 struct neighbour { struct cl_smt_path path; struct cl_smt_leaf leaf; uint8_t value_hash[32]; struct cl_proof_neighbour shown; };
 
-static enum cl_status show_neighbour(struct cl_ledger *ledger, struct neighbour *neighbour, const struct cl_smt_leaf *leaf)
+static enum cl_status show_neighbour(const struct when *when, struct neighbour *neighbour, const struct cl_smt_leaf *leaf)
 {
-    enum cl_status status = cl_must_exist(cl_smt_prove(&neighbour->path, &neighbour->leaf, ledger->tree, leaf->key_hash));
+    const struct cl_ledger *ledger = when->ledger;
+    enum cl_status status = cl_must_exist(prove(&neighbour->path, &neighbour->leaf, when, leaf->key_hash));
     if (status == CL_OK)
-        status = read_state(ledger, leaf->key_hash);
+        status = read_state(when, leaf->key_hash);
     if (status == CL_OK && !value_fits(ledger, &neighbour->leaf))
         status = CL_E_STORE_CORRUPT;
     if (status != CL_OK)
@@ -54,32 +65,34 @@ static enum cl_status show_neighbour(struct cl_ledger *ledger, struct neighbour 
     return CL_OK;
 }
 
-static enum cl_status prove_absence(struct cl_ledger *ledger, struct cl_buffer *out, const uint8_t key_hash[32])
+static enum cl_status prove_absence(const struct when *when, struct cl_buffer *out, const uint8_t key_hash[32])
 {
     struct cl_smt_leaf left, right;
     struct neighbour shown[2];
     bool has_left, has_right;
-    enum cl_status status = cl_smt_neighbours(&has_left, &left, &has_right, &right, ledger->tree, key_hash);
+    enum cl_status status = when->past != NULL ? cl_smt_past_neighbours(&has_left, &left, &has_right, &right, when->past, key_hash)
+                                               : cl_smt_neighbours(&has_left, &left, &has_right, &right, when->ledger->tree, key_hash);
     if (status == CL_OK && has_left)
-        status = show_neighbour(ledger, &shown[0], &left);
+        status = show_neighbour(when, &shown[0], &left);
     if (status == CL_OK && has_right)
-        status = show_neighbour(ledger, &shown[1], &right);
+        status = show_neighbour(when, &shown[1], &right);
     if (status == CL_OK)
         status = cl_state_proof_encode_absence(out, has_left ? &shown[0].shown : NULL, has_right ? &shown[1].shown : NULL);
     return status;
 }
 
-enum cl_status cl_ledger_state_proof(struct cl_ledger *ledger, struct cl_buffer *state_proof_cbor, const uint8_t object32[32])
+static enum cl_status state_proof(const struct when *when, struct cl_buffer *out, const uint8_t object32[32])
 {
     uint8_t key_hash[32];
-    bool exists;
-    if (ledger->failed != CL_OK)
-        return ledger->failed;
     cl_sha256_once(key_hash, object32, 32);
-    enum cl_status status = cl_smt_contains(&exists, ledger->tree, key_hash);
-    if (status != CL_OK)
-        return status;
-    return exists ? prove_existence(ledger, state_proof_cbor, key_hash) : prove_absence(ledger, state_proof_cbor, key_hash);
+    enum cl_status status = prove_existence(when, out, key_hash);
+    return status == CL_E_NOT_FOUND ? prove_absence(when, out, key_hash) : status;
+}
+
+enum cl_status cl_ledger_state_proof(struct cl_ledger *ledger, struct cl_buffer *state_proof_cbor, const uint8_t object32[32])
+{
+    const struct when now = {.ledger = ledger};
+    return ledger->failed != CL_OK ? ledger->failed : state_proof(&now, state_proof_cbor, object32);
 }
 
 /* ---- the records that made an agreement */
@@ -185,11 +198,11 @@ static enum cl_status collect(struct shown *shown, struct cl_ledger_view *view, 
 
 /* ---- the whole file */
 
-static enum cl_status encode(struct cl_ledger *ledger, struct cl_buffer *out, struct cl_ledger_view *view, const struct cl_kept_checkpoint *checkpoint, const struct cl_object_id *object, const struct shown *shown)
+static enum cl_status encode(struct cl_buffer *out, const struct when *when, struct cl_ledger_view *view, const struct cl_kept_checkpoint *checkpoint, const struct cl_object_id *object, const struct shown *shown)
 {
     struct cl_proof_record records[CL_PROOF_RECORDS_MAX];
     struct cl_hash path[CL_LOG_PATH_MAX];
-    struct cl_buffer state_leaf = {0}, state_proof = {0};
+    struct cl_buffer state_leaf = {0}, state_cbor = {0};
     struct cl_proof_parts parts = {.checkpoint = checkpoint->note, .object = *object, .records = records, .record_count = shown->count};
     for (size_t i = 0; i < shown->count; i++) {
         const struct shown_record *record = &shown->records[i];
@@ -200,13 +213,13 @@ static enum cl_status encode(struct cl_ledger *ledger, struct cl_buffer *out, st
     if (status == CL_OK)
         status = cl_must_exist(cl_view_inclusion(view, path, &parts.state_leaf_path.count, checkpoint->size - 1, checkpoint->size));
     if (status == CL_OK)
-        status = cl_ledger_state_proof(ledger, &state_proof, object->bytes);
+        status = state_proof(when, &state_cbor, object->bytes);
     parts.state_leaf = (struct cl_view){state_leaf.data, state_leaf.length};
-    parts.state_proof = (struct cl_view){state_proof.data, state_proof.length};
+    parts.state_proof = (struct cl_view){state_cbor.data, state_cbor.length};
     if (status == CL_OK)
         status = cl_proof_encode(out, &parts);
     cl_buffer_deinit(&state_leaf);
-    cl_buffer_deinit(&state_proof);
+    cl_buffer_deinit(&state_cbor);
     return status;
 }
 
@@ -247,6 +260,7 @@ static void free_shown(struct shown *shown)
 
 enum cl_status cl_ledger_proof(struct cl_ledger *ledger, struct cl_buffer *proof_file, const uint8_t object32[32])
 {
+    struct when when = {.ledger = ledger};
     struct cl_kept_checkpoint checkpoint;
     struct cl_ledger_view *view = NULL;
     struct cl_buffer kept = {0};
@@ -256,15 +270,19 @@ enum cl_status cl_ledger_proof(struct cl_ledger *ledger, struct cl_buffer *proof
     enum cl_status status = shown == NULL ? CL_E_MEMORY : ledger->failed;
     memcpy(object.bytes, object32, 32);
     if (status == CL_OK)
+        status = cl_kept_checkpoint_load(ledger->store, NULL, &kept, &checkpoint);
+    if (status == CL_E_NOT_FOUND)
+        status = CL_E_PENDING; /* no tree is signed by a quorum yet */
+    if (status == CL_OK && checkpoint.size == ledger->tip.log_size)
         status = cl_ledger_view_new(&view, ledger);
-    if (status == CL_OK)
-        status = cl_kept_checkpoint_load(view->store, view->snapshot, &kept, &checkpoint);
-    if (status == CL_E_NOT_FOUND || (status == CL_OK && checkpoint.size != view->tip.log_size))
-        status = CL_E_PENDING; /* the newest tree is not signed by a quorum yet */
-    if (status == CL_OK)
+    else if (status == CL_OK)
+        status = cl_past_view(&view, &when.past, ledger, checkpoint.size);
+    if (status == CL_OK) {
+        when.snapshot = view->snapshot;
         status = collect(shown, view, &object, &checkpoint);
+    }
     if (status == CL_OK)
-        status = encode(ledger, proof_file, view, &checkpoint, &object, shown);
+        status = encode(proof_file, &when, view, &checkpoint, &object, shown);
     if (status == CL_OK)
         status = check_own(ledger, proof_file, start);
     if (status != CL_OK)

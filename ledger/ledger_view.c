@@ -30,13 +30,28 @@ enum cl_status cl_ledger_view_new(struct cl_ledger_view **out, struct cl_ledger 
     return CL_OK;
 }
 
+enum cl_status cl_view_new_at(struct cl_ledger_view **out, struct cl_ledger *ledger, const struct cl_tip *tip, struct cl_store_snapshot *snapshot)
+{
+    struct cl_ledger_view *view = calloc(1, sizeof *view);
+    *out = view;
+    if (view == NULL)
+        return CL_E_MEMORY;
+    view->store = ledger->store;
+    view->network = ledger->genesis.network;
+    view->snapshot = snapshot;
+    view->snapshot_borrowed = true;
+    view->tip = *tip;
+    return CL_OK;
+}
+
 void cl_ledger_view_free(struct cl_ledger_view *view)
 {
     if (view == NULL)
         return;
     if (view->iterator != NULL)
         view->store->iterator_free(view->iterator);
-    view->store->snapshot_free(view->store->context, view->snapshot);
+    if (!view->snapshot_borrowed)
+        view->store->snapshot_free(view->store->context, view->snapshot);
     cl_buffer_deinit(&view->chunk);
     cl_buffer_deinit(&view->value);
     free(view);

@@ -306,27 +306,32 @@ void fixture_agreement_read(const struct fixture *fixture, struct cl_agreement *
     cl_ledger_view_free(view);
 }
 
-void fixture_checkpoint(struct fixture *fixture, struct cl_buffer *note, uint64_t time_s)
+void fixture_note(struct cl_buffer *note, const struct fixture_network *network, uint64_t size, const struct cl_hash *root, uint64_t time_s)
 {
-    const struct cl_genesis *genesis = &fixture->network.genesis;
+    const struct cl_genesis *genesis = &network->genesis;
     struct cl_buffer body = {0}, lines[FIXTURE_MEMBERS_MAX + 1] = {{0}};
     struct cl_view views[FIXTURE_MEMBERS_MAX + 1], text;
     size_t members = genesis->value.member_count;
-    struct cl_tip tip;
-    cl_ledger_tip(fixture->ledger, &tip);
-    FIXTURE_OK(cl_checkpoint_body(&body, genesis->origin, tip.log_size, &tip.log_root));
+    FIXTURE_OK(cl_checkpoint_body(&body, genesis->origin, size, root));
     text = (struct cl_view){body.data, body.length};
-    FIXTURE_OK(cl_checkpoint_sign_log(&lines[0], &text, genesis->origin, fixture->network.log_seed[0]));
+    FIXTURE_OK(cl_checkpoint_sign_log(&lines[0], &text, genesis->origin, network->log_seed[0]));
     for (size_t i = 0; i < members; i++)
-        FIXTURE_OK(cl_checkpoint_cosign(&lines[i + 1], &text, genesis->origin, genesis->value.members[i].name, time_s, fixture->network.witness_seed[i]));
+        FIXTURE_OK(cl_checkpoint_cosign(&lines[i + 1], &text, genesis->origin, genesis->value.members[i].name, time_s, network->witness_seed[i]));
     for (size_t i = 0; i <= members; i++)
         views[i] = (struct cl_view){lines[i].data, lines[i].length};
     note->length = 0;
     FIXTURE_OK(cl_checkpoint_merge(note, &text, genesis->origin, views, members + 1, genesis->value.members, members, 0));
-    FIXTURE_OK(cl_ledger_checkpoint_keep(fixture->ledger, tip.log_size, &tip.log_root, note->data, note->length));
     for (size_t i = 0; i <= members; i++)
         cl_buffer_deinit(&lines[i]);
     cl_buffer_deinit(&body);
+}
+
+void fixture_checkpoint(struct fixture *fixture, struct cl_buffer *note, uint64_t time_s)
+{
+    struct cl_tip tip;
+    cl_ledger_tip(fixture->ledger, &tip);
+    fixture_note(note, &fixture->network, tip.log_size, &tip.log_root, time_s);
+    FIXTURE_OK(cl_ledger_checkpoint_keep(fixture->ledger, tip.log_size, &tip.log_root, note->data, note->length));
 }
 
 enum cl_status fixture_audit(struct cl_store *store, const struct cl_genesis *genesis, bool repair, char *detail, size_t detail_size)

@@ -61,6 +61,8 @@ void fixture_block_of(struct fixture *fixture, struct cl_ledger_record *record);
 /* Two blocks in which the customer offers with nonce 1 and organisation 2 accepts; *object is what comes of it. */
 void fixture_agreement(struct fixture *fixture, struct cl_object_id *object, uint64_t customer);
 void fixture_agreement_read(const struct fixture *fixture, struct cl_agreement *out, const struct cl_object_id *object); /* at the tip */
+/* A checkpoint of this tree, signed as the next one's. */
+void fixture_note(struct cl_buffer *note, const struct fixture_network *network, uint64_t size, const struct cl_hash *root, uint64_t time_s);
 /* The checkpoint of the tip, signed by member 0 as log and by all as witnesses at time_s, and kept. */
 void fixture_checkpoint(struct fixture *fixture, struct cl_buffer *note, uint64_t time_s);
 

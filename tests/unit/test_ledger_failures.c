@@ -82,7 +82,9 @@ struct life {
     struct cl_store store;
     struct cl_smt_buckets buckets;
     struct cl_ledger_record *records[4], *promised;
-    struct cl_object_id object;
+    struct cl_object_id object, later;
+    struct cl_buffer first_note;      /* the checkpoint after the first block */
+    struct cl_tip first;
     struct cl_block_id expected[3];   /* the block at each height, from a run without failures */
     bool created;
     uint64_t final_height;            /* as reported by commit */
@@ -92,12 +94,13 @@ struct life {
 static void prepare(struct life *life)
 {
     memset(life, 0, sizeof *life);
-    fixture_network_make(&life->network, 1);
+    fixture_network_make(&life->network, 2);
     life->records[0] = fixture_grant(&life->network, 1, 1, 2, FIXTURE_START_MS);
     life->records[1] = fixture_terms(&life->network, 50, 1, 1, 10, FIXTURE_START_MS);
     life->records[2] = fixture_subscribe(&life->network, 2, 1, 1, FIXTURE_START_MS);
     life->records[3] = fixture_subscribe_terms(&life->network, 2, 9, 50, 1, FIXTURE_START_MS);
     fixture_object(&life->object, 1, 1);
+    fixture_object(&life->later, 2, 9);
     life->promised = fixture_act(&life->network, CL_REVOKE, 1, &life->object, NULL, FIXTURE_START_MS);
 }
 
@@ -120,6 +123,7 @@ static void free_life(struct life *life)
     for (size_t i = 0; i < 4; i++)
         cl_ledger_record_unref(life->records[i]);
     cl_ledger_record_unref(life->promised);
+    cl_buffer_deinit(&life->first_note);
 }
 
 /* Block `number` (0 or 1) of two records. */
@@ -170,6 +174,17 @@ static enum cl_status read_something(const struct life *life, struct cl_ledger *
     return status;
 }
 
+/* At the first block's checkpoint: an object that the second block changed, and one that it made. */
+static enum cl_status prove_the_past(const struct life *life, struct cl_ledger *ledger)
+{
+    struct cl_buffer proof = {0};
+    enum cl_status status = cl_ledger_proof(ledger, &proof, life->object.bytes);
+    if (status == CL_OK)
+        status = cl_ledger_proof(ledger, &proof, life->later.bytes);
+    cl_buffer_deinit(&proof);
+    return status;
+}
+
 static enum cl_status live(struct life *life)
 {
     struct cl_ledger *ledger = NULL;
@@ -182,7 +197,11 @@ static enum cl_status live(struct life *life)
     if (status == CL_OK)
         status = run_block(life, ledger, 0);
     if (status == CL_OK)
+        status = cl_ledger_checkpoint_keep(ledger, life->first.log_size, &life->first.log_root, life->first_note.data, life->first_note.length);
+    if (status == CL_OK)
         status = run_block(life, ledger, 1);
+    if (status == CL_OK)
+        status = prove_the_past(life, ledger);
     if (status == CL_OK)
         status = cl_ledger_withdrawal_keep(ledger, life->promised);
     if (status == CL_OK) {
@@ -246,6 +265,10 @@ static void note_expected(struct life *life)
     for (unsigned height = 0;; height++) {
         cl_ledger_tip(ledger, &tip);
         life->expected[height] = tip.block;
+        if (height == 1) {
+            life->first = tip;
+            fixture_note(&life->first_note, &life->network, tip.log_size, &tip.log_root, FIXTURE_START_MS / 1000);
+        }
         if (height == 2)
             break;
         FIXTURE_OK(run_block(life, ledger, height));
