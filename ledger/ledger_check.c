@@ -1,5 +1,7 @@
-/* The two offline tools, check and reindex (ledger_check.h). */
+/* The offline tools check and reindex, and restore, which replays a backup in the same way (ledger_check.h). */
 #include "ledger_check.h"
+
+#include "backup.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -40,7 +42,7 @@ static enum cl_status identify(struct cl_audit *audit)
     return CL_OK;
 }
 
-static enum cl_status run(struct cl_audit *audit, const struct cl_smt_buckets *buckets)
+static enum cl_status run(struct cl_audit *audit, const struct cl_smt_buckets *buckets, enum cl_status (*then)(struct cl_audit *))
 {
     if (audit->detail_size > 0)
         audit->detail[0] = '\0';
@@ -52,7 +54,7 @@ static enum cl_status run(struct cl_audit *audit, const struct cl_smt_buckets *b
     if (status == CL_OK)
         status = cl_audit_replay(audit);
     if (status == CL_OK)
-        status = cl_audit_compare(audit);
+        status = then(audit);
     cl_ledger_close(audit->scratch);
     cl_buffer_deinit(&audit->block);
     cl_buffer_deinit(&audit->chunk);
@@ -63,11 +65,17 @@ static enum cl_status run(struct cl_audit *audit, const struct cl_smt_buckets *b
 enum cl_status cl_ledger_check(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size)
 {
     struct cl_audit audit = {.store = store, .scratch_store = scratch, .genesis = genesis, .progress = progress, .progress_context = progress_context, .detail = detail, .detail_size = detail_size};
-    return run(&audit, buckets);
+    return run(&audit, buckets, cl_audit_compare);
 }
 
 enum cl_status cl_ledger_reindex(struct cl_store *store, struct cl_store *scratch, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size)
 {
     struct cl_audit audit = {.store = store, .scratch_store = scratch, .genesis = genesis, .repair = true, .progress = progress, .progress_context = progress_context, .detail = detail, .detail_size = detail_size};
-    return run(&audit, buckets);
+    return run(&audit, buckets, cl_audit_compare);
+}
+
+enum cl_status cl_ledger_restore(struct cl_store *out, struct cl_store *source, const struct cl_smt_buckets *buckets, const struct cl_genesis *genesis, cl_progress_fn progress, void *progress_context, char *detail, size_t detail_size)
+{
+    struct cl_audit audit = {.store = source, .scratch_store = out, .genesis = genesis, .progress = progress, .progress_context = progress_context, .detail = detail, .detail_size = detail_size};
+    return run(&audit, buckets, cl_audit_carry_over);
 }

@@ -27,4 +27,8 @@ CL_MUST_USE enum cl_status cl_audit_replay(struct cl_audit *audit);
 /* Compares, and repairs, all tables that are rebuilt; looks at those that are not. */
 CL_MUST_USE enum cl_status cl_audit_compare(struct cl_audit *audit);
 
+/* Of a store that has nothing but what is authoritative (backup.h): its blocks and tip must be those that came out. Then what
+   no block gives is carried over into the scratch ledger, which is the one to keep. */
+CL_MUST_USE enum cl_status cl_audit_carry_over(struct cl_audit *audit);
+
 #endif

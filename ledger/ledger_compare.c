@@ -316,3 +316,71 @@ enum cl_status cl_audit_compare(struct cl_audit *audit)
         snprintf(audit->detail, audit->detail_size, "%" PRIu64 " entries were put right.", repaired);
     return CL_OK;
 }
+
+/* Withdrawals that were promised, and the checkpoint that was signed. */
+static enum cl_status carry_table(struct cl_audit *audit, struct cl_store_batch *batch, struct cl_view first)
+{
+    const struct cl_store *store = audit->store;
+    struct cl_store_iterator *iterator = store->iterator_new(store->context, NULL);
+    if (iterator == NULL)
+        return CL_E_MEMORY;
+    for (store->iterator_seek(iterator, first.data, first.length); store->iterator_valid(iterator); store->iterator_next(iterator)) {
+        struct cl_view key = store->iterator_key(iterator), value = store->iterator_value(iterator);
+        if (key.length < first.length || memcmp(key.data, first.data, first.length) != 0)
+            break;
+        audit->scratch_store->batch_put(batch, key.data, key.length, value.data, value.length);
+    }
+    enum cl_status status = store->iterator_status(iterator);
+    store->iterator_free(iterator);
+    return status;
+}
+
+/* Replaying checks the certificates that are there, and ids tie each block to the next; the last one must have its own. */
+static enum cl_status check_last_certificate(struct cl_audit *audit)
+{
+    struct cl_table_key key;
+    struct cl_stored_block block = {0};
+    struct cl_tip tip;
+    cl_ledger_tip(audit->scratch, &tip);
+    if (tip.height == 0)
+        return CL_OK;
+    cl_key_number(&key, CL_TABLE_BLOCK, tip.height);
+    enum cl_status status = cl_store_get_checked(audit->scratch_store, &audit->block, NULL, &key);
+    if (status == CL_OK)
+        status = cl_stored_block_decode(&block, audit->block.data, audit->block.length);
+    if (status == CL_OK && block.certificate.length == 0)
+        status = cl_audit_damage(audit, "Block %" PRIu64 ", the last one, has no certificate: nothing shows that it was final.", tip.height);
+    return status;
+}
+
+enum cl_status cl_audit_carry_over(struct cl_audit *audit)
+{
+    static const uint8_t withdrawals[] = {CL_TABLE_WITHDRAWAL}, checkpoint[] = "mcheckpoint";
+    uint64_t differences = 0;
+    enum cl_status status = CL_OK;
+    for (size_t i = 0; i < sizeof rebuilt / sizeof rebuilt[0] && status == CL_OK; i++)
+        if (rebuilt[i].letter == CL_TABLE_BLOCK || rebuilt[i].letter == CL_TABLE_META)
+            status = compare_table(audit, &rebuilt[i], &differences);
+    if (status == CL_OK)
+        status = compare_chunks(audit);
+    if (status == CL_OK)
+        status = check_withdrawals(audit);
+    if (status == CL_OK)
+        status = check_checkpoint(audit);
+    if (status == CL_OK)
+        status = check_last_certificate(audit);
+    if (status == CL_OK && audit->damage_count > 0)
+        status = CL_E_STORE_CORRUPT;
+    if (status != CL_OK)
+        return status;
+    struct cl_store_batch *batch = audit->scratch_store->batch_new(audit->scratch_store->context);
+    if (batch == NULL)
+        return CL_E_MEMORY;
+    status = carry_table(audit, batch, (struct cl_view){withdrawals, sizeof withdrawals});
+    if (status == CL_OK)
+        status = carry_table(audit, batch, (struct cl_view){checkpoint, sizeof checkpoint - 1});
+    if (status == CL_OK)
+        status = audit->scratch_store->batch_write(audit->scratch_store->context, batch, true);
+    audit->scratch_store->batch_free(batch);
+    return status;
+}

@@ -17,6 +17,8 @@ CL_MUST_USE enum cl_status cl_batch_put_checked(const struct cl_store *store, st
 void cl_batch_put_key(const struct cl_store *store, struct cl_store_batch *batch, const struct cl_table_key *key, const void *value, size_t length);
 
 CL_MUST_USE enum cl_status cl_tip_encode(struct cl_buffer *out, const struct cl_tip *tip, uint64_t state_leaves);
+/* Of the value without its CRC. CL_E_STORE_CORRUPT. */
+CL_MUST_USE enum cl_status cl_tip_decode(struct cl_tip *tip, uint64_t *state_leaves, const uint8_t *data, size_t length);
 CL_MUST_USE enum cl_status cl_tip_load(const struct cl_store *store, const struct cl_store_snapshot *snapshot, struct cl_tip *tip, uint64_t *state_leaves);
 struct cl_kept_checkpoint { uint64_t size; struct cl_hash root; struct cl_view note; };
 /* note borrows from bytes. CL_E_NOT_FOUND where none is kept. */

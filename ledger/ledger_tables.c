@@ -153,33 +153,37 @@ enum cl_status cl_tip_encode(struct cl_buffer *out, const struct cl_tip *tip, ui
     return writer.status;
 }
 
+enum cl_status cl_tip_decode(struct cl_tip *tip, uint64_t *state_leaves, const uint8_t *data, size_t length)
+{
+    struct cl_cbor_reader reader;
+    memset(tip, 0, sizeof *tip);
+    cl_cbor_reader_init(&reader, data, length);
+    cl_cbor_array_fixed(&reader, 10);
+    if (cl_cbor_uint(&reader) != 1)
+        cl_cbor_fail(&reader, CL_E_VERSION);
+    tip->height = cl_cbor_uint(&reader);
+    tip->time_ms = cl_cbor_uint(&reader);
+    tip->log_size = cl_cbor_uint(&reader);
+    tip->epoch = cl_cbor_uint(&reader);
+    tip->view = cl_cbor_uint(&reader);
+    read_hash(&reader, tip->block.bytes);
+    read_hash(&reader, tip->log_root.bytes);
+    read_hash(&reader, tip->state_root.bytes);
+    *state_leaves = cl_cbor_uint(&reader);
+    enum cl_status status = finish_stored(&reader);
+    return status == CL_OK && tip->log_size == 0 ? CL_E_STORE_CORRUPT : status; /* the genesis leaf is always there */
+}
+
 enum cl_status cl_tip_load(const struct cl_store *store, const struct cl_store_snapshot *snapshot, struct cl_tip *tip,
                            uint64_t *state_leaves)
 {
     struct cl_buffer bytes = {0};
     struct cl_table_key key;
-    struct cl_cbor_reader reader;
     cl_key_meta(&key, "tip");
     memset(tip, 0, sizeof *tip);
     enum cl_status status = cl_must_exist(cl_store_get_checked(store, &bytes, snapshot, &key));
-    if (status == CL_OK) {
-        cl_cbor_reader_init(&reader, bytes.data, bytes.length);
-        cl_cbor_array_fixed(&reader, 10);
-        if (cl_cbor_uint(&reader) != 1)
-            cl_cbor_fail(&reader, CL_E_VERSION);
-        tip->height = cl_cbor_uint(&reader);
-        tip->time_ms = cl_cbor_uint(&reader);
-        tip->log_size = cl_cbor_uint(&reader);
-        tip->epoch = cl_cbor_uint(&reader);
-        tip->view = cl_cbor_uint(&reader);
-        read_hash(&reader, tip->block.bytes);
-        read_hash(&reader, tip->log_root.bytes);
-        read_hash(&reader, tip->state_root.bytes);
-        *state_leaves = cl_cbor_uint(&reader);
-        status = finish_stored(&reader);
-        if (status == CL_OK && tip->log_size == 0)
-            status = CL_E_STORE_CORRUPT; /* the genesis leaf is always there */
-    }
+    if (status == CL_OK)
+        status = cl_tip_decode(tip, state_leaves, bytes.data, bytes.length);
     cl_buffer_deinit(&bytes);
     return status;
 }
