@@ -39,7 +39,8 @@ struct cl_store {
 
 /* Opens or creates (create) a LevelDB under directory. CL_E_STORE_LOCKED, CL_E_STORE_IO, CL_E_STORE_CORRUPT, CL_E_NOT_FOUND.
    error: at least 256 bytes, gets a sentence with the engine's words. */
-struct cl_store_options { size_t write_buffer_bytes, cache_bytes, file_bytes; int open_files; bool create, exclusive_create; };
+struct cl_store_options { size_t write_buffer_bytes, cache_bytes, file_bytes; int open_files; bool create, exclusive_create;
+    bool unsynced; /* no write is synced: for what is worth nothing before it is whole, and is synced by the caller then */ };
 void cl_store_options_default(struct cl_store_options *options);
 CL_MUST_USE enum cl_status cl_store_leveldb_open(struct cl_store *out, const char *directory, const struct cl_store_options *options, char *error, size_t error_size);
 

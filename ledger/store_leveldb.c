@@ -314,7 +314,7 @@ static struct level_store *level_new(const char *directory, const struct cl_stor
     store->read_options = checked_reads(NULL, true);
     store->write_options = leveldb_writeoptions_create();
     store->sync_options = leveldb_writeoptions_create();
-    leveldb_writeoptions_set_sync(store->sync_options, 1);
+    leveldb_writeoptions_set_sync(store->sync_options, !options->unsynced);
     store->options = leveldb_options_create();
     leveldb_options_set_create_if_missing(store->options, options->create || options->exclusive_create);
     leveldb_options_set_error_if_exists(store->options, options->exclusive_create);

@@ -131,6 +131,8 @@ void api_metrics(struct api_call *call)
     struct cl_buffer text = { 0 };
     node_counters(node, &n);
     if (node->http != NULL) http_counters(node->http, &h);
+    struct backup_report b;
+    backup_server_report(node->backup, &b);
     const struct metric metrics[] = {
         { "consent_ledger_height_blocks", "gauge", "Height of the newest final block.", n.height },
         { "consent_ledger_log_leaves", "gauge", "Leaves of the log.", n.log_size },
@@ -154,6 +156,8 @@ void api_metrics(struct api_call *call)
         { "consent_http_connections", "gauge", "Open HTTP connections.", h.connections },
         { "consent_http_connections_cut_total", "counter", "Connections cut because they took too long.", h.cut },
         { "consent_feed_streams", "gauge", "Open feeds.", h.streams },
+        { "consent_backups_total", "counter", "Backups taken whole since the start.", b.count },
+        { "consent_backup_newest_timestamp_seconds", "gauge", "When the last of these was taken, since 1970; 0: none.", b.newest_s },
         { "consent_disk_free_bytes", "gauge", "Free space where the data directory is.", disk_free(node) },
     };
     enum cl_status status = CL_OK;

@@ -4,6 +4,7 @@
 #include "consent/record.h"
 #include "crypto.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -59,6 +60,24 @@ enum cl_status file_sync_directory_of(const char *path)
     close(handle);
     errno = saved;
     return result == 0 ? CL_OK : CL_E_IO;
+}
+
+bool file_sync_all_in(const char *directory)
+{
+    DIR *entries = opendir(directory);
+    if (entries == NULL) return false;
+    bool good = true;
+    for (struct dirent *entry; good && (entry = readdir(entries)) != NULL;) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        int file = openat(dirfd(entries), entry->d_name, O_RDONLY | O_CLOEXEC);
+        good = file >= 0 && fsync(file) == 0;
+        if (file >= 0) close(file);
+    }
+    if (good) good = fsync(dirfd(entries)) == 0;
+    int saved = errno;
+    closedir(entries);
+    errno = saved;
+    return good;
 }
 
 bool file_write_all(int file, const uint8_t *data, size_t length)

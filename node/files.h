@@ -15,6 +15,8 @@ CL_MUST_USE enum cl_status file_write(const char *path, const void *data, size_t
 /* All of it, however often the kernel takes a part; false: errno says why. */
 CL_MUST_USE bool file_write_all(int file, const uint8_t *data, size_t length);
 CL_MUST_USE enum cl_status file_sync_directory_of(const char *path);
+/* Each file in the directory, and the directory; false: errno says why. */
+CL_MUST_USE bool file_sync_all_in(const char *directory);
 /* Lower-case hex of exactly length bytes. */
 bool hex_decode(uint8_t *out, size_t length, const char *text, size_t text_length);
 void hex_encode(char *out, const uint8_t *data, size_t length); /* 2 * length + 1 characters */

@@ -5,6 +5,7 @@
 #include "logging.h"
 #include "keys.h"
 #include "node.h"
+#include "node_backup.h"
 #include "consent/record.h"
 
 #include <errno.h>
@@ -26,6 +27,8 @@ static const char usage_all[] =
     "  consentd run       runs the node\n"
     "  consentd check     checks everything that is stored, without changing it\n"
     "  consentd reindex   rebuilds every index from the stored blocks\n"
+    "  consentd backup    copies the ledger, from a running node too\n"
+    "  consentd restore   makes a data directory from a backup, and checks all of it\n"
     "  consentd sign      signs a digest with the member's party key, for 'consent vouch --signer'\n"
     "  consentd --check-config FILE   reads a configuration file and says what is wrong with it\n"
     "  consentd --version\n\n"
@@ -68,6 +71,19 @@ static const char usage_reindex[] =
     "Rebuilds indexes and state from the stored blocks. The node must not run.\n"
     "--genesis: the genesis document, where it is not DIR/genesis.json.\n"
     "Example: consentd reindex --data /var/lib/consentd\n";
+static const char usage_backup[] =
+    "consentd backup --data DIR --to DIR2 [--with-keys] [--genesis FILE]\n\n"
+    "Copies the ledger into DIR2, which must not exist; it gets its name when all of it is on the disk. A running node goes on\n"
+    "meanwhile: it streams the ledger as it was at one moment by DIR/backup.sock, which only its own user can ask.\n"
+    "--with-keys: node.seed, tls.key and reader.token as well; keep such a backup as secret as the node.\n"
+    "--genesis: the genesis document, where it is not DIR/genesis.json.\n"
+    "Example: consentd backup --data /var/lib/consentd --to /backup/consentd-2026-11-22\n";
+static const char usage_restore[] =
+    "consentd restore --from DIR2 --data DIR\n\n"
+    "Makes the ledger in DIR again from a backup, checks every record, signature, block and certificate on the way, and says what\n"
+    "to do next. DIR must not have a ledger. The vote log is never in a backup: a node that forgot its votes must not vote\n"
+    "before the others, or its operator, have told that it may.\n"
+    "Example: consentd restore --from /backup/consentd-2026-11-22 --data /var/lib/consentd\n";
 static const char usage_sign[] =
     "consentd sign --data DIR\n\n"
     "Reads a 32-byte digest on standard input and writes this member's signature (64 bytes, r || s) by its party key.\n"
@@ -390,7 +406,7 @@ static enum cl_status replay(struct cl_store *store, const struct cl_genesis *ge
     time_t shown = time(NULL);
     if (file_path(path, sizeof path, data, "scratch") != CL_OK) return CL_E_BOUND;
     cl_store_options_default(&options);
-    options.create = true;
+    options.create = options.unsynced = true;
     enum cl_status status = cl_store_leveldb_remove(path, detail, detail_size); /* of a run that was killed */
     if (status == CL_OK) status = cl_store_leveldb_open(&scratch, path, &options, detail, detail_size);
     if (status != CL_OK) return status;
@@ -442,6 +458,41 @@ static int offline(struct arguments *arguments, bool rebuild, const char *usage)
     return EXIT_ERROR;
 }
 
+/* ---- backup and restore */
+static int finish_backup(enum cl_status status, const char *sentence)
+{
+    if (status == CL_OK) return fflush(stdout) == 0 ? EXIT_DONE : failed("standard output", CL_E_IO);
+    fprintf(stderr, "consentd: %s (%s)\n", sentence[0] != '\0' ? sentence : cl_status_sentence(status), cl_status_code(status));
+    return EXIT_ERROR;
+}
+
+static int command_backup(struct arguments *arguments)
+{
+    struct backup_options options = { .data = take(arguments, "--data"), .directory = take(arguments, "--to"),
+                                      .genesis_path = take(arguments, "--genesis"), .with_keys = take_flag(arguments, "--with-keys") };
+    char path[NODE_PATH_MAX + 64], sentence[1024] = "";
+    int result = check_left(arguments, false, usage_backup);
+    if (result == EXIT_DONE) result = need(options.data, "--data", usage_backup);
+    if (result == EXIT_DONE) result = need(options.directory, "--to", usage_backup);
+    if (result != EXIT_DONE) return result;
+    if (file_path(path, sizeof path, options.data, "genesis.json") != CL_OK) return failed(options.data, CL_E_BOUND);
+    if (options.genesis_path == NULL) options.genesis_path = path;
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a full disk */
+    return finish_backup(backup_make(&options, sentence, sizeof sentence), sentence);
+}
+
+static int command_restore(struct arguments *arguments)
+{
+    struct backup_options options = { .data = take(arguments, "--data"), .directory = take(arguments, "--from") };
+    char sentence[1024] = "";
+    int result = check_left(arguments, false, usage_restore);
+    if (result == EXIT_DONE) result = need(options.directory, "--from", usage_restore);
+    if (result == EXIT_DONE) result = need(options.data, "--data", usage_restore);
+    if (result != EXIT_DONE) return result;
+    signal(SIGXFSZ, SIG_IGN);
+    return finish_backup(backup_restore(&options, sentence, sizeof sentence), sentence);
+}
+
 /* ---- sign: the party key never leaves the data directory; 'consent' hands the digest over */
 static int command_sign(struct arguments *arguments)
 {
@@ -469,7 +520,7 @@ static int command_reindex(struct arguments *arguments) { return offline(argumen
 static const struct { const char *name; int (*run)(struct arguments *); const char *usage; } commands[] = {
     { "init", command_init, usage_init }, { "genesis", command_genesis, usage_genesis }, { "run", command_run, usage_run },
     { "check", command_check, usage_check }, { "reindex", command_reindex, usage_reindex },
-    { "sign", command_sign, usage_sign },
+    { "backup", command_backup, usage_backup }, { "restore", command_restore, usage_restore }, { "sign", command_sign, usage_sign },
 };
 
 int main(int argc, char **argv)

@@ -221,6 +221,9 @@ static enum cl_status start_threads(struct node *node, char *sentence, size_t se
         status = http_start(&node->http, &node->options.config, api_handle, node->api, sentence, sentence_size);
     if (status == CL_OK) status = node_links_start(node, sentence, sentence_size);
     if (status != CL_OK) return status;
+    errno = 0;
+    if (backup_server_start(&node->backup, node->options.config.data, &node->store) != CL_OK) /* then it has to stop for a backup */
+        log_line(LOG_LEVEL_WARNING, "no_backup_socket", "reason=\"%s\"", strerror(errno));
     node->last_tick_ms = node_now_ms();
     if (pthread_create(&node->owner, NULL, own, node) != 0) return CL_E_MEMORY;
     node->owner_running = true;
@@ -313,6 +316,7 @@ enum cl_status node_stop(struct node *node)
     verify_pool_free(node->verify_pool);
     http_stop(node->http);
     run_left_over(node);
+    backup_server_stop(node->backup);
     api_free(node->api);
     node_links_free(node);
     node_pending_free(node);

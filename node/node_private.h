@@ -7,6 +7,7 @@
 #include "http.h"
 #include "inbox.h"
 #include "node.h"
+#include "node_backup.h"
 #include "pool.h"
 #include "helper.h"
 #include "transport.h"
@@ -109,6 +110,7 @@ struct node {
     struct transport *transport;
     struct http_server *http;
     struct api *api;
+    struct backup_server *backup;
     pthread_t owner;
     bool owner_running;
     atomic_bool stopping, failed;
