@@ -27,6 +27,9 @@ const char *node_url(const struct node *node);
    CL_E_RECORD_SIZE (one is too long: none is taken). */
 CL_MUST_USE enum cl_status node_submit_batch(struct node *node, const struct cl_view *records, size_t count, uint32_t source);
 
+/* How many other members and observers this node has a link to. Any thread. */
+size_t node_links_up(const struct node *node);
+
 struct node_counters {
     uint64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded, withdrawals_accepted;
     uint64_t pool_records, pool_bytes, height, log_size, view;

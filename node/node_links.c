@@ -351,6 +351,18 @@ void node_links_free(struct node *node)
     node->links = NULL;
 }
 
+size_t node_links_up(const struct node *node)
+{
+    size_t up = 0;
+    for (size_t i = 0; node->transport != NULL && i < node->peer_count; i++) {
+        struct transport_counters counters;
+        if (i == node->own) continue;
+        transport_count(node->transport, i, &counters);
+        up += counters.connected;
+    }
+    return up;
+}
+
 uint64_t node_link_drops(const struct node *node, size_t peer)
 {
     return node->links != NULL ? atomic_load(&node->links->peers[peer].dropped) : 0;
