@@ -29,6 +29,8 @@ CL_MUST_USE enum cl_status node_submit_batch(struct node *node, const struct cl_
 
 /* How many other members and observers this node has a link to. Any thread. */
 size_t node_links_up(const struct node *node);
+struct node_traffic { uint64_t sent_frames, sent_bytes, received_frames, received_bytes; }; /* over all links */
+void node_links_traffic(const struct node *node, struct node_traffic *out);
 
 struct node_counters {
     uint64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded, withdrawals_accepted;

@@ -363,6 +363,20 @@ size_t node_links_up(const struct node *node)
     return up;
 }
 
+void node_links_traffic(const struct node *node, struct node_traffic *out)
+{
+    *out = (struct node_traffic){ 0 };
+    for (size_t i = 0; node->transport != NULL && i < node->peer_count; i++) {
+        struct transport_counters counters;
+        if (i == node->own) continue;
+        transport_count(node->transport, i, &counters);
+        out->sent_frames += counters.sent_frames;
+        out->sent_bytes += counters.sent_bytes;
+        out->received_frames += counters.received_frames;
+        out->received_bytes += counters.received_bytes;
+    }
+}
+
 uint64_t node_link_drops(const struct node *node, size_t peer)
 {
     return node->links != NULL ? atomic_load(&node->links->peers[peer].dropped) : 0;
