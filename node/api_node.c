@@ -123,6 +123,38 @@ void api_readyz(struct api_call *call)
 
 struct metric { const char *name, *type, *help; uint64_t value; };
 
+/* By whom records were first heard from; this node's own are those of its clients. */
+static enum cl_status source_metrics(struct node *node, struct cl_buffer *text)
+{
+    static const struct { const char *name, *type, *help; size_t offset; } kinds[] = {
+        { "consent_peer_records_taken_total", "counter", "Records let in for checking, by whom they were first heard from.", offsetof(struct node_source_counters, taken) },
+        { "consent_peer_records_dropped_total", "counter", "Records for which their source had no room.", offsetof(struct node_source_counters, dropped) },
+        { "consent_peer_records_malformed_total", "counter", "Records that could not be read.", offsetof(struct node_source_counters, malformed) },
+        { "consent_peer_records_bad_signature_total", "counter", "Records whose signature did not hold.", offsetof(struct node_source_counters, bad_signature) },
+        { "consent_peer_records_duplicate_total", "counter", "Records that were known.", offsetof(struct node_source_counters, duplicates) },
+        { "consent_peer_records_refused_total", "counter", "Records that the rules refused.", offsetof(struct node_source_counters, refused) },
+        { "consent_peer_waiting_records", "gauge", "Records let in and not settled.", offsetof(struct node_source_counters, waiting_records) },
+        { "consent_peer_waiting_bytes", "gauge", "Their bytes.", offsetof(struct node_source_counters, waiting_bytes) },
+    };
+    enum cl_status status = CL_OK;
+    char line[512];
+    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0] && status == CL_OK; kind++) {
+        int length = snprintf(line, sizeof line, "# HELP %s %s\n# TYPE %s %s\n", kinds[kind].name, kinds[kind].help, kinds[kind].name, kinds[kind].type);
+        status = cl_buffer_append(text, line, (size_t)length);
+        for (size_t i = 0; i < node->peer_count && status == CL_OK; i++) {
+            struct node_source_counters counters;
+            struct genesis_peer peer;
+            uint64_t value;
+            node_count_source(node, i, &counters);
+            node_genesis_peer(&peer, &node->genesis, i);
+            memcpy(&value, (const char *)&counters + kinds[kind].offset, sizeof value);
+            length = snprintf(line, sizeof line, "%s{peer=\"%s\"} %llu\n", kinds[kind].name, peer.name, (unsigned long long)value);
+            status = cl_buffer_append(text, line, (size_t)length);
+        }
+    }
+    return status;
+}
+
 void api_metrics(struct api_call *call)
 {
     struct node *node = call->api->node;
@@ -173,6 +205,7 @@ void api_metrics(struct api_call *call)
                               "# TYPE consent_commit_seconds_total counter\nconsent_commit_seconds_total %.6f\n", (double)atomic_load(&node->counters.commit_us) / 1e6);
         status = cl_buffer_append(&text, line, (size_t)length);
     }
+    if (status == CL_OK) status = source_metrics(node, &text);
     if (status == CL_OK) http_answer(call->request, 200, "text/plain; version=0.0.4; charset=utf-8", text.data, text.length);
     else api_fail(call->request, status);
     cl_buffer_deinit(&text);
