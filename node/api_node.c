@@ -1,6 +1,8 @@
 /* The network, the node's own condition, metrics. */
 #include "api_private.h"
 
+#include "gossip.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +163,9 @@ void api_metrics(struct api_call *call)
     struct node_counters n;
     struct http_counters h = { 0 };
     struct cl_buffer text = { 0 };
+    struct gossip_report g;
     node_counters(node, &n);
+    node_gossip_counters(node, &g);
     if (node->http != NULL) http_counters(node->http, &h);
     struct backup_report b;
     backup_server_report(node->backup, &b);
@@ -181,6 +185,17 @@ void api_metrics(struct api_call *call)
         { "consent_checkpoints_signed_total", "counter", "Checkpoints signed.", n.checkpoints },
         { "consent_pool_records", "gauge", "Records that wait for a block.", n.pool_records },
         { "consent_pool_bytes", "gauge", "Bytes of records that wait for a block.", n.pool_bytes },
+        { "consent_gossip_sent_records_total", "counter", "Own clients' records sent to all members.", g.pushed },
+        { "consent_gossip_announced_records_total", "counter", "Own clients' records announced to all members instead.", g.announced },
+        { "consent_gossip_repeated_records_total", "counter", "Announcements of records that still waited.", g.repaired },
+        { "consent_gossip_heard_records_total", "counter", "Announcements of other members.", g.heard },
+        { "consent_gossip_dropped_records_total", "counter", "Announcements dropped because a member made too many.", g.dropped },
+        { "consent_gossip_fetched_records_total", "counter", "Announced records asked for.", g.fetched },
+        { "consent_gossip_overdue_records_total", "counter", "Records that did not come when asked for.", g.overdue },
+        { "consent_gossip_received_records_total", "counter", "Records that came from members.", g.arrived },
+        { "consent_gossip_duplicate_records_total", "counter", "Of these, records that were known.", g.duplicates },
+        { "consent_gossip_unserved_records_total", "counter", "Records that members asked for beyond what they may.", g.unserved },
+        { "consent_gossip_missing_records", "gauge", "Announced records that are not here.", g.missing },
         { "consent_uptime_seconds", "gauge", "Since the start.", node_uptime_s(node) },
         { "consent_http_requests_total", "counter", "HTTP requests.", h.requests },
         { "consent_http_answers_4xx_total", "counter", "HTTP answers that refuse.", h.answers_4xx },

@@ -27,6 +27,7 @@ struct known {
     uint32_t announcement;  /* missing: the first of its announcements */
     uint32_t length;        /* in the pool: the record's */
     uint16_t list;
+    bool checking;          /* gone: it arrived and has not been in the pool yet */
 };
 struct announcement {
     uint32_t known;
@@ -251,6 +252,7 @@ static void remember(struct gossip *gossip, uint32_t at, uint64_t now_ms)
     struct list *gone = &gossip->lists[LIST_GONE];
     drop_announcements(gossip, at);
     move(gossip, at, LIST_GONE);
+    gossip->known[at].checking = false;
     gossip->known[at].due_ms = now_ms + GOSSIP_REMEMBER_MS;
     if (gone->count > GOSSIP_REMEMBERED_MAX) discard(gossip, gone->first);
 }
@@ -298,7 +300,15 @@ bool gossip_arrived(struct gossip *gossip, size_t peer, const struct cl_leaf_has
         if (asked->open_max < GOSSIP_OPEN_MAX) asked->open_max++;
     }
     remember(gossip, at, now_ms);
+    known->checking = true;
     return true;
+}
+
+bool gossip_is_coming(struct gossip *gossip, const struct cl_leaf_hash *leaf, uint64_t now_ms)
+{
+    uint32_t at = find(gossip, leaf);
+    const struct known *known = &gossip->known[at != NONE ? at : 0];
+    return at != NONE && known->list == LIST_GONE && known->checking && known->due_ms - GOSSIP_REMEMBER_MS + GOSSIP_CHECKED_MS > now_ms;
 }
 
 bool gossip_may_serve(struct gossip *gossip, size_t peer, size_t length, uint64_t now_ms)

@@ -19,6 +19,7 @@
 #define GOSSIP_FETCH_MS 2000u                   /* the time limit; then another announcer is asked */
 #define GOSSIP_REMEMBERED_MAX 65536u            /* records that came or went lately and are not fetched: then the oldest is forgotten */
 #define GOSSIP_REMEMBER_MS 60000u
+#define GOSSIP_CHECKED_MS 2000u                 /* a signature is checked by then, or its record was dropped */
 #define GOSSIP_REPAIR_LEVELS 7u                 /* what waits is announced again after 1, 2, 4, … 64 s; where others had it first, from 8 s on */
 #define GOSSIP_REPAIR_MS 1000u
 #define GOSSIP_REPAIR_LEVEL_OTHERS 3u
@@ -51,6 +52,8 @@ void gossip_announced(struct gossip *gossip, size_t peer, const struct cl_leaf_h
 /* A record came, asked for or not. True: it is new here, goes on to the signature check, and is not fetched meanwhile.
    False: it is in the pool, or came or went lately. */
 CL_MUST_USE bool gossip_arrived(struct gossip *gossip, size_t peer, const struct cl_leaf_hash *leaf, uint64_t now_ms);
+/* It arrived less than GOSSIP_CHECKED_MS ago and is in neither pool nor block yet: its signature is being checked. */
+CL_MUST_USE bool gossip_is_coming(struct gossip *gossip, const struct cl_leaf_hash *leaf, uint64_t now_ms);
 /* There was no room for one that arrived: it may come again. */
 void gossip_forget(struct gossip *gossip, const struct cl_leaf_hash *leaf);
 /* Whether a record of length bytes, or the look-up of one that is not here (0), is still within what peer may fetch. */

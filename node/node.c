@@ -73,13 +73,14 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 /* What ordering, blocks and links have to do by themselves. Returns: ms until something is due again. */
 static uint64_t rounds(struct node *node)
 {
+    uint64_t gossip = node_gossip_round(node, node_monotonic_ms()); /* the first: what it sends need not wait for a disk */
     if (pool_ready(node->pool, node_monotonic_ms()) && !atomic_load(&node->failed))
         node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_WAKE, .now_ms = node_monotonic_ms() });
     if (node->peer_count < 2 || atomic_load(&node->failed)) return UINT64_MAX;
     node_links_round(node);
     uint64_t blocks = node_blocks_round(node, node_monotonic_ms());
     uint64_t order = node_order_round(node, node_monotonic_ms()); /* the last: what was done before arms its timers */
-    return least(blocks, order);
+    return least(gossip, least(blocks, order));
 }
 
 static void *own(void *context)
@@ -249,6 +250,7 @@ enum cl_status node_start(struct node **out, const struct node_options *options,
     if (status == CL_OK) status = open_ledger(node, sentence, sentence_size);
     if (status == CL_OK) status = give_helper(node);
     if (status == CL_OK) status = make_pool(node);
+    if (status == CL_OK) status = node_gossip_start(node);
     if (status == CL_OK) status = node_recover(node, sentence, sentence_size);
     if (status == CL_OK) status = node_checkpoint_ensure(node);
     if (status == CL_OK) status = node_restore_withdrawals(node);
@@ -319,6 +321,7 @@ enum cl_status node_stop(struct node *node)
     backup_server_stop(node->backup);
     api_free(node->api);
     node_links_free(node);
+    node_gossip_free(node);
     node_pending_free(node);
     pool_free(node->pinned);
     pool_free(node->pool);

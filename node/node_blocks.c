@@ -214,6 +214,7 @@ enum cl_status node_build(struct node *node, const struct consensus_effect *effe
         status = encode_proposal(node, &made, &effect->justification);
         if (status == CL_OK) {
             node->pending[node->pending_count++] = made;
+            node_gossip_flush(node); /* so that its records are ahead of it */
             answer.kind = CONSENSUS_BUILT;
             answer.block = made.block;
             node_push_event(node, &answer);
@@ -238,11 +239,14 @@ static struct cl_ledger_record *record_at_hand(struct node *node, const struct c
     return entry != NULL ? entry->record : NULL;
 }
 
-static size_t missing_records(struct node *node, const struct cl_proposal *proposal, struct cl_view *missing, size_t max)
+/* to_ask: without those that came and are being checked. */
+static size_t missing_records(struct node *node, const struct cl_proposal *proposal, struct cl_view *missing, size_t max, bool to_ask)
 {
     size_t count = 0;
-    for (size_t i = 0; i < proposal->leaf_count && count < max; i++)
-        if (record_at_hand(node, &proposal->leaves[i]) == NULL) missing[count++] = (struct cl_view){ proposal->leaves[i].bytes, 32 };
+    for (size_t i = 0; i < proposal->leaf_count && count < max; i++) {
+        const struct cl_leaf_hash *leaf = &proposal->leaves[i];
+        if (record_at_hand(node, leaf) == NULL && !(to_ask && node_gossip_is_coming(node, leaf))) missing[count++] = (struct cl_view){ leaf->bytes, 32 };
+    }
     return count;
 }
 
@@ -281,7 +285,7 @@ enum cl_status node_evaluate(struct node *node, struct pending_block *entry)
     enum cl_status status = cl_proposal_decode(&proposal, &leaves, entry->proposal.data, entry->proposal.length);
     if (status != CL_OK) return status == CL_E_MEMORY ? status : CL_E_BLOCK_INVALID;
     if (proposal.time_ms <= parent_time) status = CL_E_BLOCK_INVALID;
-    else if (missing_records(node, &proposal, &lacking, 1) > 0) status = CL_E_PENDING;
+    else if (missing_records(node, &proposal, &lacking, 1, false) > 0) status = CL_E_PENDING;
     else status = apply_proposal(node, entry, &proposal, parent);
     free(leaves);
     return status;
@@ -415,7 +419,7 @@ static void ask_for_records(struct node *node, struct pending_block *entry)
     struct cl_leaf_hash *leaves = NULL;
     struct cl_view *missing = calloc(FRAME_FETCHED_MAX, sizeof *missing);
     if (missing != NULL && cl_proposal_decode(&proposal, &leaves, entry->proposal.data, entry->proposal.length) == CL_OK) {
-        size_t count = missing_records(node, &proposal, missing, FRAME_FETCHED_MAX);
+        size_t count = missing_records(node, &proposal, missing, FRAME_FETCHED_MAX, true);
         if (count > 0) (void)ask_for(node, entry, missing, count);
     }
     free(missing);

@@ -65,9 +65,9 @@ static void handle_frame(struct node *node, size_t peer, const struct frame *fra
     case FRAME_VOTES: node_on_votes(node, peer, frame); return;
     case FRAME_CERTIFICATES: node_on_certificates(node, peer, frame); return;
     case FRAME_PROPOSAL: node_on_proposal(node, peer, frame); return;
-    case FRAME_ANNOUNCE:
-    case FRAME_FETCH:
-    case FRAME_RECORDS:
+    case FRAME_ANNOUNCE: node_on_announce(node, peer, frame); return;
+    case FRAME_FETCH: node_on_fetch(node, peer, frame); return;
+    case FRAME_RECORDS: node_on_records(node, peer, frame); return;
     case FRAME_COSIGNATURES:
     case FRAME_STATUS:
     case FRAME_HELLO: /* the transport's own */

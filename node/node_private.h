@@ -1,5 +1,5 @@
 /* What the parts of the node share: node.c (start, owner loop, stop), node_order.c (carries out what ordering asks),
-   node_blocks.c (blocks that are not final), node_recover.c (ordering at start), node_links.c (frames and questions), node_submit.c (records on their way in), node_withdraw.c (accepted withdrawals), node_final.c (what follows finality), and the HTTP routes. */
+   node_blocks.c (blocks that are not final), node_recover.c (ordering at start), node_links.c (frames and questions), node_gossip.c (records to and from others), node_submit.c (records on their way in), node_withdraw.c (accepted withdrawals), node_final.c (what follows finality), and the HTTP routes. */
 #ifndef NODE_NODE_PRIVATE_H
 #define NODE_NODE_PRIVATE_H
 
@@ -55,6 +55,8 @@ struct pending_block {
     uint64_t since_ms;                    /* that records are missing; 0: they are not */
 };
 struct links;
+struct gossip_report;
+struct node_gossip;
 
 struct counters {
     atomic_uint_fast64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded,
@@ -106,7 +108,8 @@ struct node {
     struct inbox inbox;
     struct verify_pool *verify_pool;
     struct helper *helper;            /* the ledger's second pair of hands */
-    struct links *links;              /* NULL in a network of one, as transport */
+    struct links *links;              /* NULL in a network of one, as transport and gossip */
+    struct node_gossip *gossip;
     struct transport *transport;
     struct http_server *http;
     struct api *api;
@@ -192,7 +195,21 @@ typedef void (*node_answered)(struct node *node, void *context, size_t peer, enu
 CL_MUST_USE enum cl_status node_ask(struct node *node, size_t peer, enum frame_kind kind, const struct cl_buffer *payload, uint32_t limit_ms, node_answered answered, void *context);
 uint64_t node_link_drops(const struct node *node, size_t peer); /* frames that the owner had no time for */
 
+/* node_gossip.c, owner thread. In a network of one all of it does nothing, but for the handlers, which are not called. */
+CL_MUST_USE enum cl_status node_gossip_start(struct node *node);
+void node_gossip_free(struct node *node);
+void node_gossip_have(struct node *node, const struct cl_ledger_record *record); /* it entered the pool */
+void node_gossip_gone(struct node *node, const struct cl_leaf_hash *leaf);       /* it left the pool, or is final */
+bool node_gossip_is_coming(struct node *node, const struct cl_leaf_hash *leaf);  /* it arrived, and its signature is being checked */
+void node_gossip_flush(struct node *node); /* before a proposal: whoever gets that has the records, or they are ahead of it */
+uint64_t node_gossip_round(struct node *node, uint64_t now_ms);
+void node_on_announce(struct node *node, size_t peer, const struct frame *frame);
+void node_on_fetch(struct node *node, size_t peer, const struct frame *frame);
+void node_on_records(struct node *node, size_t peer, const struct frame *frame);
+void node_gossip_counters(struct node *node, struct gossip_report *out); /* any thread */
+
 /* node_submit.c */
+size_t node_room_records(struct node *node); /* how many more records there is room for, whoever they come from */
 /* Any thread. Checks the signature, then goes to the owner; CL_E_BOUND, CL_E_MEMORY: it was not taken and done is not called. */
 CL_MUST_USE enum cl_status node_submit(struct node *node, struct submission *submission);
 void node_admit_waiting(struct node *node); /* owner thread: what has been verified goes to the pool */

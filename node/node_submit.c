@@ -22,6 +22,15 @@ static void give(struct given *given, enum shares_account account, size_t bytes)
     amount->bytes += bytes;
 }
 
+size_t node_room_records(struct node *node)
+{
+    const struct shares_room *room = &node->room.all.records;
+    pthread_mutex_lock(&node->room_lock);
+    size_t all = room->guaranteed * node->room.source_count + room->common, left = all > room->total ? all - room->total : 0;
+    pthread_mutex_unlock(&node->room_lock);
+    return left;
+}
+
 static void room_give(struct node *node, size_t source, const struct given *given)
 {
     pthread_mutex_lock(&node->room_lock);
@@ -208,6 +217,7 @@ static void pool_take_out(struct node *node, struct pool_entry *entry)
     size_t source = entry->source;
     bool counted = entry->counted != SHARES_NONE;
     give(&given, entry->counted, entry->record->record.bytes.length);
+    node_gossip_gone(node, &entry->record->record.leaf_hash);
     pool_remove(node->pool, entry);
     if (counted) room_give(node, source, &given);
 }
@@ -252,7 +262,10 @@ void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_st
 void node_settle_final(struct node *node, struct cl_ledger_record *record)
 {
     struct pool_entry *entry = pool_find_leaf(node->pool, &record->record.leaf_hash);
-    if (entry == NULL) return; /* it came from the vote log at start */
+    if (entry == NULL) { /* it came from the vote log at start, or with a proposal */
+        node_gossip_gone(node, &record->record.leaf_hash);
+        return;
+    }
     struct submission *submission = entry->waiters;
     entry->waiters = NULL;
     if (entry->kept) node_accepted_drop(node, &record->record.leaf_hash);
@@ -338,6 +351,7 @@ static void admit(struct node *node, struct verify_item *item, size_t source, st
     if (status == CL_OK) {
         entry->counted = item->account;
         node->admitted++;
+        node_gossip_have(node, item->record);
         if (submission == NULL) return;
         if (cl_rules_is_withdrawal(record->type) && !undecided) status = node_accept_withdrawal(node, submission, entry);
         if (status != CL_OK) finish_refused(submission, status, 0);

@@ -113,8 +113,10 @@ static enum cl_status restore_withdrawal(void *context, const uint8_t *bytes, si
     struct pool_entry *entry = NULL;
     enum cl_status status = cl_ledger_record_new(&record, NULL, bytes, length, &node->genesis.core.network);
     if (status != CL_OK) return status;
+    record->first_heard_from = (uint32_t)node->own;
     status = accepted_add(node, &record->record);
     if (status == CL_OK) status = pool_add(node->pool, &entry, record, node->own);
+    if (status == CL_OK) node_gossip_have(node, record);
     if (status == CL_E_EXISTS) status = CL_OK;
     if (status == CL_OK) {
         assert(entry != NULL);

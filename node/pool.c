@@ -4,6 +4,7 @@
 #include "pool.h"
 
 #include "crypto.h"
+#include "keyed.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -45,7 +46,6 @@ enum cl_status pool_new(struct pool **out, const struct pool_options *options)
         pool_free(pool);
         return status;
     }
-    pool->key[0] |= 1;
     *out = pool;
     return CL_OK;
 }
@@ -65,13 +65,7 @@ void pool_free(struct pool *pool)
 
 static size_t place(const struct pool *pool, const uint8_t hash[32])
 {
-    uint64_t low, high;
-    memcpy(&low, hash, 8);
-    memcpy(&high, hash + 8, 8);
-    uint64_t mixed = (low ^ pool->key[1]) * pool->key[0] + high;
-    mixed ^= mixed >> 29;
-    mixed *= 0xbf58476d1ce4e5b9ull;
-    return (size_t)(mixed >> 20) & pool->mask;
+    return (size_t)keyed_place(pool->key, hash) & pool->mask;
 }
 
 static void enqueue(struct pool_queue *queue, struct pool_entry *entry)

@@ -322,6 +322,25 @@ static void a_record_that_comes_otherwise_ends_its_fetch(void **state)
     gossip_free(gossip);
 }
 
+static void what_arrived_is_coming_until_it_is_in_the_pool_or_was_dropped(void **state)
+{
+    (void)state;
+    struct gossip *gossip = gossip_of(4);
+    struct cl_leaf_hash leaf = leaf_of(1), other = leaf_of(2);
+    assert_false(gossip_is_coming(gossip, &leaf, START_MS));
+    assert_true(arrived(gossip, 1, 1, START_MS));
+    assert_true(gossip_is_coming(gossip, &leaf, START_MS + GOSSIP_CHECKED_MS - 1));
+    assert_false(gossip_is_coming(gossip, &leaf, START_MS + GOSSIP_CHECKED_MS));
+    have(gossip, 1, false, START_MS);
+    assert_false(gossip_is_coming(gossip, &leaf, START_MS));
+    gone(gossip, 1, START_MS);
+    assert_false(gossip_is_coming(gossip, &leaf, START_MS));
+    assert_true(arrived(gossip, 1, 2, START_MS));
+    gone(gossip, 2, START_MS); /* a block was quicker */
+    assert_false(gossip_is_coming(gossip, &other, START_MS));
+    gossip_free(gossip);
+}
+
 static void one_that_found_no_room_may_come_again(void **state)
 {
     (void)state;
@@ -781,6 +800,7 @@ int main(void)
         cmocka_unit_test(a_missing_record_is_asked_of_one_announcer_and_after_the_limit_of_another),
         cmocka_unit_test(what_is_here_or_went_lately_is_not_fetched),
         cmocka_unit_test(a_record_that_comes_otherwise_ends_its_fetch),
+        cmocka_unit_test(what_arrived_is_coming_until_it_is_in_the_pool_or_was_dropped),
         cmocka_unit_test(one_that_found_no_room_may_come_again),
         cmocka_unit_test(no_more_is_fetched_than_there_is_room_for),
         cmocka_unit_test(announcements_of_one_peer_are_bounded_and_its_oldest_goes),
