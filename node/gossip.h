@@ -7,7 +7,7 @@
 
 #include "frame.h"
 
-#define GOSSIP_PEERS_MAX (2u * CL_MEMBERS_MAX)  /* members, then observers */
+#define GOSSIP_PEERS_MAX CL_MEMBERS_MAX         /* members, then observers */
 #define GOSSIP_PUSH_MEMBERS_MAX 8u              /* up to so many members a record is sent unasked, above announced */
 #define GOSSIP_PUSH_BYTES (2u * 1024u * 1024u)  /* sent unasked at once, to each; announced beyond */
 #define GOSSIP_PUSH_BYTES_PER_MS 16384u         /* and how fast that comes back */
