@@ -92,6 +92,7 @@ void api_status(struct api_call *call)
     enum cl_status status = cl_ledger_view_new(&view, node->ledger);
     if (status == CL_OK) status = cl_view_tip(view, &tip);
     if (status == CL_OK) status = api_checkpoint_size(view, &checkpoint);
+    if (status == CL_E_NOT_FOUND) status = CL_OK; /* no quorum has signed yet */
     cl_ledger_view_free(view);
     if (status != CL_OK) {
         api_fail(call->request, status);
@@ -183,6 +184,8 @@ void api_metrics(struct api_call *call)
         { "consent_submissions_bounded_total", "counter", "Records turned away because the node was full.", n.bounded },
         { "consent_withdrawals_accepted_total", "counter", "Withdrawals accepted before they were final.", n.withdrawals_accepted },
         { "consent_checkpoints_signed_total", "counter", "Checkpoints signed.", n.checkpoints },
+        { "consent_cosignatures_dropped_total", "counter", "Cosignatures of others that did not hold, were far ahead of our clock, or too many.", atomic_load(&node->counters.cosignatures_dropped) },
+        { "consent_forks_total", "counter", "Cosignatures of others that contradict the log of this node.", atomic_load(&node->counters.forks) },
         { "consent_pool_records", "gauge", "Records that wait for a block.", n.pool_records },
         { "consent_pool_bytes", "gauge", "Bytes of records that wait for a block.", n.pool_bytes },
         { "consent_gossip_sent_records_total", "counter", "Own clients' records sent to all members.", g.pushed },

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define COVER_WAIT_MS 30000u /* how long a GET waits for the checkpoint over what is final, as a POST does unless told otherwise */
+
 enum { AS_JSON, AS_TEXT, AS_COSE_RECEIPT, AS_BYTES };
 static const char *const receipt_types[] = { "application/json", "text/plain", "application/scitt-receipt+cose", NULL };
 static const char *const record_types[] = { "application/json", "text/plain", "application/scitt-receipt+cose", "application/cose", NULL };
@@ -93,8 +95,7 @@ static void set_location(struct http_request *request, const struct cl_record_id
 }
 
 /* CL_OK: it was answered, be it with a problem. Else it was not: CL_E_NOT_FOUND, the record is not final; CL_E_PENDING, it
-   is, but its receipt is asked for and the block's checkpoint is being signed. The owner does that before it takes in
-   anything else, so after a turn of the owner's the receipt is there, unless the node has stopped. */
+   is, but its receipt is asked for and no checkpoint that is kept covers it yet: wait_for_receipt. */
 static enum cl_status answer_if_final(struct api_call *call, const struct cl_record_id *id, int type, bool with_receipt, unsigned http_status)
 {
     struct cl_ledger_view *view = NULL;
@@ -218,24 +219,19 @@ static void submit(struct post *post)
     post_free(post);
 }
 
-static void take_turn(void *owner, void *context)
+static void wait_for_cover(void *owner, void *context)
 {
     struct post *post = context;
-    (void)owner;
-    http_wake(post->call.request);
-}
-
-static void on_turn(void *context, struct http_request *request)
-{
-    struct post *post = context;
-    if (answer_if_final(&post->call, &post->submission.record->record.id, post->type, true, 200) != CL_OK) api_fail(request, CL_E_CANCELLED);
-    post_free(post);
+    post->submission.known = true;
+    node_finish_final(owner, &post->submission);
 }
 
 /* It is final, and its checkpoint is being signed. */
 static void wait_for_receipt(struct post *post)
 {
-    enum cl_status status = api_ask_owner(&post->call, take_turn, on_turn, post);
+    post->submission.done = on_done;
+    post->submission.context = post;
+    enum cl_status status = api_ask_owner(&post->call, wait_for_cover, on_outcome, post);
     if (status == CL_OK) return;
     api_fail(post->call.request, status);
     post_free(post);
@@ -283,7 +279,7 @@ void api_records_post(struct api_call *call)
 }
 
 /* ---- GET: what is not final is asked of the owner */
-struct lookup { struct api_call call; struct cl_record_id id; bool pending; struct refusal refusal; };
+struct lookup { struct api_call call; struct cl_record_id id; bool pending; struct refusal refusal; struct submission waiter; };
 
 static void look_up(void *owner, void *context)
 {
@@ -313,14 +309,49 @@ static void answer_not_final(struct http_request *request, const struct lookup *
     api_answer_json(request, 200, object);
 }
 
+static void on_covered(void *context, struct http_request *request)
+{
+    struct lookup *lookup = context;
+    enum cl_status status = lookup->waiter.outcome == OUTCOME_FINAL ? CL_OK : lookup->waiter.outcome == OUTCOME_STOPPED ? CL_E_CANCELLED : CL_E_PENDING;
+    if (status == CL_OK) status = answer_if_final(&lookup->call, &lookup->id, api_choose(request, record_types), false, 200);
+    if (status == CL_E_PENDING) api_problem(request, 409, CL_E_PENDING, -1, NULL);
+    else if (status != CL_OK) api_fail(request, status);
+    free(lookup);
+}
+
+static void on_waiter_done(struct submission *submission)
+{
+    struct lookup *lookup = submission->context;
+    http_wake(lookup->call.request);
+}
+
+static void cover(void *owner, void *context)
+{
+    struct lookup *lookup = context;
+    node_finish_final(owner, &lookup->waiter);
+}
+
+/* It is final, and no checkpoint that is kept covers it. */
+static void wait_until_covered(struct lookup *lookup)
+{
+    lookup->waiter = (struct submission){ .wait_final = true, .deadline_ms = node_now_ms() + COVER_WAIT_MS, .done = on_waiter_done, .context = lookup };
+    enum cl_status status = api_ask_owner(&lookup->call, cover, on_covered, lookup);
+    if (status == CL_OK) return;
+    api_fail(lookup->call.request, status);
+    free(lookup);
+}
+
 static void on_looked_up(void *context, struct http_request *request)
 {
     struct lookup *lookup = context;
     int type = api_choose(request, record_types);
     /* It may have become final meanwhile, also where it was refused before. */
     enum cl_status status = lookup->pending ? CL_E_NOT_FOUND : answer_if_final(&lookup->call, &lookup->id, type, false, 200);
-    if (status == CL_E_PENDING) api_fail(request, CL_E_CANCELLED);
-    else if (status != CL_OK && (lookup->pending || lookup->refusal.status != CL_OK)) answer_not_final(request, lookup, type);
+    if (status == CL_E_PENDING) {
+        wait_until_covered(lookup);
+        return;
+    }
+    if (status != CL_OK && (lookup->pending || lookup->refusal.status != CL_OK)) answer_not_final(request, lookup, type);
     else if (status != CL_OK) api_fail(request, status);
     free(lookup);
 }
@@ -337,15 +368,19 @@ void api_record_get(struct api_call *call)
         api_problem(call->request, 406, CL_E_UNSUPPORTED, -1, NULL);
         return;
     }
-    if (answer_if_final(call, &id, type, false, 200) == CL_OK) return;
+    enum cl_status status = answer_if_final(call, &id, type, false, 200);
+    if (status == CL_OK) return;
     struct lookup *lookup = calloc(1, sizeof *lookup);
-    enum cl_status status = CL_E_MEMORY;
     if (lookup != NULL) {
         lookup->call = *call;
         lookup->id = id;
+        if (status == CL_E_PENDING) {
+            wait_until_covered(lookup);
+            return;
+        }
         status = api_ask_owner(&lookup->call, look_up, on_looked_up, lookup);
         if (status == CL_OK) return;
     }
+    api_fail(call->request, lookup != NULL ? status : CL_E_MEMORY);
     free(lookup);
-    api_fail(call->request, status);
 }

@@ -53,13 +53,11 @@ static void tick(struct node *node, uint64_t now_ms)
 {
     node->last_tick_ms = now_ms;
     node_expire_waiters(node, now_ms);
+    node_expire_finished(node, now_ms);
     if (node->http != NULL) {
         http_tick(node->http);
         http_streams_wake(node->http); /* heartbeats */
     }
-    /* The same tree is signed again only when idle, so that freshness needs no empty blocks. */
-    bool due = now_ms - node->last_cosign_ms >= node->options.config.cosign_interval_s * 1000;
-    if (due && pool_count(node->pool) == 0) node_checkpoint(node);
 }
 
 static void publish_pool(struct node *node)
@@ -76,11 +74,12 @@ static uint64_t rounds(struct node *node)
     uint64_t gossip = node_gossip_round(node, node_monotonic_ms()); /* the first: what it sends need not wait for a disk */
     if (pool_ready(node->pool, node_monotonic_ms()) && !atomic_load(&node->failed))
         node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_WAKE, .now_ms = node_monotonic_ms() });
-    if (node->peer_count < 2 || atomic_load(&node->failed)) return UINT64_MAX;
+    if (node->peer_count < 2) return node_cosign_round(node, node_monotonic_ms());
+    if (atomic_load(&node->failed)) return UINT64_MAX;
     node_links_round(node);
     uint64_t blocks = node_blocks_round(node, node_monotonic_ms());
-    uint64_t order = node_order_round(node, node_monotonic_ms()); /* the last: what was done before arms its timers */
-    return least(gossip, least(blocks, order));
+    uint64_t order = node_order_round(node, node_monotonic_ms()); /* the last of ordering: what was done before arms its timers */
+    return least(least(gossip, least(blocks, order)), node_cosign_round(node, node_monotonic_ms()));
 }
 
 static void *own(void *context)
@@ -251,8 +250,9 @@ enum cl_status node_start(struct node **out, const struct node_options *options,
     if (status == CL_OK) status = give_helper(node);
     if (status == CL_OK) status = make_pool(node);
     if (status == CL_OK) status = node_gossip_start(node);
+    if (status == CL_OK) status = node_cosign_new(node);
     if (status == CL_OK) status = node_recover(node, sentence, sentence_size);
-    if (status == CL_OK) status = node_checkpoint_ensure(node);
+    if (status == CL_OK) status = node_cosign_ensure(node);
     if (status == CL_OK) status = node_restore_withdrawals(node);
     node->progress = true; /* what was restored goes into a block at once */
     if (status == CL_OK) {
@@ -289,7 +289,7 @@ static void run_left_over(struct node *node)
 static void cancel_all(struct node *node)
 {
     const struct timespec pause = { 0, 1000000 };
-    while (node->finished != NULL) { /* final, but its checkpoint could not be kept */
+    while (node->finished != NULL) { /* final, but no checkpoint that is kept covers it */
         struct submission *submission = node->finished;
         node->finished = submission->next;
         node_finish_submission(submission, OUTCOME_STOPPED);
@@ -323,6 +323,7 @@ enum cl_status node_stop(struct node *node)
     node_links_free(node);
     node_gossip_free(node);
     node_pending_free(node);
+    node_cosign_free(node);
     pool_free(node->pinned);
     pool_free(node->pool);
     consensus_free(node->consensus);

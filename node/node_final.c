@@ -1,7 +1,7 @@
-/* What follows finality: the ledger's one synced write, then the checkpoint of the new tree, then everybody who waits. */
+/* What follows finality: the ledger's one synced write, then the cosignature of the new tree, then everybody whom a
+   checkpoint covers. */
 #include "node_private.h"
 
-#include "checkpoint.h"
 #include "logging.h"
 
 #include <stdio.h>
@@ -16,61 +16,6 @@ static uint64_t microseconds(void)
     return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
-/* Own log line and own cosignature over the tip's tree, merged into what is served. */
-static enum cl_status make_note(struct node *node, struct cl_buffer *note, const struct cl_tip *tip)
-{
-    const struct cl_genesis *genesis = &node->genesis.core;
-    struct cl_buffer body = { 0 }, log_line_text = { 0 }, cosignature = { 0 };
-    uint64_t now_s = node_now_ms() / 1000;
-    enum cl_status status = cl_checkpoint_body(&body, genesis->origin, tip->log_size, &tip->log_root);
-    struct cl_view body_view = { body.data, body.length };
-    if (status == CL_OK) status = cl_checkpoint_sign_log(&log_line_text, &body_view, genesis->origin, node->keys.log_seed);
-    if (status == CL_OK)
-        status = cl_checkpoint_cosign(&cosignature, &body_view, genesis->origin, genesis->value.members[node->own].name, now_s, node->keys.witness_seed);
-    if (status == CL_OK) {
-        struct cl_view lines[2] = { { log_line_text.data, log_line_text.length }, { cosignature.data, cosignature.length } };
-        status = cl_checkpoint_merge(note, &body_view, genesis->origin, lines, 2, genesis->value.members, genesis->value.member_count, node->own);
-    }
-    cl_buffer_deinit(&cosignature);
-    cl_buffer_deinit(&log_line_text);
-    cl_buffer_deinit(&body);
-    return status;
-}
-
-enum cl_status node_checkpoint(struct node *node)
-{
-    struct cl_tip tip;
-    struct cl_buffer note = { 0 };
-    cl_ledger_tip(node->ledger, &tip);
-    enum cl_status status = make_note(node, &note, &tip);
-    if (status == CL_OK) status = cl_ledger_checkpoint_keep(node->ledger, tip.log_size, &tip.log_root, note.data, note.length);
-    cl_buffer_deinit(&note);
-    if (status == CL_E_QUORUM) return CL_OK;
-    if (status != CL_OK) return node_fail(node, status, "The checkpoint could not be signed and kept: %s", cl_status_sentence(status));
-    node->last_cosign_ms = node_now_ms();
-    atomic_fetch_add(&node->counters.checkpoints, 1);
-    return CL_OK;
-}
-
-enum cl_status node_checkpoint_ensure(struct node *node)
-{
-    struct cl_ledger_view *view = NULL;
-    struct cl_buffer note = { 0 };
-    struct cl_tip tip;
-    cl_ledger_tip(node->ledger, &tip);
-    struct cl_checkpoint *kept = malloc(sizeof *kept);
-    enum cl_status status = kept != NULL ? cl_ledger_view_new(&view, node->ledger) : CL_E_MEMORY;
-    if (status == CL_OK) status = cl_view_checkpoint(view, &note);
-    if (status == CL_OK) status = cl_checkpoint_decode(kept, note.data, note.length);
-    bool current = status == CL_OK && kept->size == tip.log_size;
-    if (status == CL_E_NOT_FOUND) status = CL_OK;
-    cl_ledger_view_free(view);
-    cl_buffer_deinit(&note);
-    free(kept);
-    if (status != CL_OK || current) return status;
-    return node_checkpoint(node);
-}
-
 static void publish_counters(struct node *node, size_t records)
 {
     struct cl_tip tip;
@@ -82,14 +27,43 @@ static void publish_counters(struct node *node, size_t records)
     atomic_fetch_add(&node->counters.final_records, records);
 }
 
-static void answer_finished(struct node *node)
+void node_finish_final(struct node *node, struct submission *submission)
 {
-    while (node->finished != NULL) {
-        struct submission *submission = node->finished;
-        node->finished = submission->next;
+    struct cl_tip tip;
+    cl_ledger_tip(node->ledger, &tip);
+    submission->covering_size = tip.log_size;
+    if (!submission->wait_final || node_cosigned_size(node) >= tip.log_size) {
         node_finish_submission(submission, OUTCOME_FINAL);
+    } else if (atomic_load(&node->stopping) || atomic_load(&node->failed)) {
+        node_finish_submission(submission, OUTCOME_STOPPED);
+    } else {
+        submission->next = node->finished;
+        node->finished = submission;
     }
 }
+
+/* now_ms 0: nobody's time is up. */
+static void walk_finished(struct node *node, uint64_t now_ms)
+{
+    struct submission *submission = node->finished, *left = NULL;
+    uint64_t covered = node_cosigned_size(node);
+    while (submission != NULL) {
+        struct submission *next = submission->next;
+        if (submission->covering_size <= covered) {
+            node_finish_submission(submission, OUTCOME_FINAL);
+        } else if (submission->deadline_ms <= now_ms) {
+            node_finish_submission(submission, OUTCOME_ACCEPTED);
+        } else {
+            submission->next = left;
+            left = submission;
+        }
+        submission = next;
+    }
+    node->finished = left;
+}
+
+void node_answer_finished(struct node *node) { walk_finished(node, 0); }
+void node_expire_finished(struct node *node, uint64_t now_ms) { walk_finished(node, now_ms); }
 
 enum cl_status node_commit(struct node *node, struct pending_block *pending, const struct cl_certificate *certificate)
 {
@@ -104,12 +78,12 @@ enum cl_status node_commit(struct node *node, struct pending_block *pending, con
                          cl_status_sentence(status));
     size_t records = cl_candidate_count(pending->candidate);
     for (size_t i = 0; i < records; i++) node_settle_final(node, cl_candidate_record(pending->candidate, i));
-    status = node_checkpoint(node); /* signed only after finality, and durable before anybody sees it */
+    status = node_cosign_committed(node); /* signed only after finality, and durable before anybody sees it */
     if (status != CL_OK) return status;
     node->progress = true;
     publish_counters(node, records);
     atomic_fetch_add(&node->counters.commit_us, microseconds() - began);
-    answer_finished(node);
+    node_answer_finished(node);
     if (node->http != NULL) http_streams_wake(node->http);
     pthread_mutex_lock(&node->room_lock);
     pthread_cond_broadcast(&node->room_changed); /* node_wait_settled */

@@ -65,10 +65,10 @@ static void handle_frame(struct node *node, size_t peer, const struct frame *fra
     case FRAME_VOTES: node_on_votes(node, peer, frame); return;
     case FRAME_CERTIFICATES: node_on_certificates(node, peer, frame); return;
     case FRAME_PROPOSAL: node_on_proposal(node, peer, frame); return;
+    case FRAME_COSIGNATURES: node_on_cosignatures(node, peer, frame); return;
     case FRAME_ANNOUNCE: node_on_announce(node, peer, frame); return;
     case FRAME_FETCH: node_on_fetch(node, peer, frame); return;
     case FRAME_RECORDS: node_on_records(node, peer, frame); return;
-    case FRAME_COSIGNATURES:
     case FRAME_STATUS:
     case FRAME_HELLO: /* the transport's own */
     case FRAME_RANGE_REQUEST:

@@ -160,7 +160,10 @@ static enum cl_status carry_out(struct node *node, const struct consensus_effect
         return CL_OK;
     case CONSENSUS_APPEND_PROPOSAL: status = append_proposal(node, &effect->block); break;
     case CONSENSUS_APPEND_VOTE: status = append_vote(node, &effect->vote); break;
-    case CONSENSUS_APPEND_CERTIFICATE: status = append_certificate(node, effect->certificate); break;
+    case CONSENSUS_APPEND_CERTIFICATE:
+        if (effect->certificate->kind != CL_VOTE_NULLIFY) node_cosign_notarized(node, effect->certificate->view, node_now_ms()); /* q finalize: q saw it notarized */
+        status = append_certificate(node, effect->certificate);
+        break;
     }
     if (status != CL_OK) return node_fail(node, status, "The vote log could not take an entry: %s", cl_status_sentence(status));
     return CL_OK;

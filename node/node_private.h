@@ -1,5 +1,5 @@
 /* What the parts of the node share: node.c (start, owner loop, stop), node_order.c (carries out what ordering asks),
-   node_blocks.c (blocks that are not final), node_recover.c (ordering at start), node_links.c (frames and questions), node_gossip.c (records to and from others), node_submit.c (records on their way in), node_withdraw.c (accepted withdrawals), node_final.c (what follows finality), and the HTTP routes. */
+   node_blocks.c (blocks that are not final), node_recover.c (ordering at start), node_links.c (frames and questions), node_gossip.c (records to and from others), node_submit.c (records on their way in), node_withdraw.c (accepted withdrawals), node_final.c (what follows finality), node_cosign.c (checkpoints), and the HTTP routes. */
 #ifndef NODE_NODE_PRIVATE_H
 #define NODE_NODE_PRIVATE_H
 
@@ -38,6 +38,7 @@ struct submission {
     uint64_t accepted_ms;
     void (*done)(struct submission *submission);
     void *context;
+    uint64_t covering_size;           /* final: a checkpoint of this size or a larger one covers it */
     struct submission *next;          /* in its pool entry's list */
 };
 
@@ -57,10 +58,12 @@ struct pending_block {
 struct links;
 struct gossip_report;
 struct node_gossip;
+struct cosigning;
+struct cosign_fork;
 
 struct counters {
     atomic_uint_fast64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded,
-        withdrawals_accepted, pool_records, pool_bytes, height, log_size, view, commit_us;
+        withdrawals_accepted, pool_records, pool_bytes, height, log_size, view, commit_us, cosignatures_dropped, forks;
 };
 
 struct source_counters { atomic_uint_fast64_t taken, dropped, malformed, bad_signature, duplicates, refused; };
@@ -102,8 +105,10 @@ struct node {
     bool progress;                    /* the last round committed or refused something */
     struct refusal refusals[NODE_REFUSALS_KEPT];
     size_t refusal_next;
-    uint64_t last_tick_ms, last_cosign_ms;
-    struct submission *finished;      /* final in this commit; answered once its checkpoint is kept */
+    uint64_t last_tick_ms;
+    struct submission *finished;      /* final; answered once a kept checkpoint covers it */
+    struct cosigning *cosigning;
+    bool catching_up;                 /* behind the others, so nothing is cosigned */
     /* shared */
     struct inbox inbox;
     struct verify_pool *verify_pool;
@@ -234,8 +239,23 @@ CL_MUST_USE enum cl_status node_restore_withdrawals(struct node *node); /* at st
 
 /* node_final.c, owner thread */
 CL_MUST_USE enum cl_status node_commit(struct node *node, struct pending_block *pending, const struct cl_certificate *certificate);
-enum cl_status node_checkpoint(struct node *node); /* signs and keeps the tip's */
-CL_MUST_USE enum cl_status node_checkpoint_ensure(struct node *node); /* at start: where the kept one is older than the tip */
+/* What this submission waits for is in the final log: answers it at once, or, where it waits for finality, once a kept
+   checkpoint covers the tip; at its deadline it is OUTCOME_ACCEPTED. */
+void node_finish_final(struct node *node, struct submission *submission);
+void node_answer_finished(struct node *node); /* those whom the kept checkpoint covers */
+void node_expire_finished(struct node *node, uint64_t now_ms);
+
+/* node_cosign.c, owner thread. A failure has also stopped the node. */
+CL_MUST_USE enum cl_status node_cosign_new(struct node *node); /* at start, after the ledger, before ordering */
+void node_cosign_free(struct node *node);
+/* This node holds a notarization of view, first at wall_ms (0: before it started). */
+void node_cosign_notarized(struct node *node, uint64_t view, uint64_t wall_ms);
+enum cl_status node_cosign_committed(struct node *node); /* after each block that became the tip */
+CL_MUST_USE enum cl_status node_cosign_ensure(struct node *node); /* at start, in a consortium of one: where the kept one is older than the tip */
+uint64_t node_cosign_round(struct node *node, uint64_t now_ms);
+void node_on_cosignatures(struct node *node, size_t peer, const struct frame *frame);
+uint64_t node_cosigned_size(const struct node *node); /* of the kept checkpoint; 0: none */
+const struct cosign_fork *node_cosign_fork(const struct node *node, size_t member); /* cosign.h; NULL: none */
 
 /* api.c */
 CL_MUST_USE enum cl_status api_new(struct api **out, struct node *node);

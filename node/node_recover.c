@@ -139,6 +139,7 @@ static enum cl_status recover_entry(void *context, enum votelog_type type, const
         return consensus_restore_vote(recovery->node->consensus, &vote);
     case VOTELOG_CERTIFICATE:
         if (cl_certificate_decode(&certificate, payload, length) != CL_OK) return CL_E_STORE_CORRUPT;
+        if (certificate.kind != CL_VOTE_NULLIFY) node_cosign_notarized(recovery->node, certificate.view, 0);
         return consensus_restore_certificate(recovery->node->consensus, &certificate);
     case VOTELOG_START: return CL_E_STORE_CORRUPT;
     }

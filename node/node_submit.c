@@ -250,7 +250,7 @@ void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_st
         struct submission *next = submission->next;
         if (status == CL_E_REPLAY) {
             submission->known = true;
-            node_finish_submission(submission, OUTCOME_FINAL);
+            node_finish_final(node, submission);
         } else {
             finish_refused(submission, status, refused_entry);
         }
@@ -274,8 +274,7 @@ void node_settle_final(struct node *node, struct cl_ledger_record *record)
         /* It had to wait for a block to decide: what is final is durable, so it can be signed for now. */
         if (entry->withdrawal && submission->acceptance.length == 0 && node_sign_acceptance(node, submission, &record->record) != CL_OK)
             log_line(LOG_LEVEL_WARNING, "acceptance_left_out", "reason=memory");
-        submission->next = node->finished;
-        node->finished = submission;
+        node_finish_final(node, submission);
         submission = next;
     }
     pool_take_out(node, entry);
@@ -367,7 +366,7 @@ static void admit(struct node *node, struct verify_item *item, size_t source, st
         join_known(node, entry, submission);
     } else if (status == CL_E_REPLAY) {
         submission->known = true;
-        node_finish_submission(submission, OUTCOME_FINAL);
+        node_finish_final(node, submission);
     } else {
         finish_refused(submission, status, submission->entry);
     }
