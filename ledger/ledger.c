@@ -320,9 +320,35 @@ void cl_ledger_close(struct cl_ledger *ledger)
     free(ledger);
 }
 
+/* Parts of one work, taken by whoever is free next: the helper may have something else to do first. */
+struct parts { void (*run)(void *argument, unsigned part); void *argument; unsigned count; atomic_uint next; };
+
+static void take_parts(void *argument)
+{
+    struct parts *parts = argument;
+    unsigned part;
+    while ((part = atomic_fetch_add(&parts->next, 1)) < parts->count)
+        parts->run(parts->argument, part);
+}
+
+void cl_ledger_spread(void *context, void (*run)(void *argument, unsigned part), void *argument, unsigned count)
+{
+    const struct cl_helper *helper = &((const struct cl_ledger *)context)->helper;
+    struct parts parts = {.run = run, .argument = argument, .count = count};
+    struct cl_job job = {.run = take_parts, .argument = &parts};
+    bool shared = helper->begin != NULL && count > 1;
+    if (shared)
+        helper->begin(helper->context, &job);
+    take_parts(&parts);
+    if (shared)
+        helper->finish(helper->context, &job);
+}
+
 void cl_ledger_set_helper(struct cl_ledger *ledger, const struct cl_helper *helper)
 {
+    struct cl_smt_spread spread = {.context = ledger, .all = cl_ledger_spread};
     ledger->helper = *helper;
+    cl_smt_set_spread(ledger->tree, &spread);
 }
 
 void cl_ledger_set_meanwhile(struct cl_ledger *ledger, void (*meanwhile)(void *context), void *context)

@@ -36,9 +36,9 @@ CL_MUST_USE enum cl_status cl_ledger_open(struct cl_ledger **out, struct cl_stor
 void cl_ledger_close(struct cl_ledger *ledger);
 /* A second pair of hands for the owner: begin hands over a job and returns at once, jobs are done one after the other in
    that order; finish returns when this one is done, and does it itself where nobody has begun it. Each job that was begun
-   is finished before its memory goes. Jobs are: half of a block's leaf hashes, the rows of its batch while its roots are
-   computed, its write while the tree is folded. Without a helper the owner does everything, in turn. Set once, after
-   opening; it must stay good until the ledger is closed. */
+   is finished before its memory goes. Jobs are: parts of a block's leaf hashes and of its state root, which owner and helper
+   take from one pile; the rows of its batch while its roots are computed; its write while the tree is folded. Without a
+   helper the owner does everything, in turn. Set once, after opening; it must stay good until the ledger is closed. */
 struct cl_job { void (*run)(void *argument); void *argument; struct cl_job *next; unsigned state; }; /* next, state: the helper's */
 struct cl_helper {
     void *context;

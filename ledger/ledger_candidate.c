@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define ID_SLOTS_MIN 64u
-#define LEAVES_SHARED_MIN 256u /* with fewer, handing them over costs more than it saves */
+#define LEAVES_SHARED 256u /* so many are hashed at a time by whoever is free: fewer would cost more than they save */
 
 /* ---- the state, as this candidate and those below it left it */
 
@@ -411,32 +411,17 @@ struct cl_ledger_record *cl_candidate_record(const struct cl_candidate *candidat
     return candidate->records[index];
 }
 
-struct leaves_job { const struct cl_map *map; struct cl_smt_leaf *leaves; uint32_t first, end; };
+struct leaves_job { const struct cl_map *map; struct cl_smt_leaf *leaves; };
 
-static void make_leaves(void *argument)
+static void make_leaves(void *argument, unsigned part)
 {
     const struct leaves_job *job = argument;
-    for (uint32_t i = job->first; i < job->end; i++) {
+    uint32_t first = part * LEAVES_SHARED, left = job->map->count - first;
+    for (uint32_t i = first; i < first + (left < LEAVES_SHARED ? left : LEAVES_SHARED); i++) {
         const struct cl_map_entry *entry = &job->map->entries[i];
         if (entry->state == CL_MAP_CHANGED)
             cl_smt_leaf_make(&job->leaves[i], entry->key_hash, entry->value, entry->length);
     }
-}
-
-/* The helper hashes half of them, where they are many. */
-static void make_all_leaves(const struct cl_candidate *candidate, struct cl_smt_leaf *leaves)
-{
-    const struct cl_helper *helper = &candidate->ledger->helper;
-    const struct cl_map *map = &candidate->map;
-    bool shared = helper->begin != NULL && map->count >= LEAVES_SHARED_MIN;
-    uint32_t half = shared ? map->count / 2 : map->count;
-    struct leaves_job own = {map, leaves, 0, half}, other = {map, leaves, half, map->count};
-    struct cl_job job = {.run = make_leaves, .argument = &other};
-    if (shared)
-        helper->begin(helper->context, &job);
-    make_leaves(&own);
-    if (shared)
-        helper->finish(helper->context, &job);
 }
 
 static enum cl_status seal_state(struct cl_candidate *candidate)
@@ -444,8 +429,10 @@ static enum cl_status seal_state(struct cl_candidate *candidate)
     const struct cl_map *map = &candidate->map;
     struct cl_smt_leaf *leaves = malloc((map->count + (size_t)1) * sizeof *leaves);
     enum cl_status status = leaves != NULL ? CL_OK : CL_E_MEMORY;
-    if (leaves != NULL)
-        make_all_leaves(candidate, leaves);
+    if (leaves != NULL) {
+        struct leaves_job job = {map, leaves};
+        cl_ledger_spread(candidate->ledger, make_leaves, &job, (map->count + LEAVES_SHARED - 1) / LEAVES_SHARED);
+    }
     for (uint32_t i = 0; i < map->count && status == CL_OK; i++)
         if (map->entries[i].state == CL_MAP_CHANGED)
             status = cl_smt_overlay_put(candidate->overlay, &leaves[i]);

@@ -174,6 +174,9 @@ struct cl_candidate {
     enum cl_status batch_status;
 };
 
+/* ledger.c: cl_smt_spread's `all` by owner and helper together, or by the owner alone; context is the ledger. */
+void cl_ledger_spread(void *context, void (*run)(void *argument, unsigned part), void *argument, unsigned count);
+
 /* Has this id been applied in the candidate's chain or in the final log? CL_OK no, CL_E_REPLAY yes. */
 CL_MUST_USE enum cl_status cl_candidate_replay(struct cl_candidate *candidate, const struct cl_record_id *id);
 

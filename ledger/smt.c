@@ -136,6 +136,11 @@ enum cl_status cl_smt_new(struct cl_smt **out, const struct cl_smt_buckets *buck
     return CL_OK;
 }
 
+void cl_smt_set_spread(struct cl_smt *tree, const struct cl_smt_spread *spread)
+{
+    tree->spread = *spread;
+}
+
 void cl_smt_free(struct cl_smt *tree)
 {
     if (tree == NULL) return;

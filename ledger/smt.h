@@ -26,6 +26,11 @@ struct cl_smt_buckets {
 struct cl_smt;
 CL_MUST_USE enum cl_status cl_smt_new(struct cl_smt **out, const struct cl_smt_buckets *buckets);
 void cl_smt_free(struct cl_smt *tree);
+/* all: calls run(argument, part) once for each part from 0 to count - 1, in any order, also at the same time on several
+   threads, and returns when all have returned. Without it (all NULL) everything is done in turn. Large overlays' roots are
+   computed so; buckets.load must then be good for several threads at once while nothing is saved. */
+struct cl_smt_spread { void *context; void (*all)(void *context, void (*run)(void *argument, unsigned part), void *argument, unsigned count); };
+void cl_smt_set_spread(struct cl_smt *tree, const struct cl_smt_spread *spread);
 /* Bulk build from leaves in ascending order of key_hash, once, on a new tree; then finish. CL_E_FORMAT if out of order. */
 CL_MUST_USE enum cl_status cl_smt_build_add(struct cl_smt *tree, const struct cl_smt_leaf *leaf);
 CL_MUST_USE enum cl_status cl_smt_build_finish(struct cl_smt *tree);

@@ -55,8 +55,27 @@ struct cl_smt_overlay {
     uint64_t added;
 };
 
-/* While one result is made. */
-struct apply { struct cl_smt_overlay *overlay; bool warm; struct cl_smt_leaf existing[CL_SMT_BUCKET_MAX]; };
+/* A result of many changes is made in parts, by the key's first bits, which may be made at the same time: what stands
+   above them is made of them afterwards. */
+#define PART_BITS 4u
+#define PARTS (1u << PART_BITS)
+#define PARTED_MIN 1024u /* with fewer changes, handing parts over costs more than it saves */
+
+/* While one result, or a part of it, is made: what it is made of, and what will be the overlay's. */
+struct apply {
+    struct cl_smt_overlay *overlay;
+    const struct apply *parts;          /* whose roots stand at depth PART_BITS; NULL: none, or this is one */
+    struct view_reference old, root;    /* of a part: what stood there, and what stands there now */
+    const struct cl_smt_leaf *const *changes; /* of a part */
+    size_t change_count;
+    enum cl_status status;              /* of a part */
+    bool warm;
+    struct result_node *nodes, **nodes_end;
+    struct arena_block *arena, *spare;
+    size_t inner_count, bucket_count;
+    uint64_t added;
+    struct cl_smt_leaf existing[CL_SMT_BUCKET_MAX];
+};
 
 static struct cl_smt_overlay **list_of(struct cl_smt_overlay *overlay)
 {
@@ -82,15 +101,6 @@ void smt_spare_free(struct cl_smt *tree)
         free(tree->spare);
         tree->spare = next;
     }
-}
-
-static struct arena_block *arena_block_take(struct cl_smt *tree)
-{
-    struct arena_block *block = tree->spare;
-    if (block == NULL) return malloc(sizeof *block);
-    tree->spare = block->next;
-    tree->spare_count--;
-    return block;
 }
 
 static void result_drop(struct cl_smt_overlay *overlay)
@@ -193,30 +203,38 @@ enum cl_status cl_smt_overlay_put(struct cl_smt_overlay *overlay, const struct c
 
 /* ---- making a result */
 
-static void *arena_take(struct cl_smt_overlay *overlay, size_t length)
+static struct arena_block *arena_block_take(struct apply *apply)
 {
-    struct arena_block *block = overlay->arena;
+    struct arena_block *block = apply->spare;
+    if (block == NULL) return malloc(sizeof *block);
+    apply->spare = block->next;
+    return block;
+}
+
+static void *arena_take(struct apply *apply, size_t length)
+{
+    struct arena_block *block = apply->arena;
     void *taken;
     length = (length + 15) & ~(size_t)15;
     assert(length <= ARENA_BLOCK_BYTES);
     if (block == NULL || ARENA_BLOCK_BYTES - block->used < length) {
-        block = arena_block_take(overlay->tree);
+        block = arena_block_take(apply);
         if (block == NULL) return NULL;
-        block->next = overlay->arena;
+        block->next = apply->arena;
         block->used = 0;
-        overlay->arena = block;
+        apply->arena = block;
     }
     taken = block->bytes + block->used;
     block->used += length;
     return taken;
 }
 
-static struct result_node *node_new(struct cl_smt_overlay *overlay, struct view_reference old)
+static struct result_node *node_new(struct apply *apply, struct view_reference old)
 {
-    struct result_node *node = arena_take(overlay, sizeof *node);
+    struct result_node *node = arena_take(apply, sizeof *node);
     if (node == NULL) return NULL;
     node->next = NULL;
-    node->owner = overlay;
+    node->owner = apply->overlay;
     node->old = old;
     node->placed = SMT_EMPTY;
     node->bucket_count = 0;
@@ -234,12 +252,12 @@ static bool view_is_bucket(struct view_reference at)
     return at.node != NULL ? at.node->bucket_count > 0 : smt_is_bucket(at.base);
 }
 
-static struct view_reference node_add(struct cl_smt_overlay *overlay, struct result_node *node)
+static struct view_reference node_add(struct apply *apply, struct result_node *node)
 {
-    if (node->bucket_count > 0) overlay->bucket_count += view_is_bucket(node->old) ? 0 : 1;
-    else overlay->inner_count += view_is_inner(node->old) ? 0 : 1;
-    *overlay->nodes_end = node;
-    overlay->nodes_end = &node->next;
+    if (node->bucket_count > 0) apply->bucket_count += view_is_bucket(node->old) ? 0 : 1;
+    else apply->inner_count += view_is_inner(node->old) ? 0 : 1;
+    *apply->nodes_end = node;
+    apply->nodes_end = &node->next;
     return (struct view_reference){ .node = node, .base = SMT_EMPTY };
 }
 
@@ -293,27 +311,27 @@ static enum cl_status view_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], 
     return CL_OK;
 }
 
-static enum cl_status add_bucket(struct view_reference *out, struct cl_smt_overlay *overlay, struct view_reference old, unsigned depth,
+static enum cl_status add_bucket(struct view_reference *out, struct apply *apply, struct view_reference old, unsigned depth,
                                  const struct cl_smt_leaf *const *leaves, size_t count)
 {
-    struct result_node *node = node_new(overlay, old);
-    struct cl_smt_leaf *copy = arena_take(overlay, count * sizeof *copy);
+    struct result_node *node = node_new(apply, old);
+    struct cl_smt_leaf *copy = arena_take(apply, count * sizeof *copy);
     assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
     if (node == NULL || copy == NULL) return CL_E_MEMORY;
     for (size_t i = 0; i < count; i++) copy[i] = *leaves[i];
     node->is.leaves = copy;
     node->bucket_count = (uint8_t)count;
     smt_leaves_hash(&node->hash, copy, (unsigned)count, depth);
-    *out = node_add(overlay, node);
+    *out = node_add(apply, node);
     return CL_OK;
 }
 
-static enum cl_status add_thin_bucket(struct view_reference *out, struct cl_smt_overlay *overlay, struct view_reference old, unsigned depth,
+static enum cl_status add_thin_bucket(struct view_reference *out, struct apply *apply, struct view_reference old, unsigned depth,
                                       const struct cl_smt_leaf *const *merged, size_t count,
                                       const struct cl_smt_leaf *const *changes, size_t change_count)
 {
     struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
-    struct result_node *node = node_new(overlay, old);
+    struct result_node *node = node_new(apply, old);
     assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
     if (node == NULL) return CL_E_MEMORY;
     for (size_t i = 0; i < count; i++) leaves[i] = *merged[i];
@@ -322,19 +340,19 @@ static enum cl_status add_thin_bucket(struct view_reference *out, struct cl_smt_
     node->is.thin.change_count = change_count;
     node->bucket_count = (uint8_t)count;
     node->is_thin = true;
-    *out = node_add(overlay, node);
+    *out = node_add(apply, node);
     return CL_OK;
 }
 
-static enum cl_status add_inner(struct view_reference *out, struct cl_smt_overlay *overlay, struct view_reference old,
+static enum cl_status add_inner(struct view_reference *out, struct apply *apply, struct view_reference old,
                                 struct view_reference left, struct view_reference right)
 {
-    struct result_node *node = node_new(overlay, old);
+    struct result_node *node = node_new(apply, old);
     if (node == NULL) return CL_E_MEMORY;
     node->is.inner.left = left;
     node->is.inner.right = right;
-    smt_node_hash(&node->hash, view_hash(overlay->tree, left), view_hash(overlay->tree, right));
-    *out = node_add(overlay, node);
+    smt_node_hash(&node->hash, view_hash(apply->overlay->tree, left), view_hash(apply->overlay->tree, right));
+    *out = node_add(apply, node);
     return CL_OK;
 }
 
@@ -351,7 +369,7 @@ static size_t split_of(const struct cl_smt_leaf *const *leaves, size_t count, un
 }
 
 /* A subtree made of these leaves alone. */
-static enum cl_status build_subtree(struct view_reference *out, struct cl_smt_overlay *overlay, struct view_reference old, unsigned depth,
+static enum cl_status build_subtree(struct view_reference *out, struct apply *apply, struct view_reference old, unsigned depth,
                                     const struct cl_smt_leaf *const *leaves, size_t count)
 {
     struct view_reference left, right;
@@ -359,12 +377,12 @@ static enum cl_status build_subtree(struct view_reference *out, struct cl_smt_ov
     size_t split;
     *out = nothing;
     if (count == 0) return CL_OK;
-    if (count <= CL_SMT_BUCKET_MAX) return add_bucket(out, overlay, old, depth, leaves, count);
+    if (count <= CL_SMT_BUCKET_MAX) return add_bucket(out, apply, old, depth, leaves, count);
     assert(depth < CL_SMT_DEPTH);
     split = split_of(leaves, count, depth);
-    status = build_subtree(&left, overlay, nothing, depth + 1, leaves, split);
-    if (status == CL_OK) status = build_subtree(&right, overlay, nothing, depth + 1, leaves + split, count - split);
-    if (status == CL_OK) status = add_inner(out, overlay, old, left, right);
+    status = build_subtree(&left, apply, nothing, depth + 1, leaves, split);
+    if (status == CL_OK) status = build_subtree(&right, apply, nothing, depth + 1, leaves + split, count - split);
+    if (status == CL_OK) status = add_inner(out, apply, old, left, right);
     return status;
 }
 
@@ -397,11 +415,11 @@ static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference
         if (merged == NULL) return CL_E_MEMORY;
     }
     total = merge(merged, apply->existing, existing, changes, count);
-    apply->overlay->added += total - existing;
+    apply->added += total - existing;
     if (total <= CL_SMT_BUCKET_MAX && apply->overlay->sorted_count > WHOLE_BUCKETS_MAX) {
-        status = add_thin_bucket(out, apply->overlay, old, depth, merged, total, changes, count);
+        status = add_thin_bucket(out, apply, old, depth, merged, total, changes, count);
     } else {
-        status = build_subtree(out, apply->overlay, old, depth, merged, total);
+        status = build_subtree(out, apply, old, depth, merged, total);
     }
     if (merged != few) free(merged);
     return status;
@@ -437,6 +455,18 @@ static void warm(const struct cl_smt *tree, uint32_t top, unsigned depth, const 
     }
 }
 
+static unsigned part_of(const struct cl_smt_leaf *leaf)
+{
+    return leaf->key_hash[0] >> (8 - PART_BITS);
+}
+
+static struct view_reference view_child(const struct cl_smt *tree, struct view_reference at, unsigned bit)
+{
+    if (at.node != NULL) return bit != 0 ? at.node->is.inner.right : at.node->is.inner.left;
+    const struct smt_inner *inner = smt_inner_at(tree, at.base);
+    return (struct view_reference){ .base = bit != 0 ? inner->right : inner->left };
+}
+
 static enum cl_status apply_changes(struct apply *apply, struct view_reference *out, struct view_reference old, unsigned depth,
                                     const struct cl_smt_leaf *const *changes, size_t count)
 {
@@ -448,24 +478,22 @@ static enum cl_status apply_changes(struct apply *apply, struct view_reference *
         *out = old;
         return CL_OK;
     }
+    if (apply->parts != NULL && depth == PART_BITS) {
+        *out = apply->parts[part_of(changes[0])].root;
+        return CL_OK;
+    }
     if (!view_is_inner(old)) return apply_to_bucket(apply, out, old, depth, changes, count);
     assert(depth < CL_SMT_DEPTH);
-    if (old.node != NULL) {
-        left = old.node->is.inner.left;
-        right = old.node->is.inner.right;
-    } else {
-        const struct smt_inner *inner = smt_inner_at(apply->overlay->tree, old.base);
-        if (count <= WARM_COUNT && !apply->warm) {
-            warm(apply->overlay->tree, old.base, depth, changes, count);
-            warmed = apply->warm = true;
-        }
-        left = (struct view_reference){ .base = inner->left };
-        right = (struct view_reference){ .base = inner->right };
+    if (old.node == NULL && count <= WARM_COUNT && !apply->warm) {
+        warm(apply->overlay->tree, old.base, depth, changes, count);
+        warmed = apply->warm = true;
     }
+    left = view_child(apply->overlay->tree, old, 0);
+    right = view_child(apply->overlay->tree, old, 1);
     split = split_of(changes, count, depth);
     status = apply_changes(apply, &left, left, depth + 1, changes, split);
     if (status == CL_OK) status = apply_changes(apply, &right, right, depth + 1, changes + split, count - split);
-    if (status == CL_OK) status = add_inner(out, apply->overlay, old, left, right);
+    if (status == CL_OK) status = add_inner(out, apply, old, left, right);
     if (warmed) apply->warm = false;
     return status;
 }
@@ -512,15 +540,104 @@ enum cl_status smt_sort_changes(const struct cl_smt_leaf ***out, size_t *out_cou
     return CL_OK;
 }
 
+static void make_part(void *argument, unsigned number)
+{
+    struct apply *part = &((struct apply *)argument)[number];
+    part->status = apply_changes(part, &part->root, part->old, PART_BITS, part->changes, part->change_count);
+}
+
+/* Returns: whether the changes are many and the tree has inner nodes down to where the parts begin. */
+static bool parts_find(struct apply *parts, const struct cl_smt_overlay *overlay, struct view_reference start)
+{
+    const struct cl_smt_leaf *const *changes = overlay->sorted;
+    size_t left = overlay->sorted_count;
+    if (left < PARTED_MIN || overlay->tree->spread.all == NULL) return false;
+    for (unsigned number = 0; number < PARTS; number++) {
+        struct apply *part = &parts[number];
+        part->old = start;
+        for (unsigned depth = 0; depth < PART_BITS; depth++) {
+            if (!view_is_inner(part->old)) return false;
+            part->old = view_child(overlay->tree, part->old, number >> (PART_BITS - 1 - depth) & 1u);
+        }
+        part->changes = changes;
+        while (part->change_count < left && part_of(changes[part->change_count]) == number) part->change_count++;
+        changes += part->change_count;
+        left -= part->change_count;
+    }
+    return true;
+}
+
+/* Each gets its share of the memory that the tree keeps, because none of them may ask the tree for it meanwhile. */
+static void parts_make(struct apply *parts, struct cl_smt *tree)
+{
+    for (unsigned number = 0; tree->spare != NULL; number = (number + 1) % PARTS) {
+        struct arena_block *block = tree->spare;
+        tree->spare = block->next;
+        block->next = parts[number].spare;
+        parts[number].spare = block;
+    }
+    tree->spare_count = 0;
+    tree->spread.all(tree->spread.context, make_part, parts, PARTS);
+}
+
+static void apply_init(struct apply *apply, struct cl_smt_overlay *overlay)
+{
+    apply->overlay = overlay;
+    apply->nodes_end = &apply->nodes;
+}
+
+/* What was made, or begun, is the overlay's; what is left of the memory goes back. */
+static void apply_finish(struct apply *apply)
+{
+    struct cl_smt_overlay *overlay = apply->overlay;
+    struct arena_block *block;
+    if (apply->nodes != NULL) {
+        *overlay->nodes_end = apply->nodes;
+        overlay->nodes_end = apply->nodes_end;
+    }
+    while ((block = apply->arena) != NULL) {
+        apply->arena = block->next;
+        block->next = overlay->arena;
+        overlay->arena = block;
+    }
+    while ((block = apply->spare) != NULL) {
+        apply->spare = block->next;
+        arena_give(overlay->tree, block);
+    }
+    overlay->inner_count += apply->inner_count;
+    overlay->bucket_count += apply->bucket_count;
+    overlay->added += apply->added;
+}
+
+/* The parts, if there are any, and then the whole. */
+static enum cl_status result_apply(struct apply applies[PARTS + 1], struct cl_smt_overlay *overlay, struct view_reference start)
+{
+    struct apply *whole = &applies[PARTS];
+    enum cl_status status = CL_OK;
+    for (unsigned i = 0; i <= PARTS; i++) apply_init(&applies[i], overlay);
+    if (parts_find(applies, overlay, start)) {
+        parts_make(applies, overlay->tree);
+        whole->parts = applies;
+        for (unsigned i = 0; i < PARTS; i++) {
+            apply_finish(&applies[i]); /* a node's children stand before it */
+            if (status == CL_OK) status = applies[i].status;
+        }
+    }
+    whole->spare = overlay->tree->spare;
+    overlay->tree->spare = NULL;
+    overlay->tree->spare_count = 0;
+    if (status == CL_OK) status = apply_changes(whole, &overlay->root, start, 0, overlay->sorted, overlay->sorted_count);
+    apply_finish(whole);
+    return status;
+}
+
 /* The parent, if there is one, has its result already. */
 static enum cl_status result_make(struct cl_smt_overlay *overlay)
 {
     struct view_reference start = { .base = overlay->tree->root };
-    struct apply *apply = malloc(sizeof *apply);
+    struct apply *applies = calloc(PARTS + 1, sizeof *applies);
     enum cl_status status;
-    if (apply == NULL) return CL_E_MEMORY;
-    apply->overlay = overlay;
-    apply->warm = false;
+    if (applies == NULL) return CL_E_MEMORY;
     status = smt_sort_changes(&overlay->sorted, &overlay->sorted_count, overlay->changes, overlay->change_count);
     if (status == CL_OK && overlay->tree->remembers) {
         overlay->before = malloc((overlay->sorted_count + 1) * sizeof *overlay->before);
@@ -528,10 +645,10 @@ static enum cl_status result_make(struct cl_smt_overlay *overlay)
         if (overlay->before == NULL) status = CL_E_MEMORY;
     }
     if (overlay->parent != NULL) start = overlay->parent->root;
-    if (status == CL_OK) status = apply_changes(apply, &overlay->root, start, 0, overlay->sorted, overlay->sorted_count);
+    if (status == CL_OK) status = result_apply(applies, overlay, start);
     overlay->has_result = status == CL_OK;
     if (status != CL_OK) result_drop(overlay);
-    free(apply);
+    free(applies);
     return status;
 }
 

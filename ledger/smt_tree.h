@@ -38,6 +38,7 @@ struct cl_smt {
     uint64_t count;
     struct smt_builder *builder;        /* while cl_smt_build_* runs */
     struct cl_smt_overlay *overlays;    /* those whose parent is the tree itself */
+    struct cl_smt_spread spread;
     struct arena_block *spare;          /* smt_overlay.c's memory for results, kept between them */
     unsigned spare_count;
     bool remembers;                     /* overlays note what was before them */

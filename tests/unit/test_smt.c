@@ -1,7 +1,9 @@
 /* The state tree against a reference that recomputes everything from the sorted leaves, with keys that share long
    prefixes, overlays over overlays, branches, folds, and the trees before them; and its verifiers against proofs that were tampered with. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -110,11 +112,43 @@ static void put_some(struct cl_smt_overlay *overlay, struct model *model, unsign
     }
 }
 
+/* ---- parts of a root by several threads at once, and by one from the last to the first */
+struct crew { void (*run)(void *argument, unsigned part); void *argument; unsigned count; atomic_uint next; };
+static unsigned spread_parts; /* since it was set to 0 */
+
+static void *take_parts(void *context)
+{
+    struct crew *crew = context;
+    unsigned part;
+    while ((part = atomic_fetch_add(&crew->next, 1)) < crew->count) crew->run(crew->argument, part);
+    return NULL;
+}
+
+static void by_threads(void *context, void (*run)(void *argument, unsigned part), void *argument, unsigned count)
+{
+    struct crew crew = { .run = run, .argument = argument, .count = count };
+    pthread_t threads[4];
+    (void)context;
+    for (unsigned i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, take_parts, &crew), 0);
+    for (unsigned i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    spread_parts += count;
+}
+
+static void backwards(void *context, void (*run)(void *argument, unsigned part), void *argument, unsigned count)
+{
+    (void)context;
+    for (unsigned part = count; part-- > 0;) run(argument, part);
+    spread_parts += count;
+}
+
+static struct cl_smt_spread spread; /* of trees that are made; none at first */
+
 static struct cl_smt *tree_new(struct cl_smt_buckets *buckets)
 {
     struct cl_smt *tree = NULL;
     assert_int_equal(cl_buckets_memory_new(buckets), CL_OK);
     assert_int_equal(cl_smt_new(&tree, buckets), CL_OK);
+    cl_smt_set_spread(tree, &spread);
     return tree;
 }
 
@@ -404,7 +438,8 @@ static void branches_answer_for_the_tree_they_stand_on(void **state)
 
 static int entry_compare(const void *a, const void *b) { return memcmp(a, b, 32); }
 
-/* Overlays of very many changes keep less, and read buckets again; small ones stand between them. */
+/* Overlays of very many changes keep less, and read buckets again; small ones stand between them. Each tells what was
+   before it. */
 static void overlays_of_very_many_changes_agree_with_the_reference(void **state)
 {
     static const unsigned sizes[] = { 3000, 40000, 20, 20000, 17000 };
@@ -414,6 +449,7 @@ static void overlays_of_very_many_changes_agree_with_the_reference(void **state)
     struct cl_smt *tree = tree_new(&buckets);
     struct cl_hash root, expected[5];
     (void)state;
+    cl_smt_remember(tree);
     seed = 2024;
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(cl_smt_overlay_new(&chain[i], tree, i == 0 ? NULL : chain[i - 1]), CL_OK);
@@ -430,8 +466,15 @@ static void overlays_of_very_many_changes_agree_with_the_reference(void **state)
     }
     check_overlay(chain[4], &model);
     for (unsigned i = 0; i < 5; i++) {
+        struct cl_smt_past *past;
+        size_t before_count;
         assert_int_equal(cl_smt_overlay_fold(chain[i]), CL_OK);
+        struct cl_smt_leaf *before = cl_smt_overlay_before_take(chain[i], &before_count);
         cl_smt_overlay_free(chain[i]);
+        assert_int_equal(cl_smt_past_take(&past, tree, before, before_count), CL_OK);
+        cl_smt_past_root(&root, past);
+        assert_memory_equal(&root, i > 0 ? &expected[i - 1] : &(struct cl_hash){ { 0 } }, sizeof root);
+        cl_smt_past_free(past);
         cl_smt_root(&root, tree);
         assert_memory_equal(&root, &expected[i], sizeof root);
         if (i < 4) check_overlay(chain[4], &model);
@@ -441,6 +484,18 @@ static void overlays_of_very_many_changes_agree_with_the_reference(void **state)
     cl_smt_free(tree);
     cl_buckets_free(&buckets);
     free(model.entries);
+}
+
+static void parts_of_a_root_may_be_made_by_several_threads_at_once(void **state)
+{
+    static void (*const ways[])(void *, void (*)(void *, unsigned), void *, unsigned) = { by_threads, backwards };
+    for (unsigned i = 0; i < 2; i++) {
+        spread = (struct cl_smt_spread){ .all = ways[i] };
+        spread_parts = 0;
+        overlays_of_very_many_changes_agree_with_the_reference(state);
+        assert_int_equal(spread_parts, 3 * 16); /* the first has no tree below it, and the third is small */
+    }
+    spread = (struct cl_smt_spread){ .all = NULL };
 }
 
 /* A put below others takes their roots back as well. */
@@ -766,6 +821,41 @@ static void remembering_may_begin_at_any_time(void **state)
     free(model.entries);
 }
 
+/* Whichever part it was that failed: nothing has changed, and the next try gives the root. */
+static void a_part_that_fails_leaves_everything_as_it_was(void **state)
+{
+    struct failing failing = { .load_in = 0, .save_in = 0 };
+    const struct cl_smt_buckets buckets = { &failing, failing_load, failing_save };
+    const struct cl_smt_spread one_by_one = { .all = backwards };
+    struct model model = { 0 };
+    struct cl_smt_overlay *overlay;
+    struct cl_hash root;
+    struct cl_smt *tree;
+    (void)state;
+    seed = 900;
+    assert_int_equal(cl_buckets_memory_new(&failing.inner), CL_OK);
+    assert_int_equal(cl_smt_new(&tree, &buckets), CL_OK);
+    cl_smt_set_spread(tree, &one_by_one);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        assert_int_equal(cl_smt_overlay_new(&overlay, tree, NULL), CL_OK);
+        put_some(overlay, &model, 1500, 0);
+        spread_parts = 0;
+        for (unsigned n = 1; turn == 1 && n <= 90; n += 17) {
+            failing.load_in = n;
+            assert_int_equal(cl_smt_overlay_root(&root, overlay), CL_E_IO);
+            assert_int_equal(failing.load_in, 0);
+        }
+        check_overlay(overlay, &model);
+        assert_int_equal(spread_parts, turn * 16 * 7);
+        assert_int_equal(cl_smt_overlay_fold(overlay), CL_OK);
+        cl_smt_overlay_free(overlay);
+        check_root(tree, &model);
+    }
+    cl_smt_free(tree);
+    cl_buckets_free(&failing.inner);
+    free(model.entries);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -774,6 +864,7 @@ int main(void)
         cmocka_unit_test(a_chain_of_overlays_folds_to_the_reference_root),
         cmocka_unit_test(branches_answer_for_the_tree_they_stand_on),
         cmocka_unit_test(overlays_of_very_many_changes_agree_with_the_reference),
+        cmocka_unit_test(parts_of_a_root_may_be_made_by_several_threads_at_once),
         cmocka_unit_test(a_put_under_other_overlays_changes_their_roots),
         cmocka_unit_test(the_order_of_arrival_leaves_no_trace),
         cmocka_unit_test(every_byte_of_a_proof_counts),
@@ -781,6 +872,7 @@ int main(void)
         cmocka_unit_test(every_earlier_tree_is_proven_from_what_was_before),
         cmocka_unit_test(remembering_may_begin_at_any_time),
         cmocka_unit_test(failing_buckets_are_heard_and_a_broken_tree_says_nothing_more),
+        cmocka_unit_test(a_part_that_fails_leaves_everything_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
