@@ -208,7 +208,7 @@ static enum cl_status make_pool(struct node *node)
         .source_count = node->peer_count, .own = node->own, .fair = node->genesis.core.value.parameters.fairness == 1 };
     const struct pool_options pinned = { .limits = { NODE_PINNED_RECORDS, NODE_PINNED_BYTES }, .source_count = 1 };
     static_assert(GENESIS_PEERS_MAX <= CL_MEMBERS_MAX, "each peer is a source");
-    shares_init(&node->room, &options.limits, options.source_count);
+    shares_init(&node->room, &options.limits, options.source_count, options.own);
     enum cl_status status = pool_new(&node->pool, &options);
     return status == CL_OK && node->peer_count > 1 ? pool_new(&node->pinned, &pinned) : status;
 }

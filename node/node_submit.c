@@ -79,9 +79,10 @@ static enum cl_status submit_part(struct node *node, const struct cl_view *recor
 
 enum cl_status node_submit_batch(struct node *node, const struct cl_view *records, size_t count, uint32_t source)
 {
-    /* Parts of what one source may always use some time, also of a small pool: less than half of fifteen sixteenths. */
-    size_t part_max = (size_t)node->options.config.pool_records_max / 4, bytes_max = (size_t)node->options.config.pool_bytes_max / 4;
+    /* Parts that find room some time, also where it is small: what is guaranteed, or one record. */
+    size_t part_max = node->room.all.records.guaranteed, bytes_max = node->room.all.bytes.guaranteed;
     if (part_max > VERIFY_BATCH_MAX) part_max = VERIFY_BATCH_MAX;
+    if (part_max == 0) part_max = 1;
     if (bytes_max > PART_BYTES_MAX) bytes_max = PART_BYTES_MAX;
     assert(source < node->peer_count);
     for (size_t i = 0; i < count; i++)

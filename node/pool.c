@@ -32,7 +32,7 @@ enum cl_status pool_new(struct pool **out, const struct pool_options *options)
     if (pool == NULL) return CL_E_MEMORY;
     while (size < options->limits.records) size *= 2;
     pool->options = *options;
-    shares_init(&pool->shares, &options->limits, options->source_count);
+    shares_init(&pool->shares, &options->limits, options->source_count, options->own);
     pool->queue_count = options->fair ? options->source_count : 1;
     pool->withdrawals = pool->queues;
     pool->others = pool->withdrawals + pool->queue_count;

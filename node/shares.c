@@ -7,14 +7,15 @@
 static void room_init(struct shares_room *room, size_t limit, size_t source_count)
 {
     memset(room, 0, sizeof *room);
-    room->guaranteed = limit / 2 / source_count;
+    room->guaranteed = (limit - limit / 4) / source_count;
     room->common = limit - room->guaranteed * source_count;
 }
 
-void shares_init(struct shares *shares, const struct shares_amount *limits, size_t source_count)
+void shares_init(struct shares *shares, const struct shares_amount *limits, size_t source_count, size_t own)
 {
-    assert(source_count > 0 && source_count <= CL_MEMBERS_MAX);
+    assert(own < source_count && source_count <= CL_MEMBERS_MAX);
     shares->source_count = source_count;
+    shares->own = own;
     room_init(&shares->all.records, limits->records - limits->records / 16, source_count);
     room_init(&shares->all.bytes, limits->bytes - limits->bytes / 16, source_count);
     room_init(&shares->kept.records, limits->records / 16, source_count);
@@ -23,7 +24,7 @@ void shares_init(struct shares *shares, const struct shares_amount *limits, size
 
 static size_t beyond(const struct shares_room *room, size_t used) { return used > room->guaranteed ? used - room->guaranteed : 0; }
 
-/* set_apart: so much of the common half is not to be had. */
+/* set_apart: so much of what is common is not to be had. */
 static bool fits(const struct shares_room *room, size_t source, size_t more, size_t set_apart)
 {
     if (more > room->guaranteed + room->common) return false;
@@ -53,11 +54,19 @@ static void part_give(struct shares_part *part, size_t source, struct shares_amo
     set_used(&part->bytes, source, part->bytes.used[source] - less.bytes);
 }
 
+/* The guarantee, and one record more, so that the largest one finds room where guarantees are small. */
+static bool own_enough(const struct shares_part *part, size_t own, struct shares_amount more)
+{
+    return part->records.used[own] + more.records > part->records.guaranteed + 1 ||
+           part->bytes.used[own] + more.bytes > part->bytes.guaranteed + CL_RECORD_BYTES_MAX;
+}
+
 enum shares_account shares_take(struct shares *shares, size_t source, struct shares_amount amount, bool withdrawal)
 {
     const struct shares_amount nothing = { 0, 0 }, kept = { shares->kept.records.total, shares->kept.bytes.total };
-    assert(source < shares->source_count);
-    if (part_take(&shares->all, source, amount, withdrawal ? nothing : kept)) return SHARES_ALL;
+    assert(source < shares->source_count && amount.records <= SIZE_MAX / 2 && amount.bytes <= SIZE_MAX / 2);
+    bool enough = source == shares->own && shares->source_count > 1 && own_enough(&shares->all, source, amount);
+    if (!enough && part_take(&shares->all, source, amount, withdrawal ? nothing : kept)) return SHARES_ALL;
     return withdrawal && part_take(&shares->kept, source, amount, nothing) ? SHARES_KEPT : SHARES_NONE;
 }
 

@@ -1,11 +1,13 @@
 /* Room that several members share, bounded by records and bytes, so that no member can take all of it. Pure; whoever
    uses it from several threads locks.
 
-   A sixteenth is kept for withdrawals; the rest is for all records. Half of each is guaranteed, to every source (the member
-   that a record was first heard from) the same part. The other half is common: whoever comes first may use it beyond the
-   guarantee, and whatever anybody took of it never touches what is guaranteed to another. A withdrawal takes room of the
-   sixteenth only where there is no other. As long as it does, nobody's ordinary records get so much more of the common
-   half. With one source that is: fifteen sixteenths for all records, and the last one for withdrawals. */
+   A sixteenth is kept for withdrawals; the rest is for all records. Three quarters of each are guaranteed, to every source
+   (the peer that a record was first heard from) the same part. The last quarter is common: whoever comes first may use it
+   beyond the guarantee, and whatever anybody took of it never touches what is guaranteed to another. A node's own clients,
+   where there are others, get their guarantee and one record more: then what was let in here finds room with every other
+   node, whoever floods that, and the common quarter is left for peers that are ahead. A withdrawal takes room of the
+   sixteenth only where there is no other; as long as it does, nobody's ordinary records get so much more of what is common.
+   With one source that is: fifteen sixteenths for all records, and the last one for withdrawals. */
 #ifndef NODE_SHARES_H
 #define NODE_SHARES_H
 
@@ -19,15 +21,15 @@ enum shares_account { SHARES_NONE, SHARES_ALL, SHARES_KEPT }; /* where room was 
 struct shares_amount { size_t records, bytes; };
 struct shares_room {                    /* of one kind: records, or bytes */
     size_t guaranteed, common;          /* each source's own; what is there for all */
-    size_t beyond, total;               /* taken of the common half; taken at all */
+    size_t beyond, total;               /* taken of what is common; taken at all */
     size_t used[CL_MEMBERS_MAX];
 };
 struct shares_part { struct shares_room records, bytes; };
-struct shares { size_t source_count; struct shares_part all, kept; };
+struct shares { size_t source_count, own; struct shares_part all, kept; };
 
-/* source_count: 1 to CL_MEMBERS_MAX. A source's guarantee may be less than the largest record where limits are low: such a
-   record then needs common room. */
-void shares_init(struct shares *shares, const struct shares_amount *limits, size_t source_count);
+/* source_count: 1 to CL_MEMBERS_MAX; own: below. A source's guarantee may be less than the largest record where limits are low:
+   such a record then needs common room. */
+void shares_init(struct shares *shares, const struct shares_amount *limits, size_t source_count, size_t own);
 /* Takes room for so much at once, or says SHARES_NONE and takes nothing. */
 enum shares_account shares_take(struct shares *shares, size_t source, struct shares_amount amount, bool withdrawal);
 /* What was taken there. SHARES_NONE: nothing. */

@@ -20,8 +20,8 @@
 #include "logging.h"
 #include "node.h"
 
-/* 320 records: 20 are kept for withdrawals, and each of four is guaranteed 37 of the others; 152 are common. */
-enum { MEMBERS = 4, ROOM = 320, COMMON = 152, GUARANTEED = 37, OFFERED_MAX = 400 };
+/* 320 records: 20 are kept for withdrawals, and each of four is guaranteed 56 of the others; 76 are common. */
+enum { MEMBERS = 4, ROOM = 320, COMMON = 76, GUARANTEED = 56, OFFERED_MAX = 400 };
 static char home[] = "/tmp/consent-intake-XXXXXX";
 static struct fixture_network network; /* of which records are signed: the node's */
 static uint64_t customers;             /* used up */
@@ -152,8 +152,8 @@ static void withdrawals_of_members_find_the_room_that_is_kept(void **state)
     struct node *node = start();
     assert_int_equal(offer(node, CL_GRANT, OFFERED_MAX, 3), COMMON + GUARANTEED);
     assert_int_equal(offer(node, CL_GRANT, OFFERED_MAX, 1), GUARANTEED);
-    assert_int_equal(offer(node, CL_REVOKE, 40, 3), 20 - 2 * 3); /* of 20 each is guaranteed 2 */
-    assert_int_equal(offer(node, CL_SUSPEND, 40, 1), 2);
+    assert_int_equal(offer(node, CL_REVOKE, 40, 3), 20 - 3 * 3); /* of 20 each is guaranteed 3 */
+    assert_int_equal(offer(node, CL_SUSPEND, 40, 1), 3);
     assert_int_equal(offer(node, CL_GRANT, 1, 1), 0);
     FIXTURE_OK(node_stop(node));
 }

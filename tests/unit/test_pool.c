@@ -201,16 +201,16 @@ static void a_flooding_member_leaves_the_others_their_room_and_their_turn(void *
     struct pool *pool = pool_of_sources(320, 1 << 20, 4, true);
     uint64_t number = 1;
     while (add_from(pool, grant(number), 3) == CL_OK) number++;
-    assert_int_equal(number - 1, 150 + 150 - 3 * 37);
+    assert_int_equal(number - 1, 300 - 3 * 56);
     for (size_t source = 0; source < 3; source++)
-        for (int i = 0; i < 37; i++) assert_int_equal(add_from(pool, grant(number++), source), CL_OK);
+        for (int i = 0; i < 56; i++) assert_int_equal(add_from(pool, grant(number++), source), CL_OK);
     assert_int_equal(add_from(pool, grant(number++), 1), CL_E_BOUND);
     for (size_t source = 0; source < 4; source++) assert_int_equal(add_from(pool, revoke(source + 1), source), CL_OK);
     struct pool_walk walk;
     size_t seen[4] = { 0 };
     pool_walk_begin(pool, &walk, 0);
-    for (int i = 0; i < 4 * 38; i++) seen[pool_walk_next(&walk)->source]++;
-    for (size_t source = 0; source < 4; source++) assert_int_equal(seen[source], 38);
+    for (int i = 0; i < 4 * 57; i++) seen[pool_walk_next(&walk)->source]++;
+    for (size_t source = 0; source < 4; source++) assert_int_equal(seen[source], 57);
     pool_free(pool);
 }
 

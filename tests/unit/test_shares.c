@@ -26,7 +26,7 @@ static size_t take_all(size_t source, bool withdrawal)
 static void start(size_t records, size_t bytes, size_t sources)
 {
     const struct shares_amount limits = { records, bytes };
-    shares_init(&shares, &limits, sources);
+    shares_init(&shares, &limits, sources, 0);
 }
 
 static void one_source_has_all_but_a_sixteenth_and_withdrawals_have_that_too(void **state)
@@ -47,10 +47,10 @@ static void a_flood_leaves_the_others_what_is_guaranteed(void **state)
 {
     (void)state;
     for (size_t sources = 2; sources <= CL_MEMBERS_MAX; sources *= 2) {
-        size_t guaranteed = 150 * 16 / sources;
+        size_t guaranteed = 225 * 16 / sources;
         start(320 * 16, 1 << 20, sources);
-        assert_int_equal(take_all(0, false), 300 * 16 - guaranteed * (sources - 1));
-        for (size_t i = 1; i < sources; i++) assert_int_equal(take_all(i, false), guaranteed);
+        assert_int_equal(take_all(sources - 1, false), 300 * 16 - guaranteed * (sources - 1));
+        for (size_t i = 0; i < sources - 1; i++) assert_int_equal(take_all(i, false), guaranteed);
     }
 }
 
@@ -58,8 +58,8 @@ static void a_flood_of_bytes_does_too(void **state)
 {
     (void)state;
     start(1000000, 3200, 4);
-    while (take(3, 1, 5, false) != SHARES_NONE) continue;
-    for (size_t i = 0; i < 3; i++) assert_int_equal(take_all(i, false), 37); /* 3000 bytes, half of them, by four */
+    while (take(3, 1, 2, false) != SHARES_NONE) continue;
+    for (size_t i = 0; i < 3; i++) assert_int_equal(take_all(i, false), 56); /* 3000 bytes, three quarters of them, by four */
 }
 
 static void a_flood_of_withdrawals_leaves_the_others_room_for_theirs(void **state)
@@ -67,22 +67,38 @@ static void a_flood_of_withdrawals_leaves_the_others_room_for_theirs(void **stat
     (void)state;
     start(320 * 16, 1 << 20, 4);
     take_all(2, true);
-    assert_int_equal(take_all(0, false), 600);
-    assert_int_equal(take_all(0, true), 40); /* half of 320, by four */
-    assert_int_equal(take_all(1, true), 640);
+    assert_int_equal(take_all(0, false), 900);
+    assert_int_equal(take_all(0, true), 60); /* three quarters of 320, by four */
+    assert_int_equal(take_all(1, true), 960);
+}
+
+static void own_clients_get_no_more_than_every_other_node_guarantees_them(void **state)
+{
+    (void)state;
+    start(320 * 16, 1 << 20, 4);
+    assert_int_equal(take_all(0, false), 900 + 1);
+    assert_int_equal(take_all(0, true), 320 - 3 * 60);
+    start(320 * 16, 1 << 20, 4);
+    while (take(0, 1, 1000, false) != SHARES_NONE) continue;
+    assert_true(shares_used(&shares, 0).bytes <= 15 * 65536 / 16 * 3 + CL_RECORD_BYTES_MAX);
+    start(320 * 16, 1 << 20, CL_MEMBERS_MAX); /* each has 5,760 bytes */
+    assert_int_equal(take(0, 1, CL_RECORD_BYTES_MAX, false), SHARES_ALL);
+    assert_int_equal(take(0, 1, CL_RECORD_BYTES_MAX, false), SHARES_NONE);
+    start(16, 1 << 20, 31); /* and here no record at all */
+    assert_int_equal(take_all(0, false), 1);
 }
 
 static void what_is_taken_at_once_fits_or_nothing_is_taken(void **state)
 {
     (void)state;
-    start(320, 1 << 20, 2);
-    assert_int_equal(take(0, 225, 1, false), SHARES_ALL);
-    assert_int_equal(take(1, 76, 1, false), SHARES_NONE);
-    assert_int_equal(take(1, SIZE_MAX, 1, false), SHARES_NONE);
-    assert_int_equal(take(1, 1, SIZE_MAX, true), SHARES_NONE);
-    assert_int_equal(shares_used(&shares, 1).records, 0);
-    assert_int_equal(take(1, 75, 1, false), SHARES_ALL);
-    assert_int_equal(shares_used(&shares, 1).records, 75);
+    start(320, 1 << 20, 3);
+    assert_int_equal(take(1, 150, 1, false), SHARES_ALL);
+    assert_int_equal(take(2, 76, 1, false), SHARES_NONE);
+    assert_int_equal(take(2, SIZE_MAX / 2, 1, false), SHARES_NONE);
+    assert_int_equal(take(2, 1, SIZE_MAX / 2, true), SHARES_NONE);
+    assert_int_equal(shares_used(&shares, 2).records, 0);
+    assert_int_equal(take(2, 75, 1, false), SHARES_ALL);
+    assert_int_equal(shares_used(&shares, 2).records, 75);
 }
 
 /* Anything goes, for long; at every step: never more than the limits, and who uses less than its guarantee is let in. */
@@ -98,7 +114,7 @@ static void whatever_happens_guarantees_stand(void **state)
         size_t source = (size_t)rand() % (rand() % 8 == 0 ? SOURCES : 2), bytes = 50 + (size_t)rand() % 100;
         bool withdrawal = rand() % 4 == 0;
         if (rand() % 100 < (step / 1000 % 2 == 0 ? 70 : 30)) {
-            bool due = shares.all.records.used[source] < 240 / 2 / SOURCES && shares.all.bytes.used[source] + bytes <= 18750 / 2 / SOURCES;
+            bool due = shares.all.records.used[source] < 180 / SOURCES && shares.all.bytes.used[source] + bytes <= 14063 / SOURCES;
             enum shares_account account = take(source, 1, bytes, withdrawal);
             if (due) assert_int_equal(account, SHARES_ALL);
             if (account == SHARES_NONE) refused++;
@@ -131,6 +147,7 @@ int main(void)
         cmocka_unit_test(a_flood_leaves_the_others_what_is_guaranteed),
         cmocka_unit_test(a_flood_of_bytes_does_too),
         cmocka_unit_test(a_flood_of_withdrawals_leaves_the_others_room_for_theirs),
+        cmocka_unit_test(own_clients_get_no_more_than_every_other_node_guarantees_them),
         cmocka_unit_test(what_is_taken_at_once_fits_or_nothing_is_taken),
         cmocka_unit_test(whatever_happens_guarantees_stand),
     };
