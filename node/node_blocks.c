@@ -13,6 +13,8 @@
 #define PREPARED_MS_MAX 1000u      /* a block that was made in advance is no older than this when it is proposed */
 #define GRACE_MS 10u               /* a record that gossip may be bringing is not asked for before */
 #define QUESTION_MS 2000u          /* then another member is asked */
+#define NOTHING_MS 500u            /* what was put off is tried again after so long */
+#define LAP_MS 200u                /* after all were asked, and after each look at what is missing */
 #define NOT_FINAL_BYTES_MAX (64u * 1024 * 1024) /* records of blocks not final; nothing more is voted for beyond */
 #define UNEVALUATED_MAX 32u        /* proposals that wait for something; the one of the oldest view goes */
 #define AHEAD_MS_MAX 2000u         /* rule 3: a block's time against ours, when voting */
@@ -196,7 +198,8 @@ enum cl_status node_build(struct node *node, const struct consensus_effect *effe
     struct cl_candidate *parent = NULL;
     uint64_t parent_time = 0, now = node_now_ms();
     struct consensus_event answer = { .kind = CONSENSUS_NOTHING, .now_ms = node_monotonic_ms(), .view = effect->block.view };
-    bool seen = memcmp(node->nothing_on.bytes, effect->block.parent.bytes, 32) == 0 && node->nothing_after == pool_changes(node->pool);
+    bool seen = memcmp(node->nothing_on.bytes, effect->block.parent.bytes, 32) == 0 && node->nothing_after == pool_changes(node->pool) &&
+                node_monotonic_ms() < node->nothing_until_ms;
     uint64_t before = pool_changes(node->pool);
     size_t records_max = effect->empty ? 0 : proposal_records_max(node, &effect->justification);
     if (node->pending_count == NODE_PENDING_MAX || (!effect->empty && (seen || records_max == 0 || bytes_not_final(node) > NOT_FINAL_BYTES_MAX)) ||
@@ -226,6 +229,7 @@ enum cl_status node_build(struct node *node, const struct consensus_effect *effe
     if (pool_changes(node->pool) == before) { /* until something comes or goes, there is nothing for a block on this one */
         node->nothing_on = effect->block.parent;
         node->nothing_after = before;
+        node->nothing_until_ms = node_monotonic_ms() + NOTHING_MS;
     }
     node_push_event(node, &answer);
     return CL_OK;
@@ -266,6 +270,7 @@ static enum cl_status apply_proposal(struct node *node, struct pending_block *en
                  memcmp(made->state_root.bytes, proposal->state_root.bytes, 32) == 0;
     if (equal) {
         entry->record_bytes = candidate_bytes(entry->candidate);
+        node->admitted++; /* blocks on it may be evaluated now */
         return CL_OK;
     }
     cl_candidate_free(entry->candidate);
@@ -357,14 +362,6 @@ enum cl_status node_want(struct node *node, const struct order_block *block)
 }
 
 /* ---- asking others */
-static size_t next_to_ask(const struct node *node, struct pending_block *entry)
-{
-    size_t peer = entry->next_peer % node->peer_count;
-    if (peer == node->own) peer = (peer + 1) % node->peer_count;
-    entry->next_peer = (peer + 1) % node->peer_count;
-    return peer;
-}
-
 static struct pending_block *find_asking(struct node *node, size_t peer)
 {
     for (size_t i = 0; i < node->pending_count; i++)
@@ -402,25 +399,28 @@ static void on_asked(struct node *node, void *context, size_t peer, enum transpo
     node_run_events(node);
 }
 
-static bool ask_for(struct node *node, struct pending_block *entry, const struct cl_view *hashes, size_t count)
+/* The next member that has no other question open. Once all were asked there is a pause: what nobody has may still come. */
+static void ask_for(struct node *node, struct pending_block *entry, const struct cl_view *hashes, size_t count, uint64_t now_ms)
 {
     struct cl_buffer payload = { 0 };
-    size_t peer = next_to_ask(node, entry);
-    bool asked = node_list_encode(&payload, FRAME_FETCH, hashes, count) > 0 &&
-                 node_ask(node, peer, FRAME_FETCH, &payload, QUESTION_MS, on_asked, NULL) == CL_OK;
-    if (asked) entry->asking = peer;
+    bool listed = node_list_encode(&payload, FRAME_FETCH, hashes, count) > 0;
+    for (size_t tries = 0; listed && tries < node->peer_count && entry->asking == SIZE_MAX && entry->ask_from_ms <= now_ms; tries++) {
+        size_t peer = entry->next_peer % node->peer_count;
+        entry->next_peer = peer + 1;
+        if (++entry->asked % node->peer_count == 0) entry->ask_from_ms = now_ms + LAP_MS;
+        if (peer != node->own && node_ask(node, peer, FRAME_FETCH, &payload, QUESTION_MS, on_asked, NULL) == CL_OK) entry->asking = peer;
+    }
     cl_buffer_deinit(&payload);
-    return asked;
 }
 
-static void ask_for_records(struct node *node, struct pending_block *entry)
+static void ask_for_records(struct node *node, struct pending_block *entry, uint64_t now_ms)
 {
     struct cl_proposal proposal;
     struct cl_leaf_hash *leaves = NULL;
     struct cl_view *missing = calloc(FRAME_FETCHED_MAX, sizeof *missing);
     if (missing != NULL && cl_proposal_decode(&proposal, &leaves, entry->proposal.data, entry->proposal.length) == CL_OK) {
         size_t count = missing_records(node, &proposal, missing, FRAME_FETCHED_MAX, true);
-        if (count > 0) (void)ask_for(node, entry, missing, count);
+        if (count > 0) ask_for(node, entry, missing, count, now_ms);
     }
     free(missing);
     free(leaves);
@@ -434,18 +434,18 @@ static uint64_t pursue(struct node *node, size_t at, uint64_t now_ms)
     uint64_t parent_time;
     if (entry->proposal.length == 0) {
         struct cl_view id = { entry->block.id.bytes, 32 };
-        if (entry->wanted) (void)ask_for(node, entry, &id, 1);
-        return QUESTION_MS;
+        if (entry->wanted) ask_for(node, entry, &id, 1, now_ms);
+        return LAP_MS;
     }
     if (!node_find_parent(node, &entry->block.parent, &parent, &parent_time)) {
         struct order_block below = { .id = entry->block.parent, .view = entry->block.parent_view };
         if (node_pending_find(node, &below.id) == NULL && entry->wanted && entry->block.parent_view > node->final_view) (void)node_want(node, &below);
-        return QUESTION_MS;
+        return LAP_MS;
     }
     if (entry->since_ms == 0) entry->since_ms = now_ms;
     if (now_ms - entry->since_ms < GRACE_MS) return GRACE_MS - (now_ms - entry->since_ms);
-    if (node->proposal_batches == 0) ask_for_records(node, entry);
-    return QUESTION_MS;
+    if (node->proposal_batches == 0) ask_for_records(node, entry, now_ms);
+    return LAP_MS;
 }
 
 uint64_t node_blocks_round(struct node *node, uint64_t now_ms)
@@ -559,6 +559,7 @@ void node_pending_settle(struct node *node)
     struct cl_tip tip;
     cl_ledger_tip(node->ledger, &tip);
     node->final_view = tip.view;
+    node->admitted++;
     for (size_t i = node->pending_count; i-- > 0;) {
         const struct pending_block *pending = &node->pending[i];
         bool stands = pending->candidate != NULL ? cl_candidate_stands(pending->candidate) : pending->block.view > tip.view;

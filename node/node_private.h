@@ -54,6 +54,7 @@ struct pending_block {
     bool wanted, judged;                  /* ordering waits for CONSENSUS_BLOCK; for a verdict */
     size_t asking, next_peer;             /* who was asked for what is missing, SIZE_MAX: nobody; who will be next */
     uint64_t since_ms;                    /* that records are missing; 0: they are not */
+    uint64_t asked, ask_from_ms;          /* how often; not before */
 };
 struct links;
 struct gossip_report;
@@ -91,10 +92,11 @@ struct node {
     size_t pending_count;
     struct pool *pinned;              /* records that blocks not final need and the pool may not have room for; NULL in a network of one */
     size_t proposal_batches;          /* such records on their way through the workers */
-    uint64_t admitted, evaluated_after; /* counts records that came; where that stood when blocks were last looked at */
+    uint64_t admitted, evaluated_after; /* counts what came that blocks may wait for; where that stood when they were last looked at */
     uint64_t fills;                   /* counts blocks that were filled: a mark in the pool */
     struct cl_block_id nothing_on;    /* nothing to propose on this block */
     uint64_t nothing_after;           /* pool_changes() then */
+    uint64_t nothing_until_ms;
     uint64_t timers[CONSENSUS_TIMERS]; /* deadlines, UINT64_MAX: not armed */
     uint64_t final_view, current_view;
     struct cl_vote proposers[CL_MEMBERS_MAX]; /* each member's newest propose vote, for the proposal that follows it */
