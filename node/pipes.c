@@ -88,9 +88,29 @@ enum pipes_verdict pipes_hello(struct pipes *pipes, uint32_t id, const struct fr
     return PIPES_DELIVER;
 }
 
+void pipes_condemn(struct pipes *pipes, uint32_t id, uint64_t now_ms)
+{
+    struct pipes_entry *entry = find(pipes, id);
+    if (entry == NULL || entry->condemned) return;
+    entry->condemned = true;
+    entry->condemned_ms = now_ms;
+    entry->member = PIPES_NOBODY;
+}
+
+bool pipes_condemned(struct pipes *pipes, uint32_t id, uint64_t now_ms)
+{
+    struct pipes_entry *entry = find(pipes, id);
+    if (entry == NULL || !entry->condemned) return entry == NULL;
+    entry->condemned_ms = now_ms;
+    return true;
+}
+
 uint32_t pipes_overdue(const struct pipes *pipes, uint64_t now_ms)
 {
-    for (size_t i = 0; i < pipes->count; i++)
-        if (pipes->entries[i].member == PIPES_NOBODY && now_ms - pipes->entries[i].since_ms > PIPES_HELLO_WAIT_MS) return pipes->entries[i].id;
+    for (size_t i = 0; i < pipes->count; i++) {
+        const struct pipes_entry *entry = &pipes->entries[i];
+        if (entry->condemned && (now_ms - entry->condemned_ms >= PIPES_QUIET_MS || pipes->count == PIPES_MAX)) return entry->id;
+        if (!entry->condemned && entry->member == PIPES_NOBODY && now_ms - entry->since_ms > PIPES_HELLO_WAIT_MS) return entry->id;
+    }
     return 0;
 }

@@ -19,7 +19,9 @@ struct pipes_config {
     struct pipes_member members[CL_MEMBERS_MAX];
     size_t member_count, own;
 };
-struct pipes_entry { uint32_t id; size_t member; uint64_t since_ms; unsigned malformed, early; };
+#define PIPES_QUIET_MS 500u               /* a pipe that has to be closed is, once nothing came on it for so long */
+
+struct pipes_entry { uint32_t id; size_t member; uint64_t since_ms, condemned_ms; unsigned malformed, early; bool condemned; };
 struct pipes {
     const struct pipes_config *config;     /* borrowed */
     size_t count;
@@ -36,7 +38,13 @@ size_t pipes_member(const struct pipes *pipes, uint32_t id); /* PIPES_NOBODY: un
 enum pipes_verdict pipes_judge(struct pipes *pipes, uint32_t id, enum cl_status status);
 /* A hello: PIPES_DELIVER makes the pipe its sender's. *replaced: a pipe of the same member that is to be closed, or 0. */
 enum pipes_verdict pipes_hello(struct pipes *pipes, uint32_t id, const struct frame_hello *hello, uint64_t wall_ms, uint32_t *replaced);
-/* A pipe that waited too long for its hello; 0: none. */
+/* This pipe has to be closed. nng 1.5 can lose an operation on a pipe that is closed between two parts of a message; then
+   its only reaper waits for ever, no other pipe is ever taken down or dialled anew, and no socket closes. So what comes on
+   the pipe from now on is dropped unread, and it is closed when it is quiet, or when room for pipes runs out. */
+void pipes_condemn(struct pipes *pipes, uint32_t id, uint64_t now_ms);
+/* Asked for each message that comes: is it to be dropped unread? */
+bool pipes_condemned(struct pipes *pipes, uint32_t id, uint64_t now_ms);
+/* A pipe to close now: condemned, or waited too long for its hello; 0: none. */
 uint32_t pipes_overdue(const struct pipes *pipes, uint64_t now_ms);
 /* The member that a hello rightly comes from: this network, to this node, now, signed. PIPES_NOBODY: none. */
 size_t pipes_hello_sender(const struct pipes_config *config, const struct frame_hello *hello, uint64_t wall_ms);

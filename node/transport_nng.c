@@ -397,8 +397,8 @@ static void close_overdue(struct inward *inward, uint64_t now_ms)
     struct transport *transport = inward->transport;
     uint32_t id;
     while ((id = pipes_overdue(&inward->pipes, now_ms)) != 0) {
-        pipes_remove(&inward->pipes, id); /* so that it is closed once, and what still comes is a stranger's */
-        transport->strays.closed++;
+        transport->strays.closed += !pipes_condemned(&inward->pipes, id, now_ms); /* whoever condemned it counted it */
+        pipes_remove(&inward->pipes, id); /* so that it is closed once, and what still comes is dropped */
         pthread_mutex_unlock(&transport->lock);
         nng_pipe_close((nng_pipe){ .id = id });
         pthread_mutex_lock(&transport->lock);
@@ -456,6 +456,11 @@ static enum pipes_verdict judge(struct inward *inward, nng_pipe pipe, nng_msg *m
     uint32_t id = (uint32_t)nng_pipe_id(pipe), replaced = 0;
     enum pipes_verdict verdict;
     struct frame_hello hello;
+    *sender = PIPES_NOBODY;
+    pthread_mutex_lock(&transport->lock);
+    bool unread = pipes_condemned(&inward->pipes, id, steady_ms());
+    pthread_mutex_unlock(&transport->lock);
+    if (unread) return PIPES_DROP;
     enum cl_status status = frame_decode(frame, &transport->config.network, nng_msg_body(message), nng_msg_len(message));
     if (status == CL_OK && frame->kind == FRAME_HELLO) status = frame_hello_decode(&hello, frame->payload);
     bool is_hello = status == CL_OK && frame->kind == FRAME_HELLO;
@@ -476,9 +481,9 @@ static enum pipes_verdict judge(struct inward *inward, nng_pipe pipe, nng_msg *m
         transport->strays.closed += verdict == PIPES_CLOSE;
     }
     transport->strays.bad_hellos += is_hello && verdict != PIPES_DELIVER && before == PIPES_NOBODY;
+    if (verdict == PIPES_CLOSE) pipes_condemn(&inward->pipes, id, steady_ms());
+    if (replaced != 0) pipes_condemn(&inward->pipes, replaced, steady_ms());
     pthread_mutex_unlock(&transport->lock);
-    if (verdict == PIPES_CLOSE) nng_pipe_close(pipe);
-    if (replaced != 0) nng_pipe_close((nng_pipe){ .id = replaced });
     return verdict;
 }
 

@@ -165,6 +165,34 @@ static void there_are_at_most_so_many_pipes(void **state)
     assert_true(pipes_add(&pipes, 99, 1000));
 }
 
+static void what_is_condemned_is_dropped_and_closed_when_it_is_quiet(void **state)
+{
+    (void)state;
+    struct frame_hello hello = hello_of(SENDER, OWN, NOW_MS);
+    assert_int_equal(greet(PIPE, &hello), PIPES_DELIVER);
+    assert_false(pipes_condemned(&pipes, PIPE, 2000));
+    pipes_condemn(&pipes, PIPE, 2000);
+    assert_int_equal(pipes_member(&pipes, PIPE), PIPES_NOBODY);
+    assert_true(pipes_condemned(&pipes, PIPE, 2400));
+    pipes_condemn(&pipes, PIPE, 2100); /* the later message counts */
+    assert_int_equal(pipes_overdue(&pipes, 2399 + PIPES_QUIET_MS), 0);
+    assert_int_equal(pipes_overdue(&pipes, 2400 + PIPES_QUIET_MS), PIPE);
+    pipes_remove(&pipes, PIPE);
+    assert_true(pipes_condemned(&pipes, PIPE, 2400)); /* what is closed is not listened to */
+    assert_int_equal(pipes_overdue(&pipes, 2400 + PIPES_QUIET_MS), 0);
+}
+
+static void a_busy_condemned_pipe_is_closed_where_there_is_no_room(void **state)
+{
+    (void)state;
+    pipes_condemn(&pipes, PIPE, 2000);
+    for (uint32_t id = 100; pipes.count < PIPES_MAX; id++) {
+        assert_int_equal(pipes_overdue(&pipes, 2000), 0);
+        assert_true(pipes_add(&pipes, id, 2000));
+    }
+    assert_int_equal(pipes_overdue(&pipes, 2000), PIPE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +201,8 @@ int main(void)
         cmocka_unit_test_setup(a_hello_of_another_time_is_refused, start),
         cmocka_unit_test_setup(a_hello_counts_once, start),
         cmocka_unit_test_setup(of_two_pipes_of_a_member_the_later_counts, start),
+        cmocka_unit_test_setup(what_is_condemned_is_dropped_and_closed_when_it_is_quiet, start),
+        cmocka_unit_test_setup(a_busy_condemned_pipe_is_closed_where_there_is_no_room, start),
         cmocka_unit_test_setup(a_pipe_belongs_to_one_member, start),
         cmocka_unit_test_setup(too_many_malformed_frames_close_the_pipe, start),
         cmocka_unit_test_setup(a_pipe_without_a_hello_is_closed_by_count_and_by_time, start),
