@@ -13,7 +13,6 @@
 #define PREPARED_MS_MAX 1000u      /* a block that was made in advance is no older than this when it is proposed */
 #define GRACE_MS 10u               /* a record that gossip may be bringing is not asked for before */
 #define QUESTION_MS 2000u          /* then another member is asked */
-#define NOTHING_MS 500u            /* what was put off is tried again after so long */
 #define LAP_MS 200u                /* after all were asked, and after each look at what is missing */
 #define NOT_FINAL_BYTES_MAX (64u * 1024 * 1024) /* records of blocks not final; nothing more is voted for beyond */
 #define UNEVALUATED_MAX 32u        /* proposals that wait for something; the one of the oldest view goes */
@@ -198,8 +197,7 @@ enum cl_status node_build(struct node *node, const struct consensus_effect *effe
     struct cl_candidate *parent = NULL;
     uint64_t parent_time = 0, now = node_now_ms();
     struct consensus_event answer = { .kind = CONSENSUS_NOTHING, .now_ms = node_monotonic_ms(), .view = effect->block.view };
-    bool seen = memcmp(node->nothing_on.bytes, effect->block.parent.bytes, 32) == 0 && node->nothing_after == pool_changes(node->pool) &&
-                node_monotonic_ms() < node->nothing_until_ms;
+    bool seen = memcmp(node->nothing_on.bytes, effect->block.parent.bytes, 32) == 0 && node->nothing_after == pool_changes(node->pool);
     uint64_t before = pool_changes(node->pool);
     size_t records_max = effect->empty ? 0 : proposal_records_max(node, &effect->justification);
     if (node->pending_count == NODE_PENDING_MAX || (!effect->empty && (seen || records_max == 0 || bytes_not_final(node) > NOT_FINAL_BYTES_MAX)) ||
@@ -229,7 +227,6 @@ enum cl_status node_build(struct node *node, const struct consensus_effect *effe
     if (pool_changes(node->pool) == before) { /* until something comes or goes, there is nothing for a block on this one */
         node->nothing_on = effect->block.parent;
         node->nothing_after = before;
-        node->nothing_until_ms = node_monotonic_ms() + NOTHING_MS;
     }
     node_push_event(node, &answer);
     return CL_OK;

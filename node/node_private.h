@@ -96,7 +96,6 @@ struct node {
     uint64_t fills;                   /* counts blocks that were filled: a mark in the pool */
     struct cl_block_id nothing_on;    /* nothing to propose on this block */
     uint64_t nothing_after;           /* pool_changes() then */
-    uint64_t nothing_until_ms;
     uint64_t timers[CONSENSUS_TIMERS]; /* deadlines, UINT64_MAX: not armed */
     uint64_t final_view, current_view;
     struct cl_vote proposers[CL_MEMBERS_MAX]; /* each member's newest propose vote, for the proposal that follows it */
