@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tells the story of the ledger on this machine, with real processes, keys and bytes: a node, two customers, an
-# organisation and an outsider who believes nobody. Installs what is missing with apt and builds first.
-#   --keep   leaves the node running and prints its URL
+# Tells the story of the ledger on this machine, with real processes, keys and bytes: a consortium of four, two customers,
+# an organisation and an outsider who believes nobody. Installs what is missing with apt and builds first.
+#   --keep   leaves the consortium running and prints its URLs
 # Everything it makes is left in build/demo to look at.
 # example: sh tools/demo.sh
 set -eu
@@ -22,17 +22,33 @@ make -s -j"$(nproc 2>/dev/null || echo 2)" all
 root=$(pwd)
 consent=$root/build/consent
 consentd=$root/build/consentd
-# Another demo's node may still run from --keep: stop it before its files go. (Its number may be another program's by now.)
-if [ -f build/demo/node.pid ] && grep -qs build/consentd "/proc/$(cat build/demo/node.pid)/cmdline"; then
-    kill "$(cat build/demo/node.pid)" 2>/dev/null || true
-fi
+# Another demo's nodes may still run from --keep: stop them before their files go. (Their numbers may be others' by now.)
+for file in build/demo/*/node.pid; do
+    if [ -f "$file" ] && grep -qs build/consentd "/proc/$(cat "$file")/cmdline"; then kill "$(cat "$file")" 2>/dev/null || true; fi
+done
 rm -rf build/demo
 mkdir -p build/demo
 cd build/demo
 
-# A port that nobody uses just now.
-port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-CONSENT_NODE=http://127.0.0.1:$port
+members='hospital bank union town'
+# Ports that nobody uses just now: for each member one for HTTP, and two in a row for links.
+ports=$(/usr/bin/python3 - <<'END'
+import random, socket
+def free(port):
+    with socket.socket() as s:
+        try: s.bind(("127.0.0.1", port))
+        except OSError: return False
+    return True
+while not all(map(free, range(base := random.randrange(20000, 32000), base + 12))): pass
+print(base)
+END
+)
+place() { case $1 in hospital) echo 0 ;; bank) echo 1 ;; union) echo 2 ;; *) echo 3 ;; esac; }
+url_of() { echo "http://127.0.0.1:$((ports + $(place "$1")))"; }
+link_of() { echo "127.0.0.1:$((ports + 4 + 2 * $(place "$1")))"; }
+# Everybody has a member whose node they use.
+home_of() { case $1 in anna) echo union ;; ben) echo hospital ;; *) echo bank ;; esac; }
+CONSENT_NODE=$(url_of bank)
 export CONSENT_NODE
 year=$(($(date -u +%Y) + 1))
 
@@ -40,7 +56,7 @@ if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then bold=$(printf '\033[1m'); dim=$(print
 else bold= dim= plain=; fi
 chapter() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
 tell() { printf '%s\n' "$1" | fold -s -w 100; }
-fail() { echo "The demo went wrong: $1" >&2; [ ! -f node.log ] || tail -n 5 node.log >&2; exit 1; }
+fail() { echo "The demo went wrong: $1" >&2; tail -n 3 ./*/log >&2 2>/dev/null || true; exit 1; }
 
 # as WHO COMMAND...: the command line with that person's wallet; shows what would be typed, then what it says.
 # expect STATUS before it says how it has to end.
@@ -57,41 +73,59 @@ show() {
 }
 as() {
     who=$1; shift
-    show "$who" "$who: consent $*" env CONSENT_WALLET="$who.wallet" CONSENT_PASSPHRASE_FILE="$who.passphrase" "$consent" "$@"
+    show "$who" "$who: consent $*" env CONSENT_NODE="$(url_of "$(home_of "$who")")" CONSENT_WALLET="$who.wallet" CONSENT_PASSPHRASE_FILE="$who.passphrase" "$consent" "$@"
 }
 outsider() { show outsider "anybody: consent $*" env -u CONSENT_NODE CONSENT_WALLET=none "$consent" "$@"; }
 field() { /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)'"$1"')'; }
 
-start_node() {
-    "$consentd" run --data node --listen "127.0.0.1:$port" >>node.log 2>&1 &
-    node=$!
-    echo "$node" >node.pid
+wait_for() {
     tries=0
-    until curl -fs "$CONSENT_NODE/readyz" >/dev/null 2>&1; do
+    until "$@" >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ "$tries" -lt 200 ] || fail "the node does not get ready"
-        kill -0 "$node" 2>/dev/null || fail "the node ended"
+        [ "$tries" -lt 600 ] || fail "not within half a minute: $*"
         sleep 0.05
     done
 }
+start_node() {
+    "$consentd" run --data "$1" --config "$1/consentd.ini" >>"$1/log" 2>&1 &
+    echo $! >"$1/node.pid"
+    wait_for curl -fs "$(url_of "$1")/readyz"
+}
+stop_node() { # SIGNAL MEMBER
+    number=$(cat "$2/node.pid")
+    kill "-$1" "$number" 2>/dev/null || true
+    wait "$number" 2>/dev/null || true
+    rm -f "$2/node.pid"
+}
+checkpoint_size() { curl -fs "$(url_of "$1")/checkpoint" | sed -n 2p; }
+# All of these members show the same checkpoint. What is final at one is final at all a moment later.
+agree() {
+    first=$(checkpoint_size "$1"); [ -n "$first" ] || return 1
+    for member in "$@"; do [ "$(checkpoint_size "$member")" = "$first" ] || return 1; done
+}
+together() { wait_for agree $members; }
 finish() {
     status=$?
     if [ "$keep" = no ] || [ "$status" -ne 0 ]; then
-        [ -z "${node-}" ] || kill "$node" 2>/dev/null || true
-        rm -f node.pid
+        for member in $members; do [ ! -f "$member/node.pid" ] || stop_node TERM "$member"; done
     fi
     rm -f said
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-chapter "1. A node of the ledger"
-tell "A hospital, a bank, a consumer union each run a node; here one member founds the network. Its document lists the members' keys; the hash of that document is the network's name in every signature."
-"$consentd" init --data node --name union --role controller --jurisdiction NL >init.log
-"$consentd" genesis --origin consent.example/demo --out node/genesis.json node/member.json | sed 's/^/    /'
-start_node
+chapter "1. Four nodes, one ledger"
+tell "A hospital, a bank, a consumer union and a town each run a node. Each makes its own keys and sends the others a member file; put together, the four files are the document whose hash is the network's name in every signature."
+for member in $members; do
+    "$consentd" init --data "$member" --name "$member" --role controller --jurisdiction NL --address "$(link_of "$member")" >/dev/null
+    printf '[http]\nlisten = 127.0.0.1:%s\n' "$((ports + $(place "$member")))" >"$member/consentd.ini"
+done
+"$consentd" genesis --origin consent.example/demo --out genesis.json hospital/member.json bank/member.json union/member.json town/member.json | sed 's/^/    /'
+for member in $members; do cp genesis.json "$member/genesis.json"; done
+for member in $members; do start_node "$member"; done
+together
 "$consent" node policy >network.policy
-tell "It runs. network.policy is the trust file: whose signatures count. Whoever verifies needs this file and nothing else from us."
+tell "They run, linked by TLS that lets nobody else in, and agree. network.policy is the trust file: whose signatures count. Whoever verifies needs this file and nothing else from us."
 
 chapter "2. Anna states her terms"
 for who in anna ben bakery; do
@@ -111,30 +145,44 @@ else
     tell "(The published vocabulary is not beside this checkout, so its identifiers are not looked up here.)"
 fi
 as anna terms publish terms.txt --limit 500 --standing --until "$year-06-30" --name shopping -o anna.consent-offer
-tell "On the ledger stand a fresh key, a salted commitment and slot numbers. No name, no text, nothing to guess."
+together
+tell "She uses the union's node; a moment later all four have it. On the ledger stand a fresh key, a salted commitment and slot numbers. No name, no text, nothing to guess."
 
 chapter "3. The bakery subscribes to her terms"
 as bakery profile bakery --display "Corner Bakery"
 as bakery import anna.consent-offer --name anna --quiet
 as bakery subscribe anna --as bakery --name anna-shopping
 as bakery check anna-shopping --slot email --purpose dpv:Marketing
+together
 
 chapter "4. Ben makes an offer to the bakery alone"
 profile=$(CONSENT_WALLET=bakery.wallet CONSENT_PASSPHRASE_FILE=bakery.passphrase "$consent" show bakery --json | field '["object"]')
+together
 as ben grant bakery --to "$profile" --terms terms.txt --until "$year-12-31" -o ben.consent-offer
 tell "Until the bakery answers, the ledger does not show for whom the offer is."
+together
 as bakery import ben.consent-offer --name ben --quiet
 as bakery subscribe ben --as bakery --quiet
+together
 tell "Ben thinks again: only his e-mail address. One command, no questions."
 as ben amend bakery --slots 1
 as ben history bakery
 
 chapter "5. Somebody pulls the plug"
-tell "The node is killed in the middle (kill -9) and started again. What was acknowledged is there."
-kill -9 "$node"
-wait "$node" 2>/dev/null || true
-start_node
-as bakery check anna-shopping --slot email --purpose dpv:Marketing
+tell "The hospital's node is killed in the middle (kill -9). Three of four go on: Ben uses the bank's node meanwhile and narrows what the bakery gets once more."
+stop_node KILL hospital
+show ben "ben: consent suspend bakery" env CONSENT_NODE="$(url_of bank)" CONSENT_WALLET=ben.wallet CONSENT_PASSPHRASE_FILE=ben.passphrase "$consent" suspend bakery
+tell "It is started again, and catches up by itself:"
+start_node hospital
+together
+as ben history bakery
+tell "Now the town's node is cut off from the world (stopped, as if its cable were out), and then comes back:"
+kill -STOP "$(cat town/node.pid)"
+show ben "ben: consent resume bakery" env CONSENT_NODE="$(url_of bank)" CONSENT_WALLET=ben.wallet CONSENT_PASSPHRASE_FILE=ben.passphrase "$consent" resume bakery
+show operator "the bank's operator: consent node status" "$consent" node status
+kill -CONT "$(cat town/node.pid)"
+together
+tell "All four agree again: $(checkpoint_size town) leaves, the same root, signed by at least three."
 
 chapter "6. A stranger verifies, offline"
 as bakery proof anna-shopping -o before.consent-proof
@@ -153,10 +201,11 @@ sh "$root/tests/interop/record_openssl.sh" others | sed 's/^/    /'
 chapter "7. Anna withdraws"
 as anna list --refresh
 as anna revoke shopping.1
+together
 expect 11
 as bakery check anna-shopping --slot email --purpose dpv:Marketing
 tell "The bakery's feed has it at once (last two events):"
-"$consent" feed --once --reader-token-file node/reader.token 2>/dev/null | tail -n 2 | cut -c1-150 | sed 's/^/    /'
+"$consent" feed --once --reader-token-file bank/reader.token 2>/dev/null | tail -n 2 | cut -c1-150 | sed 's/^/    /'
 as bakery proof anna-shopping -o after.consent-proof
 tell "A fresh proof says so:"
 expect 11
@@ -183,11 +232,12 @@ chapter "8. What remains"
 as bakery erase anna-shopping
 as anna list --refresh
 size=$(wc -c <before.consent-proof | tr -d ' ')
-tell "In build/demo: terms.txt, the two proofs ($size bytes the first), the trust file, the wallets and the node's data. Try:"
+tell "In build/demo: terms.txt, the two proofs ($size bytes the first), the trust file, the wallets and the nodes' data. Try:"
 echo "    build/consent inspect build/demo/before.consent-proof"
 if [ "$keep" = yes ]; then
-    echo "The node goes on at $CONSENT_NODE (stop it with: kill $node)."
+    echo "The consortium goes on (stop it with: kill $(cat hospital/node.pid bank/node.pid union/node.pid town/node.pid | tr '\n' ' ')):"
+    for member in $members; do echo "    $member $(url_of "$member")"; done
 else
-    kill "$node"; wait "$node" 2>/dev/null || true; node=
-    echo "The node has stopped. 'sh tools/demo.sh --keep' leaves it running."
+    for member in $members; do stop_node TERM "$member"; done
+    echo "The nodes have stopped. 'sh tools/demo.sh --keep' leaves them running."
 fi
