@@ -169,7 +169,7 @@ as ben amend bakery --slots 1
 as ben history bakery
 
 chapter "5. Somebody pulls the plug"
-tell "The hospital's node is killed in the middle (kill -9). Three of four go on: Ben uses the bank's node meanwhile and narrows what the bakery gets once more."
+tell "The hospital's node is killed in the middle (kill -9). Three of four go on: Ben uses the bank's node meanwhile, and tells the bakery to stop for now."
 stop_node KILL hospital
 show ben "ben: consent suspend bakery" env CONSENT_NODE="$(url_of bank)" CONSENT_WALLET=ben.wallet CONSENT_PASSPHRASE_FILE=ben.passphrase "$consent" suspend bakery
 tell "It is started again, and catches up by itself:"
