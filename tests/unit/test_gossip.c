@@ -221,10 +221,11 @@ static void repairs_are_bounded_and_leave_nothing_out(void **state)
     while (take_fresh(gossip, true, START_MS) != GOSSIP_NOTHING) frames++;
     assert_int_equal(frames, POOL_MAX / FRAME_ANNOUNCED_MAX);
     frames = 0;
-    for (uint64_t now = START_MS; now < START_MS + 2900; now++) {
+    for (uint64_t now = START_MS, last = 0; now < START_MS + 2900; now++) {
         if (take_repairs(gossip, now) == 0) continue;
         frames++;
-        assert_true(taken <= GOSSIP_REPAIR_BATCH);
+        assert_true(taken <= GOSSIP_REPAIR_BATCH && now - last >= GOSSIP_REPAIR_PAUSE_MS);
+        last = now;
         for (size_t i = 0; i < taken; i++) {
             assert_false(seen[number_of(&leaves[i])]);
             seen[number_of(&leaves[i])] = true;
@@ -276,6 +277,20 @@ static void a_missing_record_is_asked_of_one_announcer_and_after_the_limit_of_an
     assert_true(arrived(gossip, order[0], 7, now + 5));
     assert_int_equal(take_fetch(gossip, now + GOSSIP_FETCH_MS), SIZE_MAX);
     assert_int_equal(report_of(gossip).delivered, 1);
+    gossip_free(gossip);
+}
+
+static void what_did_not_come_is_asked_of_another_before_what_is_newer(void **state)
+{
+    (void)state;
+    struct gossip *gossip = gossip_of(4);
+    announced(gossip, 1, 1, START_MS);
+    assert_int_equal(take_fetch(gossip, START_MS), 1);
+    announced(gossip, 2, 1, START_MS + 1);
+    for (uint64_t i = 2; i < 10; i++) announced(gossip, 2, i, START_MS + GOSSIP_FETCH_MS - 1);
+    assert_int_equal(take_fetch(gossip, START_MS + GOSSIP_FETCH_MS), 2);
+    assert_int_equal(taken, 9);
+    assert_int_equal(number_of(&leaves[0]), 1);
     gossip_free(gossip);
 }
 
@@ -798,6 +813,7 @@ int main(void)
         cmocka_unit_test(repairs_are_bounded_and_leave_nothing_out),
         cmocka_unit_test(what_left_the_pool_is_told_to_nobody),
         cmocka_unit_test(a_missing_record_is_asked_of_one_announcer_and_after_the_limit_of_another),
+        cmocka_unit_test(what_did_not_come_is_asked_of_another_before_what_is_newer),
         cmocka_unit_test(what_is_here_or_went_lately_is_not_fetched),
         cmocka_unit_test(a_record_that_comes_otherwise_ends_its_fetch),
         cmocka_unit_test(what_arrived_is_coming_until_it_is_in_the_pool_or_was_dropped),
