@@ -362,6 +362,11 @@ void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out)
     *out = ledger->tip;
 }
 
+void cl_ledger_frontier(const struct cl_ledger *ledger, struct cl_log_frontier *out)
+{
+    *out = ledger->frontier;
+}
+
 /* ---- withdrawals promised, and the checkpoint signed */
 
 static enum cl_status write_one(struct cl_ledger *ledger, struct cl_store_batch *batch)

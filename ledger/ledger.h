@@ -51,6 +51,7 @@ void cl_ledger_set_helper(struct cl_ledger *ledger, const struct cl_helper *help
    is never called. */
 void cl_ledger_set_meanwhile(struct cl_ledger *ledger, void (*meanwhile)(void *context), void *context);
 void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out);
+void cl_ledger_frontier(const struct cl_ledger *ledger, struct cl_log_frontier *out); /* the log's, at the tip */
 
 /* A record on its way: decoded once, shared by pool, candidate and feed by counting. bytes are owned. */
 struct cl_ahead;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum setting_kind { SETTING_TEXT, SETTING_NUMBER, SETTING_LEVEL };
+enum setting_kind { SETTING_TEXT, SETTING_NUMBER, SETTING_LEVEL, SETTING_SYNC_MODE };
 struct setting {
     const char *section, *key;
     enum setting_kind kind;
@@ -44,6 +44,7 @@ static const struct setting settings[] = {
     NUMBER("votelog", "truncate_mb", votelog_truncate_mb, 1, VOTELOG_TRUNCATE_MB_MAX),
     TEXT("access", "readers", readers),
     TEXT("access", "submitters", submitters),
+    { "sync", "mode", SETTING_SYNC_MODE, offsetof(struct node_config, sync_certified), 8, 0, 1 },
     { "log", "level", SETTING_LEVEL, offsetof(struct node_config, log_level), 8, 0, 3 },
 };
 
@@ -121,6 +122,14 @@ static enum cl_status check_address(const struct setting *setting, const char *v
     return CL_OK;
 }
 
+static enum cl_status set_sync_mode(void *field, const char *value, size_t line, struct config_error *error)
+{
+    uint64_t certified = strcmp(value, "certified") == 0;
+    if (!certified && strcmp(value, "audited") != 0) return fail(error, line, "'%.80s' is not a way of catching up; it is audited or certified.", value);
+    memcpy(field, &certified, sizeof certified);
+    return CL_OK;
+}
+
 static enum cl_status set(struct node_config *out, const char *section, const char *key, const char *value, size_t line,
                           struct config_error *error)
 {
@@ -131,6 +140,7 @@ static enum cl_status set(struct node_config *out, const char *section, const ch
         switch (setting->kind) {
         case SETTING_NUMBER: return set_number(field, setting, value, line, error);
         case SETTING_LEVEL: return set_level(field, value, line, error);
+        case SETTING_SYNC_MODE: return set_sync_mode(field, value, line, error);
         case SETTING_TEXT: break;
         }
         size_t length = strlen(value);

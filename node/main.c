@@ -58,7 +58,7 @@ static const char usage_run[] =
     "  [node] genesis workers cosign_interval_s   [http] listen connections_max threads idle_s request_s body_bytes_max\n"
     "  feed_streams_max tls_certificate tls_key   [links] listen ask_listen   [pool] records_max bytes_max\n"
     "  [store] cache_mb write_buffer_mb\n"
-    "  [votelog] truncate_mb   [access] readers submitters   [log] level\n"
+    "  [votelog] truncate_mb   [sync] mode   [access] readers submitters   [log] level\n"
     "--new-vote-log: start a new vote log where it is lost or damaged; only if DIR is this node's newest state.\n"
     "Example: consentd run --data /var/lib/consentd --config /etc/consentd.ini\n";
 static const char usage_check[] =

@@ -78,8 +78,9 @@ static uint64_t rounds(struct node *node)
     if (atomic_load(&node->failed)) return UINT64_MAX;
     node_links_round(node);
     uint64_t blocks = node_blocks_round(node, node_monotonic_ms());
+    uint64_t sync = node_sync_round(node, node_monotonic_ms());
     uint64_t order = node_order_round(node, node_monotonic_ms()); /* the last of ordering: what was done before arms its timers */
-    return least(least(gossip, least(blocks, order)), node_cosign_round(node, node_monotonic_ms()));
+    return least(least(least(gossip, sync), least(blocks, order)), node_cosign_round(node, node_monotonic_ms()));
 }
 
 static void *own(void *context)
@@ -219,6 +220,7 @@ static enum cl_status start_threads(struct node *node, char *sentence, size_t se
     if (status == CL_OK) status = api_new(&node->api, node);
     if (status == CL_OK && strcmp(node->options.config.listen, "none") != 0)
         status = http_start(&node->http, &node->options.config, api_handle, node->api, sentence, sentence_size);
+    if (status == CL_OK && node->peer_count > 1) status = node_sync_new(node);
     if (status == CL_OK) status = node_links_start(node, sentence, sentence_size);
     if (status != CL_OK) return status;
     errno = 0;
@@ -322,6 +324,7 @@ enum cl_status node_stop(struct node *node)
     api_free(node->api);
     node_links_free(node);
     node_gossip_free(node);
+    node_sync_free(node);
     node_pending_free(node);
     node_cosign_free(node);
     pool_free(node->pinned);

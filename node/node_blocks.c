@@ -71,7 +71,7 @@ bool node_find_parent(struct node *node, const struct cl_block_id *id, struct cl
     *parent_time = tip.time_ms;
     if (memcmp(tip.block.bytes, id->bytes, 32) == 0) return true;
     struct pending_block *pending = node_pending_find(node, id);
-    if (pending == NULL || pending->candidate == NULL) return false;
+    if (pending == NULL || pending->candidate == NULL || !cl_candidate_stands(pending->candidate)) return false;
     *parent = pending->candidate;
     *parent_time = pending->summary.time_ms;
     return true;
@@ -160,6 +160,7 @@ void node_prepare(void *context)
     struct node *node = context;
     const struct pending_block *parent = node->committing;
     struct pending_block made = { 0 };
+    if (node->sync != NULL) node_sync_prepare(node);
     if (node->peer_count > 1 || parent == NULL || pool_count(node->pool) <= cl_candidate_count(parent->candidate)) return;
     uint64_t now = node_now_ms();
     enum cl_status status = fill_and_seal(node, &made, parent->candidate, &parent->block.id, now > parent->summary.time_ms ? now : parent->summary.time_ms + 1, SIZE_MAX);
@@ -389,6 +390,10 @@ static void on_asked(struct node *node, void *context, size_t peer, enum transpo
     (void)outcome;
     if (entry != NULL) entry->asking = SIZE_MAX;
     if (frame == NULL) return;
+    if (frame->kind == FRAME_STATUS) { /* it has not what was asked for any more, or not yet */
+        node_on_status(node, peer, frame);
+        if (entry != NULL && entry->wanted) node_sync_hint(node, peer, entry->block.view);
+    }
     if (frame->kind == FRAME_RECORDS) node_offer_proposal_records(node, frame, peer);
     if (frame->kind != FRAME_PROPOSAL || entry == NULL || entry->proposal.length > 0) return;
     if (take_proposal(entry, &frame->payload) != CL_OK) return;
@@ -534,6 +539,13 @@ struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote
 enum cl_status node_commit_pending(struct node *node, const struct consensus_effect *effect)
 {
     struct pending_block *pending = node_pending_find(node, &effect->block.id);
+    struct cl_tip tip;
+    cl_ledger_tip(node->ledger, &tip);
+    if (node_sync_committed(node, &effect->block.id)) return CL_OK; /* caught up by height in the meantime */
+    if (node->sync != NULL && (pending == NULL || pending->candidate == NULL || memcmp(pending->block.parent.bytes, tip.block.bytes, 32) != 0)) {
+        node_sync_lacks(node, effect->block.view); /* it is final, but what it stands on is not here: by height */
+        return CL_OK;
+    }
     assert(pending != NULL && pending->candidate != NULL);
     node_admit_waiting(node); /* for the block that is prepared meanwhile */
     node_pending_deinit(&node->prepared);
@@ -551,6 +563,28 @@ enum cl_status node_commit_pending(struct node *node, const struct consensus_eff
     return CL_OK;
 }
 
+/* The block below was committed from another candidate than this one's parent (catching up by height): the same records
+   on what is there now give the same block. CL_E_PENDING: what is below it is not there. */
+static enum cl_status evaluate_again(struct node *node, struct pending_block *entry)
+{
+    struct cl_candidate *parent = NULL, *made = NULL;
+    struct cl_candidate_summary summary;
+    uint64_t parent_time = 0;
+    if (!node_find_parent(node, &entry->block.parent, &parent, &parent_time)) return CL_E_PENDING;
+    enum cl_status status = cl_candidate_new(&made, node->ledger, parent, entry->summary.time_ms);
+    for (size_t i = 0; i < cl_candidate_count(entry->candidate) && status == CL_OK; i++) status = cl_candidate_add(made, cl_candidate_record(entry->candidate, i), NULL);
+    if (status == CL_OK) status = cl_candidate_seal(made, &summary);
+    if (status == CL_OK && memcmp(summary.id.bytes, entry->block.id.bytes, 32) != 0) status = CL_E_BLOCK_INVALID;
+    if (status == CL_OK) {
+        struct cl_candidate *before = entry->candidate;
+        entry->candidate = made;
+        made = before;
+    }
+    cl_candidate_free(made);
+    return status;
+}
+
+/* A block of a view that is to come is kept although it does not stand: what was voted for has to be at hand. */
 void node_pending_settle(struct node *node)
 {
     struct cl_tip tip;
@@ -559,9 +593,15 @@ void node_pending_settle(struct node *node)
     node->admitted++;
     for (size_t i = node->pending_count; i-- > 0;) {
         const struct pending_block *pending = &node->pending[i];
-        bool stands = pending->candidate != NULL ? cl_candidate_stands(pending->candidate) : pending->block.view > tip.view;
-        if (!stands) pending_remove(node, i);
-        else if (pending->candidate != NULL && memcmp(pending->block.parent.bytes, tip.block.bytes, 32) == 0) cl_candidate_drop_parent(pending->candidate);
+        bool stands = pending->candidate != NULL && cl_candidate_stands(pending->candidate);
+        if (!stands && pending->block.view <= tip.view) pending_remove(node, i);
+        else if (stands && memcmp(pending->block.parent.bytes, tip.block.bytes, 32) == 0) cl_candidate_drop_parent(pending->candidate);
+    }
+    for (size_t i = 0; i < node->pending_count; i++) { /* parents come before children */
+        struct pending_block *pending = &node->pending[i];
+        if (pending->candidate == NULL || cl_candidate_stands(pending->candidate)) continue;
+        enum cl_status status = evaluate_again(node, pending);
+        if (status != CL_OK && status_is_fatal(status)) node_fail(node, status, "A proposed block could not be evaluated: %s", cl_status_sentence(status));
     }
 }
 

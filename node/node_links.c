@@ -69,7 +69,7 @@ static void handle_frame(struct node *node, size_t peer, const struct frame *fra
     case FRAME_ANNOUNCE: node_on_announce(node, peer, frame); return;
     case FRAME_FETCH: node_on_fetch(node, peer, frame); return;
     case FRAME_RECORDS: node_on_records(node, peer, frame); return;
-    case FRAME_STATUS:
+    case FRAME_STATUS: node_on_status(node, peer, frame); return;
     case FRAME_HELLO: /* the transport's own */
     case FRAME_RANGE_REQUEST:
     case FRAME_RANGE:
@@ -154,7 +154,8 @@ static void *serve(void *context)
         if (next != NULL) memmove(links->served, links->served + 1, --links->served_count * sizeof links->served[0]);
         pthread_mutex_unlock(&links->lock);
         if (next == NULL) return NULL;
-        transport_decline(next->question);
+        struct frame frame = { .kind = next->kind, .payload = { next->payload, next->length } };
+        node_serve_range(links->node, next->peer, &frame, next->question);
         free(next);
     }
 }

@@ -111,10 +111,10 @@ void node_on_certificates(struct node *node, size_t peer, const struct frame *fr
     struct frame_items items;
     struct cl_view item;
     struct cl_certificate *certificate = malloc(sizeof *certificate);
-    (void)peer;
     frame_items_init(&items, frame);
     while (certificate != NULL && frame_items_next(&items, &item)) {
         if (cl_certificate_decode(certificate, item.data, item.length) != CL_OK) continue;
+        if (node->consensus == NULL && certificate->kind == CL_VOTE_FINALIZE) node_sync_hint(node, peer, certificate->view); /* an observer's only news */
         if (node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .now_ms = node_monotonic_ms(), .certificate = certificate }) != CL_OK) break;
     }
     free(certificate);
@@ -172,7 +172,12 @@ static enum cl_status carry_out(struct node *node, const struct consensus_effect
 /* Above some megabytes the vote log starts anew, with what is above the last final view. */
 static enum cl_status truncate_votelog(struct node *node)
 {
+    struct cl_tip tip;
+    struct consensus_report report;
     if (votelog_size(node->votelog) < node->options.config.votelog_truncate_mb * 1048576) return CL_OK;
+    cl_ledger_tip(node->ledger, &tip);
+    consensus_report(node->consensus, &report);
+    if (tip.view < report.final_view) return CL_OK; /* a start would need what was signed since the ledger's tip */
     uint64_t after = 0;
     enum cl_status status = CL_OK;
     do {

@@ -61,10 +61,12 @@ struct gossip_report;
 struct node_gossip;
 struct cosigning;
 struct cosign_fork;
+struct catching_up;
 
 struct counters {
     atomic_uint_fast64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded,
-        withdrawals_accepted, pool_records, pool_bytes, height, log_size, view, commit_us, cosignatures_dropped, forks;
+        withdrawals_accepted, pool_records, pool_bytes, height, log_size, view, commit_us, cosignatures_dropped, forks,
+        sync_behind, sync_proven, sync_claimed, sync_records, sync_records_per_s, sync_wrong, sync_unanswered; /* node_sync.c */
 };
 
 struct source_counters { atomic_uint_fast64_t taken, dropped, malformed, bad_signature, duplicates, refused; };
@@ -98,6 +100,8 @@ struct node {
     uint64_t nothing_after;           /* pool_changes() then */
     uint64_t timers[CONSENSUS_TIMERS]; /* deadlines, UINT64_MAX: not armed */
     uint64_t final_view, current_view;
+    struct catching_up *sync;         /* NULL in a network of one */
+    bool catching_up;                 /* blocks are known to be final that the ledger lacks: nothing is signed that says "newest" */
     struct cl_vote proposers[CL_MEMBERS_MAX]; /* each member's newest propose vote, for the proposal that follows it */
     struct pending_block *committing; /* while its block is being written */
     struct pending_block prepared;    /* made meanwhile, on that block; candidate NULL: none */
@@ -109,7 +113,6 @@ struct node {
     uint64_t last_tick_ms;
     struct submission *finished;      /* final; answered once a kept checkpoint covers it */
     struct cosigning *cosigning;
-    bool catching_up;                 /* behind the others, so nothing is cosigned */
     /* shared */
     struct inbox inbox;
     struct verify_pool *verify_pool;
@@ -213,6 +216,18 @@ void node_on_announce(struct node *node, size_t peer, const struct frame *frame)
 void node_on_fetch(struct node *node, size_t peer, const struct frame *frame);
 void node_on_records(struct node *node, size_t peer, const struct frame *frame);
 void node_gossip_counters(struct node *node, struct gossip_report *out); /* any thread */
+/* node_sync.c, owner thread but for node_serve_range. In a network of one nothing of it is called. */
+CL_MUST_USE enum cl_status node_sync_new(struct node *node);
+void node_sync_free(struct node *node);
+uint64_t node_sync_round(struct node *node, uint64_t now_ms);
+void node_on_status(struct node *node, size_t peer, const struct frame *frame);
+/* This peer has a final block of this view that is not here and that consensus cannot get by itself. A hint: it is asked. */
+void node_sync_hint(struct node *node, size_t peer, uint64_t view);
+void node_sync_lacks(struct node *node, uint64_t view); /* a final block of this view could not be committed: anybody is asked */
+bool node_sync_committed(const struct node *node, const struct cl_block_id *id); /* since consensus heard last of what is final */
+void node_sync_prepare(struct node *node); /* the next caught-up block, while one is being written */
+void node_sync_take(struct node *node, struct verify_batch *batch);
+void node_serve_range(struct node *node, size_t peer, const struct frame *frame, struct transport_question *question); /* any thread */
 
 /* node_submit.c */
 size_t node_room_records(struct node *node); /* how many more records there is room for, whoever they come from */

@@ -405,8 +405,9 @@ static void on_batch(void *owner, void *context)
 {
     struct node *node = owner;
     struct verify_batch *batch = context;
-    if (batch->for_proposal) {
-        node_take_proposal_records(node, batch);
+    if (batch->part != NULL || batch->for_proposal) {
+        if (batch->part != NULL) node_sync_take(node, batch);
+        else node_take_proposal_records(node, batch);
         verify_batch_free(batch);
         return;
     }

@@ -7,6 +7,7 @@
 enum body { BODY_WANTED, BODY_ASKED, BODY_PART, BODY_THERE }; /* PART: some records, and nobody is asked for the rest */
 struct header {
     struct cl_block_id id;
+    struct cl_hash root_before;
     uint64_t view, parent_view, first_index, time_ms;
     uint32_t records, taken;      /* taken: of its records, from the first */
     size_t bytes;                 /* of those taken */
@@ -333,7 +334,7 @@ static bool take_header(struct sync *s, struct cl_view bytes, const struct cl_ha
     struct cl_stored_block block;
     uint64_t time_ms;
     if (s->count == SYNC_HEADERS_MAX || cl_stored_block_decode(&block, bytes.data, bytes.length) != CL_OK || !follows(s, &block, root_before, &time_ms)) return false;
-    *header_at(s, s->count) = (struct header){ .id = block.id, .view = block.view, .parent_view = block.parent_view, .first_index = block.first_index,
+    *header_at(s, s->count) = (struct header){ .id = block.id, .root_before = *root_before, .view = block.view, .parent_view = block.parent_view, .first_index = block.first_index,
         .time_ms = time_ms, .records = (uint32_t)block.record_count, .body = block.record_count > 0 ? BODY_WANTED : BODY_THERE, .offered = block.certificate };
     s->count++;
     return true;
@@ -367,7 +368,7 @@ static enum cl_status prove_run(struct sync *s)
         for (next = i + 1; next < s->count && header_at(s, next)->offered.length == 0;) next++;
         if (header_at(s, i)->offered.length == 0) continue;
         if (!first && next < s->count && next + 1 - s->proven <= SYNC_CERTIFICATE_EVERY) continue;
-        status = prove(s, i);
+        status = i - s->proven <= SYNC_UNPROVEN_MAX ? prove(s, i) : CL_E_BLOCK_INVALID; /* no correct node leaves such gaps */
         first = false;
     }
     for (size_t i = 0; i < s->count; i++) header_at(s, i)->offered = (struct cl_view){ NULL, 0 };
@@ -457,7 +458,7 @@ static void take_bodies(struct sync *s, struct sync_taken *taken, size_t peer, c
     struct frame_items records;
     struct cl_view block;
     struct cl_hash root;
-    *taken = (struct sync_taken){ at->request.first_height, 0 };
+    *taken = (struct sync_taken){ at->request.first_height, 0, at->request.skip };
     frame_range_init(&range, frame);
     size_t count = range.left;
     bool good = count <= at->request.count, current = true;
@@ -483,7 +484,7 @@ static void take_bodies(struct sync *s, struct sync_taken *taken, size_t peer, c
 enum cl_status sync_answered(struct sync *s, struct sync_taken *taken, size_t peer, const struct frame *frame, uint64_t now_ms)
 {
     struct peer *at = &s->peers[peer];
-    *taken = (struct sync_taken){ 0, 0 };
+    *taken = (struct sync_taken){ 0, 0, 0 };
     assert(peer < s->config.peer_count && at->asked && s->asked > 0);
     at->asked = false;
     s->asked--;
@@ -505,6 +506,16 @@ enum cl_status sync_answered(struct sync *s, struct sync_taken *taken, size_t pe
     return CL_OK;
 }
 
+void sync_put_off(struct sync *s, size_t peer, uint64_t until_ms)
+{
+    struct peer *at = &s->peers[peer];
+    assert(peer < s->config.peer_count && at->asked && s->asked > 0);
+    at->asked = false;
+    s->asked--;
+    at->not_before_ms = until_ms;
+    if (at->generation == s->generation && !at->asked_headers) give_up(s, peer, false);
+}
+
 /* ---- what came of it */
 bool sync_block(const struct sync *s, size_t further, struct sync_block *out)
 {
@@ -513,9 +524,15 @@ bool sync_block(const struct sync *s, size_t further, struct sync_block *out)
         if (header_of(s, i)->body != BODY_THERE) return false;
     const struct header *header = header_of(s, further);
     *out = (struct sync_block){ .height = height_of(s, further), .view = header->view, .parent_view = header->parent_view, .time_ms = header->time_ms,
-        .records = header->records, .id = header->id, .parent = further > 0 ? header_of(s, further - 1)->id : s->tip.block,
+        .records = header->records, .id = header->id, .root_before = header->root_before, .parent = further > 0 ? header_of(s, further - 1)->id : s->tip.block,
         .certificate = { header->certificate, header->certificate_length } };
     return true;
+}
+
+uint32_t sync_records(const struct sync *s, uint64_t height)
+{
+    assert(height > s->tip.height && height - s->tip.height <= s->proven);
+    return header_of(s, (size_t)(height - s->tip.height - 1))->records;
 }
 
 void sync_refuse(struct sync *s, uint64_t height, uint64_t now_ms)

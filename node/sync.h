@@ -55,22 +55,26 @@ void sync_wanted(struct sync *sync, size_t peer, uint64_t now_ms);              
 struct sync_question { size_t peer; struct frame_range_request request; };
 /* The next question to be asked now; call until false. Its answer, or that there is none, must follow. */
 bool sync_next(struct sync *sync, struct sync_question *question, uint64_t now_ms);
+/* It could not be asked just now (another question to it is open): nobody is at fault. */
+void sync_put_off(struct sync *sync, size_t peer, uint64_t until_ms);
 /* How long until sync_next may have something although nothing happens; UINT64_MAX: never. */
 uint64_t sync_wait_ms(const struct sync *sync, uint64_t now_ms);
 
 /* frame NULL: no answer within the limit; otherwise of kind FRAME_RANGE. *taken: so many of the frame's blocks, from the
    first, whose records are to be kept, in order; they follow on what was taken of them before. A peer that is at fault was
    noted. CL_OK or CL_E_MEMORY. */
-struct sync_taken { uint64_t first_height; size_t blocks; };
+struct sync_taken { uint64_t first_height; size_t blocks; uint64_t skipped; }; /* skipped: of each block's records */
 CL_MUST_USE enum cl_status sync_answered(struct sync *sync, struct sync_taken *taken, size_t peer, const struct frame *frame, uint64_t now_ms);
 
 /* The block after the ledger's last one, if all of its records were taken. Borrowed until the next call that changes anything. */
 struct sync_block {
     uint64_t height, view, parent_view, time_ms, records;
     struct cl_block_id id, parent;
+    struct cl_hash root_before; /* of the log up to the state leaf */
     struct cl_view certificate; /* checked; empty: a later block's proves it */
 };
 bool sync_block(const struct sync *sync, size_t further, struct sync_block *out); /* further 1: the one after it, and so on */
+uint32_t sync_records(const struct sync *sync, uint64_t height); /* of a block that was taken of */
 /* Its records do not give its id: whoever sent them is at fault, and they are forgotten and asked for again. */
 void sync_refuse(struct sync *sync, uint64_t height, uint64_t now_ms);
 

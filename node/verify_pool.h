@@ -15,9 +15,12 @@ struct verify_item {
     void *submission;                 /* the node's */
     enum shares_account account;      /* the node's: where room was taken for it */
 };
+struct sync_part;
 struct verify_batch {
     struct verify_batch *next;
     uint32_t source;
+    struct sync_part *part;           /* of blocks that were caught up: node_sync_take gets it; NULL: other records */
+    bool trusted;                     /* a quorum vouches for the signatures: they are only decoded */
     bool for_proposal;                /* asked for because a block needs them: node_take_proposal_records gets them */
     size_t count, byte_count;         /* byte_count: of all records, as the node counts them */
     struct verify_item items[VERIFY_BATCH_MAX];

@@ -46,6 +46,19 @@ static void settings_are_read(void **state)
     assert_string_equal(config.listen, "127.0.0.1:8780"); /* loopback unless told otherwise */
 }
 
+static void catching_up_is_audited_unless_told_otherwise(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(""), CL_OK);
+    assert_int_equal(config.sync_certified, 0);
+    assert_int_equal(parse("[sync]\nmode = certified\n"), CL_OK);
+    assert_int_equal(config.sync_certified, 1);
+    assert_int_equal(parse("[sync]\nmode = audited\n"), CL_OK);
+    assert_int_equal(config.sync_certified, 0);
+    assert_int_equal(parse("[sync]\nmode = trusting\n"), CL_E_FORMAT);
+    assert_int_equal(error.line, 2);
+}
+
 /* Each number: its bounds as consentd(8) tells them, and that it goes where it is read. */
 static void every_number_has_its_bounds(void **state)
 {
@@ -125,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_are_read),
+        cmocka_unit_test(catching_up_is_audited_unless_told_otherwise),
         cmocka_unit_test(every_number_has_its_bounds),
         cmocka_unit_test(mistakes_are_named_with_their_line),
         cmocka_unit_test(odd_bytes_are_refused),
