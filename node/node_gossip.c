@@ -62,7 +62,7 @@ bool node_gossip_is_coming(struct node *node, const struct cl_leaf_hash *leaf)
 }
 
 /* ---- out */
-/* What goes to all goes to members: observers take final blocks. */
+/* What goes to all goes to members: observers take final blocks. What an observer's clients bring it sends like anybody. */
 static void send_items(struct node *node, size_t peer, enum lane lane, enum frame_kind kind, size_t count)
 {
     const struct cl_view *items = node->gossip->items;
@@ -165,7 +165,6 @@ void node_on_records(struct node *node, size_t peer, const struct frame *frame)
     struct cl_view item;
     size_t count = 0;
     uint64_t now = node_monotonic_ms();
-    if (peer >= node->genesis.core.value.member_count) return; /* what an observer has it has from members */
     frame_items_init(&items, frame);
     while (frame_items_next(&items, &item)) {
         struct cl_leaf_hash *leaf = &own->leaves[count];
