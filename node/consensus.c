@@ -387,6 +387,7 @@ static enum cl_status take_event(struct consensus *c, struct consensus_effects *
     case CONSENSUS_VERDICT: return consensus_on_verdict(c, effects, &event->block, event->verdict);
     case CONSENSUS_BLOCK: return on_block(c, effects, &event->block);
     case CONSENSUS_FINAL: return on_final(c, effects, &event->block, event->certificate);
+    case CONSENSUS_RECOVERED: consensus_recovered(c, effects, event->view); return CL_OK;
     case CONSENSUS_TIMER: return on_timer(c, effects, event->timer, event->now_ms);
     }
     return CL_OK;
@@ -405,7 +406,20 @@ void consensus_report(const struct consensus *c, struct consensus_report *out)
     out->view = c->current;
     out->final_view = c->config.final_view;
     out->idle = c->idle;
+    out->barred = c->barred;
     out->evidence = c->evidence_count;
+}
+
+size_t consensus_member_count(const struct consensus *c) { return c->config.member_count; }
+size_t consensus_own(const struct consensus *c) { return c->config.own; }
+
+bool consensus_position(const struct consensus *c, uint64_t *view, const struct cl_certificate **certificate)
+{
+    const struct view *before = consensus_view_find(c, c->current - 1);
+    *view = c->current;
+    *certificate = c->current > 1 && c->final_proof->view == c->current - 1 && c->final_proof->vote_count > 0 ? c->final_proof : NULL;
+    for (size_t kind = CL_VOTE_NOTARIZE; before != NULL && kind < KIND_COUNT && *certificate == NULL; kind++) *certificate = before->tallies[kind].certificate;
+    return c->current > c->barred && (*certificate != NULL || c->current == 1);
 }
 
 const struct consensus_evidence *consensus_evidence(const struct consensus *c, size_t index)

@@ -49,6 +49,7 @@ enum consensus_event_kind {
     CONSENSUS_VERDICT,     /* answer to VALIDATE: block, verdict */
     CONSENSUS_BLOCK,       /* answer to FETCH: the block with this id and all its records are at hand */
     CONSENSUS_FINAL,       /* the executor caught up by height: block is final and stored; certificate is of its view */
+    CONSENSUS_RECOVERED,   /* the others said (vote_recovery.h) up to which view this node, which lost its vote log, must not vote */
     CONSENSUS_TIMER        /* timer, at or after its deadline */
 };
 enum consensus_verdict {
@@ -72,6 +73,7 @@ enum consensus_effect_kind {
     CONSENSUS_APPEND_PROPOSAL,    /* block.id: its records, then the proposal, to the vote log */
     CONSENSUS_APPEND_VOTE,        /* vote */
     CONSENSUS_APPEND_CERTIFICATE, /* certificate */
+    CONSENSUS_APPEND_BAR,         /* view, as consensus_restore_bar takes it */
     CONSENSUS_SYNC,               /* then answer SYNCED with sequence */
     CONSENSUS_SEND_PROPOSAL,      /* block, propose vote. SENDs go to every other member, once sequence is synced */
     CONSENSUS_SEND_VOTE,
@@ -87,7 +89,7 @@ struct consensus_effect {
     enum consensus_effect_kind kind;
     bool empty;                   /* BUILD: a block without records; otherwise one with records, or NOTHING */
     enum consensus_timer timer;
-    uint64_t sequence, at_ms;
+    uint64_t sequence, at_ms, view;
     struct order_block block;
     struct cl_vote vote;
     const struct cl_certificate *certificate; /* until the next step */
@@ -106,16 +108,30 @@ CL_MUST_USE enum cl_status consensus_step(struct consensus *consensus, struct co
 CL_MUST_USE enum cl_status consensus_restore_proposal(struct consensus *consensus, const struct order_block *block);
 CL_MUST_USE enum cl_status consensus_restore_vote(struct consensus *consensus, const struct cl_vote *vote);
 CL_MUST_USE enum cl_status consensus_restore_certificate(struct consensus *consensus, const struct cl_certificate *certificate);
+/* A vote log that began without what was signed before it: no vote in a view up to this one is cast. CONSENSUS_BAR_UNKNOWN:
+   none at all, until CONSENSUS_RECOVERED. Everything else goes on: others' votes, certificates and blocks count. */
+#define CONSENSUS_BAR_UNKNOWN UINT64_MAX
+void consensus_restore_bar(struct consensus *consensus, uint64_t view);
 CL_MUST_USE enum cl_status consensus_resume(struct consensus *consensus, struct consensus_effects *effects, uint64_t now_ms);
-/* What a vote log that starts anew must hold: APPEND effects for views above *after, which moves on. Begin with 0 and call
+/* What a vote log that starts anew must hold: APPEND effects for views from *from on, which moves on. Begin with 0, and call
    until there are no more effects. */
-CL_MUST_USE enum cl_status consensus_retained(struct consensus *consensus, struct consensus_effects *effects, uint64_t *after);
+CL_MUST_USE enum cl_status consensus_retained(struct consensus *consensus, struct consensus_effects *effects, uint64_t *from);
 
 struct consensus_report {
-    uint64_t view, final_view, votes_dropped, certificates_dropped, proposals_dropped, evidence;
+    uint64_t view, final_view, barred, votes_dropped, certificates_dropped, proposals_dropped, evidence;
     bool idle;
 };
 void consensus_report(const struct consensus *consensus, struct consensus_report *out);
+/* The view that this node is in, and the certificate that entered it, until the next step (NULL: view 1). False: it does
+   not know what it signed in a view that is not over. For whoever lost a vote log, and counts on our memory. */
+bool consensus_position(const struct consensus *consensus, uint64_t *view, const struct cl_certificate **certificate);
+/* With this member's vote key; with another member's. */
+void consensus_sign(const struct consensus *consensus, uint8_t signature64[64], const void *data, size_t length);
+bool consensus_signed(const struct consensus *consensus, size_t member, const uint8_t signature64[64], const void *data, size_t length);
+/* A quorum of different members of this epoch, each with a good signature. */
+bool consensus_certificate_good(const struct consensus *consensus, const struct cl_certificate *certificate);
+size_t consensus_member_count(const struct consensus *consensus);
+size_t consensus_own(const struct consensus *consensus);
 /* Two votes of one member in one view that no honest member signs both of. NULL: no more. */
 struct consensus_evidence { struct cl_vote first, second; };
 const struct consensus_evidence *consensus_evidence(const struct consensus *consensus, size_t index);

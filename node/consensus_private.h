@@ -55,6 +55,7 @@ struct consensus {
     struct consensus_evidence *evidence; /* CONSENSUS_EVIDENCE_MAX for each member */
     size_t evidence_count;
     uint64_t current, sequence, synced, leader_seed;
+    uint64_t barred;                    /* no own vote up to this view: they may contradict what this node forgot */
     uint64_t entered, entered_ms;       /* the view whose timers are ours, and since when */
     bool alone, records_wait, idle, view_timers_armed;
     bool armed[CONSENSUS_TIMERS];
@@ -96,7 +97,6 @@ void consensus_send_certificate(const struct consensus *c, struct consensus_effe
 CL_MUST_USE enum cl_status consensus_count(struct consensus *c, struct consensus_effects *effects, const struct cl_vote *vote);
 CL_MUST_USE enum cl_status consensus_take_certificate(struct consensus *c, struct consensus_effects *effects, const struct cl_certificate *certificate, bool *good);
 CL_MUST_USE enum cl_status consensus_keep_certificate(struct consensus *c, const struct cl_certificate *certificate, struct view **view);
-bool consensus_certificate_good(const struct consensus *c, const struct cl_certificate *certificate);
 bool consensus_vote_good(const struct consensus *c, const struct cl_vote *vote);
 CL_MUST_USE enum cl_status consensus_finalize_vote(struct consensus *c, struct consensus_effects *effects, struct view *view, struct cl_vote *out, bool *cast);
 /* Blocks not final below this one and it; SIZE_MAX: one of them is not at hand. */
@@ -114,6 +114,9 @@ CL_MUST_USE enum cl_status consensus_on_verdict(struct consensus *c, struct cons
 CL_MUST_USE enum cl_status consensus_consider_proposal(struct consensus *c, struct consensus_effects *effects);
 /* Ours to lead: BUILD with records, or an empty block once it is time. */
 CL_MUST_USE enum cl_status consensus_propose(struct consensus *c, struct consensus_effects *effects, uint64_t now_ms);
+
+/* ---- consensus_resume.c */
+void consensus_recovered(struct consensus *c, struct consensus_effects *effects, uint64_t barred);
 
 /* ---- consensus.c */
 uint64_t consensus_d_ms(const struct consensus *c); /* rule 10 */

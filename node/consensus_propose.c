@@ -74,7 +74,7 @@ static enum cl_status ask_for_block(struct consensus *c, struct consensus_effect
 
 enum cl_status consensus_propose(struct consensus *c, struct consensus_effects *effects, uint64_t now_ms)
 {
-    if (consensus_leader_of(c, c->current) != c->config.own || c->idle) return CL_OK;
+    if (consensus_leader_of(c, c->current) != c->config.own || c->idle || c->current <= c->barred) return CL_OK;
     struct view *view = consensus_view_get(c, c->current);
     if (view == NULL) return CL_E_MEMORY;
     if (view->building || view->state != PROPOSAL_NONE || view->own[CL_VOTE_PROPOSE].voted || view->own[CL_VOTE_NULLIFY].voted) return CL_OK;

@@ -38,6 +38,20 @@ enum cl_status consensus_restore_certificate(struct consensus *c, const struct c
     return status == CL_E_EXISTS ? CL_OK : status;
 }
 
+void consensus_restore_bar(struct consensus *c, uint64_t view)
+{
+    c->barred = view;
+}
+
+/* Durable before a vote above it is: the sync of that vote covers it, and until then the log says that nothing is known. */
+void consensus_recovered(struct consensus *c, struct consensus_effects *effects, uint64_t barred)
+{
+    if (c->barred != CONSENSUS_BAR_UNKNOWN || barred == CONSENSUS_BAR_UNKNOWN) return;
+    c->barred = barred;
+    consensus_effect_add(effects, CONSENSUS_APPEND_BAR)->view = barred;
+    consensus_sync(c, effects);
+}
+
 /* Own votes may make certificates that the crash prevented, and a notarization asks for the finalize vote that it prevented. */
 static enum cl_status resume_view(struct consensus *c, struct consensus_effects *effects, uint64_t number)
 {
@@ -82,11 +96,13 @@ enum cl_status consensus_resume(struct consensus *c, struct consensus_effects *e
     return status != CL_OK ? status : consensus_react(c, effects, now_ms);
 }
 
-enum cl_status consensus_retained(struct consensus *c, struct consensus_effects *effects, uint64_t *after)
+enum cl_status consensus_retained(struct consensus *c, struct consensus_effects *effects, uint64_t *from)
 {
+    if (*from == 0 && c->barred > c->config.final_view) consensus_effect_add(effects, CONSENSUS_APPEND_BAR)->view = c->barred;
+    if (*from == 0) *from = 1;
     for (const struct view *view = c->views; view != NULL && effects->count + 1 + 2 * KIND_COUNT < CONSENSUS_EFFECTS_MAX; view = view->next) {
-        if (view->number <= *after) continue;
-        *after = view->number;
+        if (view->number < *from) continue;
+        *from = view->number + 1;
         if (view->logged) consensus_effect_add(effects, CONSENSUS_APPEND_PROPOSAL)->block = view->proposal;
         for (size_t kind = CL_VOTE_PROPOSE; kind < KIND_COUNT; kind++)
             if (view->own[kind].voted)

@@ -8,7 +8,7 @@
 /* ---- own votes: signed, appended; they count and leave once synced */
 bool consensus_may_cast(const struct consensus *c, const struct view *view, enum cl_vote_kind kind)
 {
-    if (view->own[kind].voted || c->awaited_count == CONSENSUS_AWAITING_MAX) return false;
+    if (view->own[kind].voted || view->number <= c->barred || c->awaited_count == CONSENSUS_AWAITING_MAX) return false;
     switch (kind) {
     case CL_VOTE_NULLIFY: return !view->own[CL_VOTE_FINALIZE].voted;                          /* rule 4 */
     case CL_VOTE_FINALIZE: return !view->own[CL_VOTE_NULLIFY].voted && !view->two_proposals;  /* rule 5 */
@@ -26,11 +26,12 @@ enum cl_status consensus_cast(struct consensus *c, struct consensus_effects *eff
     assert(!view->own[kind].voted && c->awaited_count < CONSENSUS_AWAITING_MAX);
     assert(kind != CL_VOTE_FINALIZE || !view->own[CL_VOTE_NULLIFY].voted);
     assert(kind != CL_VOTE_NULLIFY || !view->own[CL_VOTE_FINALIZE].voted);
+    assert(view->number > c->barred);
     *out = (struct cl_vote){ .epoch = c->config.epoch, .view = view->number, .kind = kind, .has_block = block != NULL, .voter = (uint32_t)c->config.own };
     if (block != NULL) out->block = *block;
     enum cl_status status = cl_vote_signed_bytes(&bytes, &c->network, out->epoch, kind, out->view, block);
     if (status == CL_OK) {
-        c->signatures.sign(c->signatures.context, out->signature, bytes.data, bytes.length);
+        consensus_sign(c, out->signature, bytes.data, bytes.length);
         view->own[kind] = (struct ballot){ .voted = true, .has_block = out->has_block, .block = out->block };
         memcpy(view->own[kind].signature, out->signature, 64);
         consensus_effect_add(effects, CONSENSUS_APPEND_VOTE)->vote = *out;
@@ -62,16 +63,21 @@ void consensus_send_certificate(const struct consensus *c, struct consensus_effe
 }
 
 /* ---- checking others' */
-static bool signature_good(const struct consensus *c, size_t member, const uint8_t signature64[64], const struct cl_buffer *bytes)
+bool consensus_signed(const struct consensus *c, size_t member, const uint8_t signature64[64], const void *data, size_t length)
 {
-    return c->signatures.verify(c->signatures.context, member, signature64, bytes->data, bytes->length);
+    return c->signatures.verify(c->signatures.context, member, signature64, data, length);
+}
+
+void consensus_sign(const struct consensus *c, uint8_t signature64[64], const void *data, size_t length)
+{
+    c->signatures.sign(c->signatures.context, signature64, data, length);
 }
 
 bool consensus_vote_good(const struct consensus *c, const struct cl_vote *vote)
 {
     struct cl_buffer bytes = { 0 };
     bool good = cl_vote_signed_bytes(&bytes, &c->network, vote->epoch, vote->kind, vote->view, vote->has_block ? &vote->block : NULL) == CL_OK &&
-                signature_good(c, vote->voter, vote->signature, &bytes);
+                consensus_signed(c, vote->voter, vote->signature, bytes.data, bytes.length);
     cl_buffer_deinit(&bytes);
     return good;
 }
@@ -92,7 +98,7 @@ bool consensus_certificate_good(const struct consensus *c, const struct cl_certi
     bool good = cl_vote_signed_bytes(&bytes, &c->network, certificate->epoch, certificate->kind, certificate->view,
                                      certificate->has_block ? &certificate->block : NULL) == CL_OK;
     for (size_t i = 0, next = 0; i < members && good; i++)
-        if ((certificate->voters[i / 8] >> (i % 8) & 1) != 0) good = signature_good(c, i, certificate->signatures[next++], &bytes);
+        if ((certificate->voters[i / 8] >> (i % 8) & 1) != 0) good = consensus_signed(c, i, certificate->signatures[next++], bytes.data, bytes.length);
     cl_buffer_deinit(&bytes);
     return good;
 }

@@ -51,6 +51,15 @@ static enum cl_status append_certificate(struct node *node, const struct cl_cert
     return status;
 }
 
+static enum cl_status append_bar(struct node *node, uint64_t view)
+{
+    struct cl_buffer bytes = { 0 };
+    enum cl_status status = votelog_bar_encode(&bytes, view);
+    if (status == CL_OK) status = votelog_append(node->votelog, VOTELOG_BAR, bytes.data, bytes.length);
+    cl_buffer_deinit(&bytes);
+    return status;
+}
+
 static enum cl_status sync_votelog(struct node *node, uint64_t sequence)
 {
     enum cl_status status = votelog_sync(node->votelog);
@@ -164,6 +173,7 @@ static enum cl_status carry_out(struct node *node, const struct consensus_effect
         if (effect->certificate->kind != CL_VOTE_NULLIFY) node_cosign_notarized(node, effect->certificate->view, node_now_ms()); /* q finalize: q saw it notarized */
         status = append_certificate(node, effect->certificate);
         break;
+    case CONSENSUS_APPEND_BAR: status = append_bar(node, effect->view); break;
     }
     if (status != CL_OK) return node_fail(node, status, "The vote log could not take an entry: %s", cl_status_sentence(status));
     return CL_OK;
@@ -178,11 +188,11 @@ static enum cl_status truncate_votelog(struct node *node)
     cl_ledger_tip(node->ledger, &tip);
     consensus_report(node->consensus, &report);
     if (tip.view < report.final_view) return CL_OK; /* a start would need what was signed since the ledger's tip */
-    uint64_t after = 0;
+    uint64_t from = 0;
     enum cl_status status = CL_OK;
     do {
         node->effects.count = 0;
-        status = consensus_retained(node->consensus, &node->effects, &after);
+        status = consensus_retained(node->consensus, &node->effects, &from);
         for (size_t i = 0; i < node->effects.count && status == CL_OK; i++) status = carry_out(node, &node->effects.items[i]);
     } while (status == CL_OK && node->effects.count > 0);
     if (status == CL_OK) status = votelog_restart(node->votelog);

@@ -128,6 +128,7 @@ static enum cl_status recover_proposal(struct recovery *recovery, const uint8_t 
 static enum cl_status recover_entry(void *context, enum votelog_type type, const uint8_t *payload, size_t length)
 {
     struct recovery *recovery = context;
+    uint64_t barred = 0;
     struct cl_vote vote;
     struct cl_certificate certificate;
     switch (type) {
@@ -141,6 +142,10 @@ static enum cl_status recover_entry(void *context, enum votelog_type type, const
         if (cl_certificate_decode(&certificate, payload, length) != CL_OK) return CL_E_STORE_CORRUPT;
         if (certificate.kind != CL_VOTE_NULLIFY) node_cosign_notarized(recovery->node, certificate.view, 0);
         return consensus_restore_certificate(recovery->node->consensus, &certificate);
+    case VOTELOG_BAR:
+        if (votelog_bar_decode(&barred, payload, length) != CL_OK) return CL_E_STORE_CORRUPT;
+        consensus_restore_bar(recovery->node->consensus, barred);
+        return CL_OK;
     case VOTELOG_START: return CL_E_STORE_CORRUPT;
     }
     return CL_E_STORE_CORRUPT;

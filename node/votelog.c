@@ -51,6 +51,7 @@ static size_t payload_max(uint8_t type)
     case VOTELOG_RECORD: return 65535;
     case VOTELOG_CERTIFICATE: return 16384;
     case VOTELOG_START: return 64;
+    case VOTELOG_BAR: return 16;
     default: return 0;
     }
 }
@@ -175,6 +176,27 @@ enum cl_status votelog_create(const char *path, const struct votelog_start *star
     return status;
 }
 
+enum cl_status votelog_replace(const char *path, const struct votelog_start *start, char *sentence, size_t sentence_size)
+{
+    char old[1200];
+    struct cl_buffer content = { 0 }, bar = { 0 };
+    int length = snprintf(old, sizeof old, "%s.old", path);
+    enum cl_status status = length > 0 && (size_t)length < sizeof old ? file_head(&content, start) : CL_E_BOUND;
+    if (status == CL_OK) status = votelog_bar_encode(&bar, VOTELOG_BAR_UNKNOWN);
+    if (status == CL_OK) status = append_entry(&content, VOTELOG_BAR, bar.data, bar.length);
+    if (status == CL_OK && ((unlink(old) != 0 && errno != ENOENT) || (link(path, old) != 0 && errno != ENOENT))) status = CL_E_IO;
+    if (status == CL_OK) status = file_write(path, content.data, content.length, 0600, false);
+    if (status == CL_E_IO) {
+        snprintf(sentence, sentence_size, "A new vote log cannot be made: %s.", strerror(errno));
+        status = CL_E_STORE_IO;
+    } else if (status != CL_OK) {
+        snprintf(sentence, sentence_size, "A new vote log cannot be made: %s", cl_status_sentence(status));
+    }
+    cl_buffer_deinit(&bar);
+    cl_buffer_deinit(&content);
+    return status;
+}
+
 static const char *open_problem(enum cl_status status)
 {
     if (status == CL_E_STORE_CORRUPT)
@@ -241,6 +263,25 @@ void votelog_close(struct votelog *log)
     if (log->file >= 0) close(log->file);
     cl_buffer_deinit(&log->waiting);
     free(log);
+}
+
+enum cl_status votelog_bar_encode(struct cl_buffer *out, uint64_t view)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    if (view == VOTELOG_BAR_UNKNOWN) cl_cbor_put_null(&writer);
+    else cl_cbor_put_uint(&writer, view);
+    return writer.status;
+}
+
+enum cl_status votelog_bar_decode(uint64_t *view, const uint8_t *payload, size_t length)
+{
+    struct cl_cbor_reader reader;
+    cl_cbor_reader_init(&reader, payload, length);
+    *view = VOTELOG_BAR_UNKNOWN;
+    bool known = !cl_cbor_null(&reader);
+    if (known) *view = cl_cbor_uint(&reader);
+    return cl_cbor_finish(&reader) == CL_OK && known == (*view != VOTELOG_BAR_UNKNOWN) ? CL_OK : CL_E_STORE_CORRUPT;
 }
 
 enum cl_status votelog_append(struct votelog *log, enum votelog_type type, const void *payload, size_t length)

@@ -11,15 +11,25 @@
 
 struct seen { size_t count, bytes; struct cl_sha256 hash; };
 
+static void encode_bar_again(uint64_t barred, const uint8_t *payload, size_t length)
+{
+    struct cl_buffer bytes = {0};
+    require(votelog_bar_encode(&bytes, barred) == CL_OK && bytes.length == length && memcmp(bytes.data, payload, length) == 0);
+    cl_buffer_deinit(&bytes);
+}
+
 /* What the node does with an entry once it is read. */
 static void decode(enum votelog_type type, const uint8_t *payload, size_t length)
 {
     static struct cl_certificate certificate;
+    uint64_t barred;
     struct cl_vote vote;
     struct cl_proposal proposal;
     struct cl_leaf_hash *leaves = NULL;
     if (type == VOTELOG_VOTE)
         (void)!cl_vote_decode(&vote, payload, length);
+    else if (type == VOTELOG_BAR && votelog_bar_decode(&barred, payload, length) == CL_OK)
+        encode_bar_again(barred, payload, length);
     else if (type == VOTELOG_CERTIFICATE)
         (void)!cl_certificate_decode(&certificate, payload, length);
     else if (type == VOTELOG_PROPOSAL && cl_proposal_decode(&proposal, &leaves, payload, length) == CL_OK)
@@ -30,7 +40,7 @@ static enum cl_status note(void *context, enum votelog_type type, const uint8_t 
 {
     struct seen *seen = context;
     uint8_t byte = (uint8_t)type;
-    require(length > 0 && type >= VOTELOG_PROPOSAL && type < VOTELOG_START);
+    require(length > 0 && type >= VOTELOG_PROPOSAL && type <= VOTELOG_BAR && type != VOTELOG_START);
     decode(type, payload, length);
     cl_sha256_update(&seen->hash, &byte, 1);
     cl_sha256_update(&seen->hash, payload, length);
@@ -91,10 +101,13 @@ static void append_own_vote(struct cl_buffer *out)
    node does. Returns: where that begins. */
 static size_t build(struct cl_buffer *out, size_t *count, const uint8_t *data, size_t size)
 {
+    static const uint8_t types[] = {VOTELOG_PROPOSAL, VOTELOG_VOTE, VOTELOG_RECORD, VOTELOG_CERTIFICATE, VOTELOG_BAR};
     append_start(out);
     for (*count = 0; size > 2; ++*count) {
+        uint8_t type = types[data[0] % sizeof types];
         size_t length = 1 + data[1] % (size - 2);
-        append(out, (uint8_t)(VOTELOG_PROPOSAL + data[0] % 4), data + 2, length);
+        if (type == VOTELOG_BAR && length > 16) length = 16;
+        append(out, type, data + 2, length);
         data += 2 + length;
         size -= 2 + length;
     }

@@ -165,3 +165,28 @@ void sim_hostile_act(struct sim *sim, size_t index)
     }
     sim_push(sim, &(struct sim_item){ .what = SIM_HOSTILE, .member = index }, 20 + sim_random(sim, 300));
 }
+
+/* What keeps a member that forgot its votes from knowing how far it voted: an old view, truly proven; or noise. */
+void sim_hostile_answer(struct sim *sim, size_t index, size_t from, const struct sim_message *question)
+{
+    struct frame_recovery_answer answer = { .member = (uint32_t)index, .view = 1 };
+    struct cl_buffer bytes = { 0 }, certificate = { 0 };
+    struct sim_message *message = sim_message_new(SIM_RECOVERY_ANSWER);
+    size_t kept = sim->certificate_count < SIM_CERTIFICATES_KEPT ? sim->certificate_count : SIM_CERTIFICATES_KEPT;
+    memcpy(answer.nonce, question->justification.data, 32);
+    if (kept > 0 && sim_chance(sim, 500)) {
+        const struct cl_certificate *some = sim->certificates[sim_random(sim, kept)]->certificate;
+        if (cl_certificate_encode(&certificate, some) != CL_OK) abort();
+        answer.certificate = (struct cl_view){ certificate.data, certificate.length };
+        answer.view = some->view + sim_random(sim, 3);
+    }
+    if (sim_chance(sim, 100)) answer.nonce[3] ^= 1;
+    if (frame_recovery_answer_signed_bytes(&bytes, &answer) != CL_OK) abort();
+    sim_sign_bytes(sim, index, answer.signature, bytes.data, bytes.length);
+    if (sim_chance(sim, 100)) answer.signature[7] ^= 1;
+    if (frame_recovery_answer_encode(&message->justification, &answer) != CL_OK) abort();
+    sim_send(sim, index, from, message);
+    sim_message_unref(message);
+    cl_buffer_deinit(&bytes);
+    cl_buffer_deinit(&certificate);
+}

@@ -74,6 +74,10 @@ static void plan(struct sim *sim)
     if (sim_chance(sim, 700))
         for (uint64_t crashes = 1 + sim_random(sim, 6); crashes > 0; crashes--)
             sim_push(sim, &(struct sim_item){ .what = SIM_CRASH, .member = sim_random(sim, sim->member_count) }, sim_random(sim, faults_ms));
+    if (sim_chance(sim, 400)) /* with loss of the vote log, or as that and an old disk */
+        for (uint64_t losses = 1 + sim_random(sim, 4); losses > 0; losses--)
+            sim_push(sim, &(struct sim_item){ .what = SIM_CRASH, .member = sim_random(sim, sim->member_count),
+                                              .number = SIM_LOSS_LOG + sim_random(sim, 2) }, sim_random(sim, faults_ms));
     if (sim_chance(sim, 500))
         for (uint64_t splits = 1 + sim_random(sim, 4); splits > 0; splits--)
             sim_push(sim, &(struct sim_item){ .what = SIM_HEAL, .number = 1 + sim_random(sim, 2) }, sim_random(sim, faults_ms));
@@ -101,7 +105,10 @@ static void heal(struct sim *sim, uint64_t number)
     sim_tell(sim, SIZE_MAX, number == 0 ? "everything heals" : number == 1 ? "the network splits" : "the network is whole");
     if (number > 0) return;
     sim->healed = true;
-    for (size_t i = 0; i < sim->member_count; i++) sim->member[i].crash_in = 0;
+    for (size_t i = 0; i < sim->member_count; i++) {
+        sim->member[i].crash_in = 0;
+        sim->member[i].loss = SIM_LOSS_NONE;
+    }
     new_record(sim, sim_random(sim, sim->member_count));
 }
 
@@ -128,7 +135,7 @@ static bool all_final(const struct sim *sim)
 {
     uint64_t all = sim->records_made == 64 ? UINT64_MAX : ((uint64_t)1 << sim->records_made) - 1;
     for (size_t i = 0; i < sim->member_count; i++)
-        if (!sim->member[i].hostile && (sim->member[i].final_records & all) != all) return false;
+        if (!sim->member[i].hostile && (sim->member[i].ledger.final_records & all) != all) return false;
     return true;
 }
 
@@ -141,6 +148,10 @@ static void take(struct sim *sim, struct sim_item *item)
     case SIM_NEW_RECORD: new_record(sim, item->member); break;
     case SIM_CRASH: if (!sim->healed && !member->hostile) sim_member_take(sim, item); break;
     case SIM_DELIVER:
+        if (!member->hostile) sim_member_take(sim, item);
+        else if (item->message->kind == SIM_RECOVERY_QUESTION) sim_hostile_answer(sim, item->member, item->from, item->message);
+        break;
+    case SIM_ASK:
     case SIM_TIMER:
     case SIM_SYNCED:
     case SIM_ANSWER:

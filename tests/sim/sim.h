@@ -3,7 +3,7 @@
 #ifndef TESTS_SIM_H
 #define TESTS_SIM_H
 
-#include "consensus.h"
+#include "vote_recovery.h"
 
 #include <stdio.h>
 
@@ -18,7 +18,7 @@
 /* ---- blocks are abstract: every block ever made, by index */
 struct sim_block { struct cl_block_id id; size_t parent, height; uint64_t view, parent_view, time_ms, records; bool valid; };
 
-enum sim_message_kind { SIM_VOTE, SIM_CERTIFICATE, SIM_PROPOSAL, SIM_RECORDS, SIM_FETCH, SIM_BLOCK, SIM_FINAL };
+enum sim_message_kind { SIM_VOTE, SIM_CERTIFICATE, SIM_PROPOSAL, SIM_RECORDS, SIM_FETCH, SIM_BLOCK, SIM_FINAL, SIM_RECOVERY_QUESTION, SIM_RECOVERY_ANSWER };
 struct sim_message {
     enum sim_message_kind kind;
     size_t references;
@@ -27,24 +27,28 @@ struct sim_message {
     struct order_block block;
     size_t index;                 /* of the block */
     uint64_t records;             /* a bit for each */
-    struct cl_buffer justification;
+    struct cl_buffer justification; /* or nonce, or answer */
 };
 
-enum sim_what { SIM_DELIVER, SIM_TIMER, SIM_SYNCED, SIM_ANSWER, SIM_WAKE, SIM_GOSSIP, SIM_RESTART, SIM_CRASH, SIM_HOSTILE, SIM_HEAL, SIM_NEW_RECORD };
+enum sim_what { SIM_DELIVER, SIM_TIMER, SIM_SYNCED, SIM_ANSWER, SIM_WAKE, SIM_GOSSIP, SIM_RESTART, SIM_CRASH, SIM_ASK, SIM_HOSTILE, SIM_HEAL, SIM_NEW_RECORD };
 struct sim_item {
     uint64_t time, order;
     enum sim_what what;
     size_t member, from;
-    uint64_t life, number;        /* of which life of the member; timer's generation, sync's sequence, record */
+    uint64_t life, number;        /* of which life of the member; timer's generation, sync's sequence, record, crash's loss */
     size_t entries;               /* synced: how many of the log */
     enum consensus_timer timer;
     struct sim_message *message;
     struct consensus_event event; /* an answer */
 };
 
-enum sim_entry_kind { SIM_ENTRY_BLOCK, SIM_ENTRY_VOTE, SIM_ENTRY_CERTIFICATE };
-struct sim_entry { enum sim_entry_kind kind; struct order_block block; struct cl_vote vote; struct cl_certificate *certificate; };
+enum sim_entry_kind { SIM_ENTRY_BLOCK, SIM_ENTRY_VOTE, SIM_ENTRY_CERTIFICATE, SIM_ENTRY_BAR };
+enum sim_loss { SIM_LOSS_NONE, SIM_LOSS_LOG, SIM_LOSS_NEWER }; /* the whole vote log; that, and the ledger is an old one */
+struct sim_entry { enum sim_entry_kind kind; uint64_t view; struct order_block block; struct cl_vote vote; struct cl_certificate *certificate; };
 struct sim_held { uint64_t sequence; struct consensus_effect effect; struct sim_message *message; };
+
+/* A ledger: what is durable at once. */
+struct sim_ledger { size_t final; uint64_t final_view, final_records; struct cl_buffer final_certificate; };
 
 struct sim_member {
     struct consensus *consensus;  /* NULL: down, or hostile */
@@ -58,10 +62,10 @@ struct sim_member {
     uint64_t synced;
     struct sim_held held[SIM_HELD_MAX];
     size_t held_count;
-    /* the ledger: durable at once */
-    size_t final;                 /* block index */
-    uint64_t final_view, final_records;
-    struct cl_buffer final_certificate;
+    struct sim_ledger ledger, old; /* old: as it was some time ago */
+    struct vote_recovery recovery;
+    bool lost;                    /* it does not know what it signed in views that are not over */
+    enum sim_loss loss;           /* of the next crash */
     struct sim_message *proposal; /* the newest of our own, to be sent again */
     uint64_t crash_in;            /* disk operations until a crash; 0: none */
     bool fell;                    /* it crashed within this step */
@@ -128,5 +132,6 @@ void sim_member_free(struct sim_member *member);
 
 /* ---- hostile.c */
 void sim_hostile_act(struct sim *sim, size_t index);
+void sim_hostile_answer(struct sim *sim, size_t index, size_t from, const struct sim_message *question);
 
 #endif

@@ -216,11 +216,11 @@ void sim_check_final(struct sim *sim, size_t member, size_t block)
 {
     const struct sim_block *made = &sim->blocks[block];
     struct sim_member *self = &sim->member[member];
-    if (made->parent != self->final) sim_fail(sim, "member %zu commits block %zu, whose parent %zu is not its tip %zu", member, block, made->parent, self->final);
+    if (made->parent != self->ledger.final) sim_fail(sim, "member %zu commits block %zu, whose parent %zu is not its tip %zu", member, block, made->parent, self->ledger.final);
     if (sim->final_at[made->height] == 0) sim->final_at[made->height] = block;
     if (sim->final_at[made->height] != block)
         sim_fail(sim, "member %zu makes block %zu final at height %zu, where %zu is final", member, block, made->height, sim->final_at[made->height]);
-    if ((self->final_records & made->records) != 0) sim_fail(sim, "member %zu makes a record final twice in block %zu", member, block);
+    if ((self->ledger.final_records & made->records) != 0) sim_fail(sim, "member %zu makes a record final twice in block %zu", member, block);
     if (!made->valid) sim_fail(sim, "member %zu makes an invalid block final: %zu", member, block);
     if (made->height > sim->height_max) sim->height_max = made->height;
 }
@@ -244,7 +244,7 @@ void sim_check_sent(struct sim *sim, size_t member, const struct cl_vote *vote)
 {
     const struct sim_member *self = &sim->member[member];
     struct sim_sent *sent = sent_in(sim, member, vote->view);
-    bool durable = vote->view <= self->final_view; /* its log may have started anew */
+    bool durable = vote->view <= self->ledger.final_view; /* its log may have started anew */
     for (size_t i = self->log_synced; i-- > 0 && !durable;)
         durable = self->log[i].kind == SIM_ENTRY_VOTE && self->log[i].vote.view == vote->view && self->log[i].vote.kind == vote->kind &&
                   memcmp(self->log[i].vote.signature, vote->signature, 64) == 0;

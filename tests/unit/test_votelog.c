@@ -307,6 +307,48 @@ static void starting_anew_keeps_what_was_appended_for_it(void **state)
     votelog_close(log);
 }
 
+/* For a member that no longer knows what it signed: nothing but a bar, and what was there is kept. */
+static void a_replaced_log_forbids_every_vote(void **state)
+{
+    (void)state;
+    struct entries entries;
+    char old[128];
+    uint64_t view = 0;
+    snprintf(old, sizeof old, "%s.old", path);
+    fill();
+    for (int round = 0; round < 3; round++) { /* damaged, good, missing: the same comes of it */
+        struct cl_buffer before = content(), kept = { 0 };
+        if (round == 0) {
+            before.data[100] ^= 1;
+            write_content(before.data, before.length);
+        }
+        if (round == 2) unlink(path);
+        assert_int_equal(votelog_replace(path, &own, sentence, sizeof sentence), CL_OK);
+        assert_int_equal(file_read(&kept, old, 1 << 20), round == 2 ? CL_E_NOT_FOUND : CL_OK);
+        assert_true(round == 2 || (kept.length == before.length && memcmp(kept.data, before.data, kept.length) == 0));
+        struct votelog *log = open_good(&entries);
+        assert_true(entries.count == 1 && entries.types[0] == VOTELOG_BAR);
+        votelog_close(log);
+        cl_buffer_deinit(&before);
+        cl_buffer_deinit(&kept);
+    }
+    struct cl_buffer bar = { 0 };
+    for (uint64_t each = 0; each < 3; each++) {
+        uint64_t given = each == 2 ? VOTELOG_BAR_UNKNOWN : each * 70000;
+        bar.length = 0;
+        assert_int_equal(votelog_bar_encode(&bar, given), CL_OK);
+        assert_int_equal(votelog_bar_decode(&view, bar.data, bar.length), CL_OK);
+        assert_true(view == given);
+    }
+    static const uint8_t largest[] = { 0x1b, 255, 255, 255, 255, 255, 255, 255, 255 }, text[] = { 0x61, 'a' }, longer[] = { 1, 2 };
+    assert_int_equal(votelog_bar_decode(&view, largest, sizeof largest), CL_E_STORE_CORRUPT);
+    assert_int_equal(votelog_bar_decode(&view, text, sizeof text), CL_E_STORE_CORRUPT);
+    assert_int_equal(votelog_bar_decode(&view, longer, sizeof longer), CL_E_STORE_CORRUPT);
+    assert_int_equal(votelog_bar_decode(&view, NULL, 0), CL_E_STORE_CORRUPT);
+    cl_buffer_deinit(&bar);
+    unlink(old);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +362,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(starting_anew_keeps_what_was_appended_for_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_record_that_holds_an_entry_is_still_a_torn_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(another_network_member_or_epoch_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replaced_log_forbids_every_vote, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,7 @@ def items():
     vote = canonical(c.vote_fields(c.PROPOSE, 2, c.block, s.members[2]))
     log = b"CLVOTE01"
     for name, kind, payload in (("start", 5, start), ("certificate", 4, canonical(c.nullification)),
+                                ("bar_unknown", 6, canonical(None)), ("bar", 6, canonical(1)),
                                 ("record", 3, c.grant.bytes), ("proposal", 1, canonical(c.proposal_fields)), ("vote", 2, vote)):
         entry = vote_log_entry(kind, payload)
         log += entry

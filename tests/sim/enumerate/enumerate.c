@@ -96,7 +96,8 @@ static void carry_out(size_t index, const struct consensus_effect *effect)
     switch (effect->kind) {
     case CONSENSUS_APPEND_PROPOSAL:
     case CONSENSUS_APPEND_VOTE:
-    case CONSENSUS_APPEND_CERTIFICATE: break;
+    case CONSENSUS_APPEND_CERTIFICATE:
+    case CONSENSUS_APPEND_BAR: break;
     case CONSENSUS_SYNC: take(index, (struct consensus_event){ .kind = CONSENSUS_SYNCED, .sequence = effect->sequence }); break;
     case CONSENSUS_SEND_PROPOSAL:
     case CONSENSUS_SEND_VOTE:
