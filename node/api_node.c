@@ -109,6 +109,7 @@ void api_status(struct api_call *call)
         json_set_hex(object, "block_id", tip.block.bytes, 32);
         json_set_hex(object, "log_root", tip.log_root.bytes, 32);
         json_set_hex(object, "state_root", tip.state_root.bytes, 32);
+        json_condition(object, node);
     }
     api_answer_json(call->request, 200, object);
 }
@@ -217,7 +218,8 @@ void api_metrics(struct api_call *call)
                               metrics[i].name, (unsigned long long)metrics[i].value);
         status = cl_buffer_append(&text, line, (size_t)length);
     }
-    if (status == CL_OK) { /* the one that is no whole number */
+    if (status == CL_OK) status = condition_metrics(&text, node);
+    if (status == CL_OK) { /* one that is no whole number */
         char line[256];
         int length = snprintf(line, sizeof line, "# HELP consent_commit_seconds_total Time spent in storing final blocks and signing their checkpoints.\n"
                               "# TYPE consent_commit_seconds_total counter\nconsent_commit_seconds_total %.6f\n", (double)atomic_load(&node->counters.commit_us) / 1e6);

@@ -68,6 +68,10 @@ CL_MUST_USE enum cl_status final_record_load(struct final_record *out, struct cl
 void final_record_deinit(struct final_record *record);
 CL_MUST_USE enum cl_status block_time_of(struct cl_ledger_view *view, uint64_t height, uint64_t *time_ms);
 
+/* api_condition.c: adds to the answer of /v1/status, or to the metrics */
+void json_condition(json_t *object, struct node *node);
+CL_MUST_USE enum cl_status condition_metrics(struct cl_buffer *text, struct node *node);
+
 /* access.c */
 CL_MUST_USE enum cl_status access_new(struct access **out, const struct node_config *config, char *sentence, size_t sentence_size);
 void access_free(struct access *access);

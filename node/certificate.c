@@ -106,3 +106,18 @@ bool node_certificate_names(const char *pem, const char *name)
     mbedtls_x509_crt_free(&certificate);
     return good;
 }
+
+uint64_t node_certificate_until(const char *pem)
+{
+    mbedtls_x509_crt certificate;
+    uint64_t until = 0;
+    mbedtls_x509_crt_init(&certificate);
+    if (mbedtls_x509_crt_parse(&certificate, (const unsigned char *)pem, strlen(pem) + 1) == 0) {
+        const mbedtls_x509_time *end = &certificate.valid_to;
+        struct tm parts = { .tm_year = end->year - 1900, .tm_mon = end->mon - 1, .tm_mday = end->day, .tm_hour = end->hour, .tm_min = end->min, .tm_sec = end->sec };
+        time_t seconds = timegm(&parts);
+        until = seconds > 0 ? (uint64_t)seconds : 0;
+    }
+    mbedtls_x509_crt_free(&certificate);
+    return until;
+}

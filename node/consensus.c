@@ -422,6 +422,51 @@ bool consensus_position(const struct consensus *c, uint64_t *view, const struct 
     return c->current > c->barred && (*certificate != NULL || c->current == 1);
 }
 
+/* Who has a ballot; block: only those for it. */
+static size_t voters_of(uint8_t out[CL_MEMBERS_MAX / 8], const struct consensus *c, const struct tally *tally, const struct cl_block_id *block)
+{
+    size_t count = 0;
+    memset(out, 0, CL_MEMBERS_MAX / 8);
+    for (size_t i = 0; tally->ballots != NULL && i < c->config.member_count; i++) {
+        const struct ballot *ballot = &tally->ballots[i];
+        if (!ballot->voted || (block != NULL && !consensus_same_block(&ballot->block, block))) continue;
+        out[i / 8] |= (uint8_t)(1u << i % 8);
+        count++;
+    }
+    return count;
+}
+
+static void most_notarized(uint8_t out[CL_MEMBERS_MAX / 8], const struct consensus *c, const struct tally *tally)
+{
+    uint8_t voters[CL_MEMBERS_MAX / 8];
+    size_t most = 0;
+    for (size_t i = 0; tally->ballots != NULL && i < c->config.member_count; i++) {
+        if (!tally->ballots[i].voted) continue;
+        size_t count = voters_of(voters, c, tally, &tally->ballots[i].block);
+        if (count <= most) continue;
+        most = count;
+        memcpy(out, voters, sizeof voters);
+    }
+}
+
+void consensus_outlook(const struct consensus *c, struct consensus_outlook *out)
+{
+    const struct view *present = consensus_view_find(c, c->current);
+    *out = (struct consensus_outlook){ .view = c->current, .since_ms = c->entered == c->current ? c->entered_ms : 0, .patience_ms = consensus_d_ms(c),
+        .leader = consensus_leader_of(c, c->current) };
+    if (present != NULL) {
+        out->proposed = present->state != PROPOSAL_NONE || present->own[CL_VOTE_PROPOSE].voted;
+        out->incomplete = present->state == PROPOSAL_PENDING;
+        most_notarized(out->notarize, c, &present->tallies[CL_VOTE_NOTARIZE]);
+        (void)voters_of(out->nullify, c, &present->tallies[CL_VOTE_NULLIFY], NULL);
+    }
+    for (const struct view *view = c->views; view != NULL; view = view->next) {
+        if (view->number > c->current || view->tallies[CL_VOTE_NOTARIZE].certificate == NULL) continue;
+        out->finalize_view = view->number;
+        (void)voters_of(out->finalize, c, &view->tallies[CL_VOTE_FINALIZE], NULL);
+    }
+}
+
 const struct consensus_evidence *consensus_evidence(const struct consensus *c, size_t index)
 {
     return index < c->evidence_count ? &c->evidence[index] : NULL;

@@ -132,6 +132,17 @@ bool consensus_signed(const struct consensus *consensus, size_t member, const ui
 bool consensus_certificate_good(const struct consensus *consensus, const struct cl_certificate *certificate);
 size_t consensus_member_count(const struct consensus *consensus);
 size_t consensus_own(const struct consensus *consensus);
+/* What the present view waits for, for people to read. Bitmaps of members as in a certificate, ourselves included. */
+struct consensus_outlook {
+    uint64_t view, since_ms;     /* since_ms: when it was entered; 0: not known */
+    uint64_t patience_ms;        /* D: without a proposal for 2D, without a certificate for 3D we nullify */
+    size_t leader;
+    bool proposed, incomplete;   /* its proposal is known; but not all of it is at hand */
+    uint8_t notarize[CL_MEMBERS_MAX / 8], nullify[CL_MEMBERS_MAX / 8]; /* who voted; notarize: for the block with the most votes */
+    uint64_t finalize_view;      /* the newest view whose block is notarized and not final; 0: none */
+    uint8_t finalize[CL_MEMBERS_MAX / 8]; /* who finalized it */
+};
+void consensus_outlook(const struct consensus *consensus, struct consensus_outlook *out);
 /* Two votes of one member in one view that no honest member signs both of. NULL: no more. */
 struct consensus_evidence { struct cl_vote first, second; };
 const struct consensus_evidence *consensus_evidence(const struct consensus *consensus, size_t index);

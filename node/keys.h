@@ -26,5 +26,7 @@ CL_MUST_USE enum cl_status node_certificate_make(char certificate_pem[NODE_PEM_B
 bool node_certificate_valid(const char *pem);
 /* Is it one that its holder signed, for this name? Dates are not looked at. */
 bool node_certificate_names(const char *pem, const char *name);
+/* Its last second since 1970; 0: it cannot be read. */
+uint64_t node_certificate_until(const char *pem);
 
 #endif

@@ -58,6 +58,7 @@ static void tick(struct node *node, uint64_t now_ms)
         http_tick(node->http);
         http_streams_wake(node->http); /* heartbeats */
     }
+    node_condition_take(node);
 }
 
 static void publish_pool(struct node *node)
@@ -263,7 +264,8 @@ enum cl_status node_start(struct node **out, const struct node_options *options,
         atomic_store(&node->counters.height, tip.height);
         atomic_store(&node->counters.log_size, tip.log_size);
         atomic_store(&node->counters.view, tip.view);
-        status = start_threads(node, sentence, sentence_size);
+        status = node_condition_new(node);
+        if (status == CL_OK) status = start_threads(node, sentence, sentence_size);
     }
     if (status != CL_OK) {
         if (sentence[0] == '\0') snprintf(sentence, sentence_size, "%s", node->failure[0] != '\0' ? node->failure : cl_status_sentence(status));
@@ -335,6 +337,7 @@ enum cl_status node_stop(struct node *node)
     helper_free(node->helper);
     if (node->buckets_open) cl_buckets_free(&node->buckets);
     if (node->store_open) node->store.close(node->store.context);
+    node_condition_free(node);
     node_genesis_deinit(&node->genesis);
     node_keys_wipe(&node->keys);
     free(node->accepted);

@@ -69,7 +69,10 @@ static void handle_frame(struct node *node, size_t peer, const struct frame *fra
     case FRAME_ANNOUNCE: node_on_announce(node, peer, frame); return;
     case FRAME_FETCH: node_on_fetch(node, peer, frame); return;
     case FRAME_RECORDS: node_on_records(node, peer, frame); return;
-    case FRAME_STATUS: node_on_status(node, peer, frame); return;
+    case FRAME_STATUS:
+        node_condition_heard(node, peer, frame);
+        node_on_status(node, peer, frame);
+        return;
     case FRAME_HELLO: /* the transport's own */
     case FRAME_RANGE_REQUEST:
     case FRAME_RANGE:

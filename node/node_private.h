@@ -123,6 +123,7 @@ struct node {
     struct http_server *http;
     struct api *api;
     struct backup_server *backup;
+    struct node_condition *condition;
     pthread_t owner;
     bool owner_running;
     atomic_bool stopping, failed;
@@ -244,6 +245,14 @@ void node_finish_submission(struct submission *submission, enum outcome outcome)
 void node_expire_waiters(struct node *node, uint64_t now_ms);
 void node_cancel_waiters(struct node *node);
 const struct refusal *node_find_refusal(const struct node *node, const struct cl_record_id *id);
+
+/* node_condition.c */
+struct condition;
+CL_MUST_USE enum cl_status node_condition_new(struct node *node);
+void node_condition_free(struct node *node);
+void node_condition_heard(struct node *node, size_t peer, const struct frame *frame); /* owner: a status frame */
+void node_condition_take(struct node *node);                                          /* owner, once a second */
+void node_condition_read(struct node *node, struct condition *out);                   /* any thread */
 
 /* node_withdraw.c, owner thread; node_check is any thread's */
 /* Makes it durable, counts it from now on, and signs for it. A failure to keep it has also stopped the node. */

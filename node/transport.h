@@ -67,7 +67,9 @@ CL_MUST_USE enum cl_status transport_answer(struct transport_question *question,
 void transport_decline(struct transport_question *question); /* whoever asked runs into its time limit */
 
 struct transport_counters {
-    bool connected;                          /* frames can go out */
+    bool connected, ask_connected;           /* frames can go out; questions can */
+    bool clock_known;                        /* a hello came: */
+    int64_t clock_ahead_ms;                  /* its time less ours when it came, so less the way here; of the newest one */
     size_t waiting_frames, waiting_bytes;
     uint64_t sent_frames, sent_bytes, dropped[LANE_COUNT], connects;
     uint64_t received_frames, received_bytes, malformed, unknown_kinds, closed, heard_ms_ago;

@@ -476,6 +476,10 @@ static enum pipes_verdict judge(struct inward *inward, nng_pipe pipe, nng_msg *m
         peer->counters.malformed += verdict != PIPES_DELIVER && status != CL_E_UNSUPPORTED && status != CL_E_MEMORY;
         peer->counters.closed += verdict == PIPES_CLOSE;
         if (verdict == PIPES_DELIVER) peer->heard_ms = steady_ms();
+        if (verdict == PIPES_DELIVER && is_hello) {
+            peer->counters.clock_known = true;
+            peer->counters.clock_ahead_ms = (int64_t)(hello.time_ms - transport->wall_ms());
+        }
     } else {
         transport->strays.frames++;
         transport->strays.closed += verdict == PIPES_CLOSE;
@@ -665,6 +669,7 @@ void transport_count(struct transport *transport, size_t member, struct transpor
     const struct peer *peer = &transport->peers[member];
     *out = peer->counters;
     out->connected = peer->push.connected;
+    out->ask_connected = peer->ask.connected;
     out->connects = peer->push.connects;
     out->waiting_frames = peer->lanes.frames;
     out->waiting_bytes = peer->lanes.bytes;

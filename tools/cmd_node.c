@@ -1,4 +1,4 @@
-/* consent node, feed: how a node is, seen from outside, and what becomes final there. */
+/* consent node status, peers, policy, and feed: how a node is, seen from outside, and what becomes final there. */
 #include "act.h"
 
 #include <stdarg.h>
@@ -13,16 +13,42 @@ static const char *text_of(const json_t *json, const char *name)
     return text == NULL ? "?" : output_printable(text, strlen(text));
 }
 
+/* Asks for /v1/status, and makes sure that it is a node's. */
+static int get_status(struct context *context, json_t **json)
+{
+    int result = node_open(context);
+    if (result == 0)
+        result = node_get_json(context, json, "/v1/status");
+    if (result == 0 && (!json_is_string(json_object_get(*json, "member")) || !json_is_integer(json_object_get(*json, "height")))) {
+        result = output_fail(&context->output, CL_E_FORMAT, "%s does not answer as a node does; check --node.", context->node_url);
+        json_decref(*json);
+    }
+    return result;
+}
+
+static void print_ordering(const struct output *output, const json_t *json)
+{
+    const json_t *sentence, *peer;
+    size_t index;
+    if (json_is_integer(json_object_get(json, "current_view")))
+        output_line(output, "view          %lld%s, led by %s; the newest final block is of view %lld", (long long)number(json, "current_view"),
+                    json_is_true(json_object_get(json, "idle")) ? ", idle" : "", text_of(json, "leader"), (long long)number(json, "view"));
+    output_line(output, "members       %lld, quorum %lld; %lld can be heard%s", (long long)number(json, "members"), (long long)number(json, "quorum"),
+                (long long)number(json, "members_heard"), json_is_true(json_object_get(json, "observer")) ? "; this node is an observer" : "");
+    if (number(json, "behind_blocks") > 0)
+        output_line(output, "behind        %lld blocks", (long long)number(json, "behind_blocks"));
+    json_array_foreach(json_object_get(json, "peers"), index, peer)
+        if (number(peer, "evidence") > 0)
+            output_line(output, "evidence      %lld against %s", (long long)number(peer, "evidence"), text_of(peer, "name"));
+    json_array_foreach(json_object_get(json, "why"), index, sentence)
+        if (json_is_string(sentence))
+            output_line(output, "%s%s", index == 0 ? "now           " : "              ", output_printable(json_string_value(sentence), json_string_length(sentence)));
+}
+
 int run_node_status(struct context *context)
 {
     json_t *json = NULL;
-    int result = node_open(context);
-    if (result == 0)
-        result = node_get_json(context, &json, "/v1/status");
-    if (result == 0 && (!json_is_string(json_object_get(json, "member")) || !json_is_integer(json_object_get(json, "height")))) {
-        result = output_fail(&context->output, CL_E_FORMAT, "%s does not answer as a node does; check --node.", context->node_url);
-        json_decref(json);
-    }
+    int result = get_status(context, &json);
     if (result != 0)
         return result;
     char when[TIME_TEXT_SIZE];
@@ -30,97 +56,52 @@ int run_node_status(struct context *context)
     output_line(&context->output, "%s  %s at %s", text_of(json, "member"), text_of(json, "software"), context->node_url);
     output_line(&context->output, "height        %lld, of %s", (long long)number(json, "height"), when);
     output_line(&context->output, "log           %lld leaves; checkpoint at %lld", (long long)number(json, "log_size"), (long long)number(json, "checkpoint_size"));
-    output_line(&context->output, "members       %lld, quorum %lld", (long long)number(json, "members"), (long long)number(json, "quorum"));
     output_line(&context->output, "waiting       %lld records, %lld bytes", (long long)number(json, "pool_records"), (long long)number(json, "pool_bytes"));
     output_line(&context->output, "disk free     %lld MiB", (long long)(number(json, "disk_free_bytes") >> 20));
     output_line(&context->output, "up            %lld s", (long long)number(json, "uptime_s"));
+    print_ordering(&context->output, json);
     output_json(&context->output, json_incref(json));
     json_decref(json);
     return 0;
 }
 
-struct doctor { struct context *context; json_t *findings; unsigned bad; };
-
-static CL_PRINTF(3, 4) void finding(struct doctor *doctor, bool good, const char *format, ...)
+/* What the peer has done in the present view. */
+static const char *vote_of(const json_t *peer)
 {
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    doctor->bad += good ? 0 : 1;
-    output_line(&doctor->context->output, "%s  %s", output_coloured(&doctor->context->output, good ? "32" : "1;31", good ? "good" : "BAD "), text);
-    (void)json_array_append_new(doctor->findings, json_pack("{s:b, s:s}", "good", good ? 1 : 0, "finding", text));
+    if (json_is_true(json_object_get(peer, "observer")))
+        return "observer";
+    bool notarized = json_is_true(json_object_get(peer, "notarized")), nullified = json_is_true(json_object_get(peer, "nullified"));
+    return notarized && nullified ? "notarize, nullify" : notarized ? "notarize" : nullified ? "nullify" : "-";
 }
 
-/* The checkpoint against the policy that the node itself gives: enough signatures, and how fresh. */
-static void examine_checkpoint(struct doctor *doctor)
+int run_node_peers(struct context *context)
 {
-    struct http_answer note, policy_text;
-    struct cl_policy *policy = NULL;
-    size_t bad_line = 0;
-    struct cl_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
-    struct cl_quorum_report *report = calloc(1, sizeof *report);
-    if (checkpoint == NULL || report == NULL || node_get(doctor->context, &policy_text, "/v1/policy", "text/plain") != 0) {
-        finding(doctor, false, "there is no trust file to be had");
-        goto out;
-    }
-    enum cl_status status = cl_policy_new(&policy, &bad_line, policy_text.body.data, policy_text.body.length);
-    http_answer_deinit(&policy_text);
-    finding(doctor, status == CL_OK, "the trust file %s", status == CL_OK ? "is in order" : cl_status_sentence(status));
-    if (status != CL_OK || node_get(doctor->context, &note, "/checkpoint", "text/plain") != 0)
-        goto out;
-    status = cl_checkpoint_decode(checkpoint, note.body.data, note.body.length);
-    if (status == CL_OK)
-        status = cl_policy_check(report, policy, checkpoint);
-    uint64_t now_s = time_now_ms() / 1000u, age = now_s > report->as_of_s ? now_s - report->as_of_s : 0;
-    finding(doctor, status == CL_OK, "the checkpoint of %llu leaves is signed by %zu of %zu (%zu needed)", (unsigned long long)checkpoint->size, report->signed_count, report->witnesses, report->needed);
-    char text[TIME_TEXT_SIZE];
-    age_text(text, age);
-    finding(doctor, status == CL_OK && age < 3600, "the checkpoint is %s old", text);
-    http_answer_deinit(&note);
-out:
-    cl_policy_free(policy);
-    free(checkpoint);
-    free(report);
-}
-
-static void examine_status(struct doctor *doctor, const json_t *status)
-{
-    json_int_t clock_ms = number(status, "clock_ms"), now = (json_int_t)time_now_ms(), apart = clock_ms > now ? clock_ms - now : now - clock_ms;
-    json_int_t free_mib = number(status, "disk_free_bytes") >> 20, behind = number(status, "log_size") - number(status, "checkpoint_size");
-    finding(doctor, apart < 30000, "its clock is %lld ms from this machine's", (long long)apart);
-    finding(doctor, free_mib >= 1024, "its disk has %lld MiB left", (long long)free_mib);
-    finding(doctor, number(status, "members") > 0 && number(status, "quorum") > 0, "%lld member%s, quorum %lld", (long long)number(status, "members"), number(status, "members") == 1 ? "" : "s", (long long)number(status, "quorum"));
-    finding(doctor, behind < 65536, "its checkpoint is %lld leaves behind its log", (long long)behind);
-}
-
-int run_node_doctor(struct context *context)
-{
-    struct doctor doctor = {context, json_array(), 0};
-    struct http_answer answer;
-    json_t *status = NULL;
-    int result = node_open(context);
-    if (result == 0)
-        result = node_get_json(context, &status, "/v1/status");
-    if (result != 0) {
-        json_decref(doctor.findings);
+    json_t *json = NULL;
+    const json_t *peer;
+    size_t index;
+    int result = get_status(context, &json);
+    if (result != 0)
         return result;
+    const json_t *peers = json_object_get(json, "peers");
+    if (json_array_size(peers) == 0)
+        output_line(&context->output, "This node has no peers: it is alone in its network.");
+    else
+        output_line(&context->output, "%-32s  %-9s  %-12s  %-9s  %-12s  %s", "peer", "reached", "heard", "height", "clock", "vote in this view");
+    json_array_foreach(peers, index, peer) {
+        char heard[32] = "never", height[32] = "?", clock[32] = "?";
+        const json_t *frames = json_object_get(peer, "connected"), *questions = json_object_get(peer, "ask_connected");
+        if (json_is_integer(json_object_get(peer, "heard_ms_ago")))
+            (void)snprintf(heard, sizeof heard, "%.1f s ago", (double)number(peer, "heard_ms_ago") / 1000.0);
+        if (json_is_integer(json_object_get(peer, "height")))
+            (void)snprintf(height, sizeof height, "%lld", (long long)number(peer, "height"));
+        if (json_is_integer(json_object_get(peer, "clock_ahead_ms")))
+            (void)snprintf(clock, sizeof clock, "%+.1f s", (double)number(peer, "clock_ahead_ms") / 1000.0);
+        output_line(&context->output, "%-32s  %-9s  %-12s  %-9s  %-12s  %s", text_of(peer, "name"),
+                    json_is_true(frames) && json_is_true(questions) ? "yes" : json_is_true(frames) || json_is_true(questions) ? "one port" : "no", heard, height, clock, vote_of(peer));
     }
-    finding(&doctor, true, "%s answers at %s", text_of(status, "member"), context->node_url);
-    bool secure = strncmp(context->node_url, "https://", 8) == 0, local = strncmp(context->node_url, "http://127.", 11) == 0 || strncmp(context->node_url, "http://localhost", 16) == 0 || strncmp(context->node_url, "http://[::1]", 12) == 0;
-    finding(&doctor, secure || local, secure ? "its certificate was accepted" : local ? "no certificate, and none is needed on this machine" : "it is reached over a network without TLS");
-    if (node_get(context, &answer, "/readyz", "text/plain") == 0) {
-        finding(&doctor, answer.status == 200, "it is ready");
-        http_answer_deinit(&answer);
-    } else {
-        finding(&doctor, false, "it says that it is not ready");
-    }
-    examine_status(&doctor, status);
-    examine_checkpoint(&doctor);
-    json_decref(status);
-    output_json(&context->output, json_pack("{s:i, s:o}", "bad", (int)doctor.bad, "findings", doctor.findings));
-    return doctor.bad == 0 ? 0 : 1;
+    output_json(&context->output, json_pack("{s:O}", "peers", peers));
+    json_decref(json);
+    return 0;
 }
 
 int run_node_policy(struct context *context)

@@ -95,6 +95,7 @@ int run_inspect(struct context *context);
 int run_audit(struct context *context);
 int run_feed(struct context *context);
 int run_node_status(struct context *context);
+int run_node_peers(struct context *context);
 int run_node_doctor(struct context *context);
 int run_node_policy(struct context *context);
 

@@ -163,12 +163,17 @@ int node_post(struct context *context, struct http_answer *answer, const char *p
     return result;
 }
 
-int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept)
+int node_look(struct context *context, struct http_answer *answer, const char *path, const char *accept)
 {
     char header[160];
     (void)snprintf(header, sizeof header, "Accept: %s", accept == NULL ? "application/json" : accept);
     const char *headers[] = {header, NULL};
-    int result = send_request(context, answer, "GET", path, headers, NULL, 0, 0);
+    return send_request(context, answer, "GET", path, headers, NULL, 0, 0);
+}
+
+int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept)
+{
+    int result = node_look(context, answer, path, accept);
     if (result == 0 && answer->status >= 400) {
         result = node_problem(context, answer);
         http_answer_deinit(answer);

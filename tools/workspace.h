@@ -27,6 +27,8 @@ int network_open(struct context *context);
 int node_ask(struct context *context, struct http_answer *answer, const char *path, const char *const *headers);
 /* GET; any HTTP status but an error is good. 404 is CL_E_NOT_FOUND. accept may be NULL (JSON). */
 int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept);
+/* The same, but an answer that refuses is the caller's to look at too (answer->status, 400 and above). */
+int node_look(struct context *context, struct http_answer *answer, const char *path, const char *accept);
 /* POST of bytes (application/octet-stream); reports as node_get does. */
 int node_post(struct context *context, struct http_answer *answer, const char *path, const void *body, size_t length);
 int node_get_json(struct context *context, json_t **out, const char *path);

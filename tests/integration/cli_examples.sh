@@ -61,7 +61,7 @@ example 0 forget
 # files, the node, the rest
 me revoke T --save r.cbor >/dev/null 2>&1
 me ack T --save r.cose >/dev/null 2>&1
-for command in sign submit audit "node status" "node doctor" completions help "key backup"; do example 0 $command; done
+for command in sign submit audit "node status" "node peers" "node doctor" completions help "key backup"; do example 0 $command; done
 echo feed >>shown
 line=$("$consent" help feed | sed -n 's/^example: //p')
 # shellcheck disable=SC2086

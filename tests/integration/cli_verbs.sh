@@ -172,6 +172,7 @@ rm -f "$scratch/again"*
 expect 0 again key recover --words-file fresh.words --backup fresh.backup --json && is entries 2
 
 # ---- the node, from outside
+expect 0 anybody node peers --json
 expect 0 anybody node status --json
 expect 0 anybody node doctor
 expect 0 anybody help revoke && has "example: consent revoke bank"
