@@ -161,6 +161,16 @@ static void say_quorum(const struct sayer *sayer)
          condition->own < condition->member_count ? ", this node included" : "", condition->quorum, more, more == 1 ? "is" : "are");
 }
 
+/* A member that does not know what it signed, and so does not vote. */
+static void say_barred(const struct sayer *sayer)
+{
+    const struct condition *condition = sayer->condition;
+    if (condition->barred == CONSENSUS_BAR_UNKNOWN)
+        tell(sayer, "This node lost its vote log and votes for nothing before enough of the others have told it how far it may have voted.");
+    else if (condition->outlook.view <= condition->barred)
+        tell(sayer, "This node lost its vote log, so it votes in no view up to %" PRIu64 "; this is view %" PRIu64 ".", condition->barred, condition->outlook.view);
+}
+
 void condition_why(const struct condition *condition, condition_say say, void *context)
 {
     const struct sayer sayer = { say, context, condition };
@@ -172,6 +182,7 @@ void condition_why(const struct condition *condition, condition_say say, void *c
     if (condition->taken_ms_ago > CONDITION_STUCK_MS)
         tell(&sayer, "The thread that orders has been busy for %s, with its disk or its processor; the rest is from before.", span(ago, condition->taken_ms_ago));
     if (condition->member_count > 1) say_quorum(&sayer);
+    if (condition->ordering && condition->member_count > 1) say_barred(&sayer);
     uint64_t behind = condition_behind(condition);
     if (behind > 1) tell(&sayer, "This node is %" PRIu64 " blocks behind the furthest of the others and fetches them.", behind);
     bool voting = condition->ordering && condition->member_count > 1 && !condition->idle;

@@ -87,6 +87,7 @@ void node_condition_take(struct node *node)
         consensus_report(node->consensus, &report);
         consensus_outlook(node->consensus, &out->outlook);
         out->idle = report.idle;
+        out->barred = report.barred;
         out->view_ms = out->outlook.since_ms > 0 && now > out->outlook.since_ms ? now - out->outlook.since_ms : 0;
         for (size_t i = 0; (evidence = consensus_evidence(node->consensus, i)) != NULL; i++)
             if (evidence->first.voter < out->member_count) out->peers[evidence->first.voter].evidence++;

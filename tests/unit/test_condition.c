@@ -137,6 +137,20 @@ static void being_behind_stuck_or_stopped_is_said(void **state)
     assert_int_equal(sentences, 1);
 }
 
+static void a_member_that_lost_its_vote_log_says_so(void **state)
+{
+    (void)state;
+    condition.barred = CONSENSUS_BAR_UNKNOWN;
+    ask();
+    says("lost its vote log and votes for nothing before enough of the others");
+    condition.barred = 812;
+    ask();
+    says("votes in no view up to 812; this is view 812.");
+    condition.barred = 811; /* that is over */
+    ask();
+    says_not("vote log");
+}
+
 static void clocks_and_evidence(void **state)
 {
     (void)state;
@@ -202,6 +216,7 @@ int main(void)
         cmocka_unit_test_setup(too_few_members_come_first, setup),
         cmocka_unit_test_setup(a_leader_that_is_passed_over_and_a_block_that_is_not_final, setup),
         cmocka_unit_test_setup(being_behind_stuck_or_stopped_is_said, setup),
+        cmocka_unit_test_setup(a_member_that_lost_its_vote_log_says_so, setup),
         cmocka_unit_test_setup(clocks_and_evidence, setup),
         cmocka_unit_test_setup(one_member_and_observers, setup),
         cmocka_unit_test_setup(many_members_are_counted, setup),
