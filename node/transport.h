@@ -1,6 +1,5 @@
-/* Links between nodes: frames to and from the other members over mutual TLS. Who will use it: the owner thread of a node
-   with more than one member (node.c), which puts what arrives into the inbox's lane for links and sends what consensus,
-   gossip and catching up ask for. `consentd` does not run such networks yet, so only tests use it so far.
+/* Links between nodes: frames to and from the other members over mutual TLS. Who uses it: node_links.c, for the owner thread of a node
+   with peers: what arrives goes into the inbox's lane for links, and what consensus, gossip and catching up ask for goes out.
 
    A transport promises little: a frame that was sent may be lost (a full lane, a broken pipe), and frames of different
    lanes overtake each other. It promises that what arrives is well-formed and comes from the member it names, that
