@@ -18,9 +18,6 @@ void cl_sha256_domain(struct cl_sha256 *hash, const char *domain);
 void cl_sha256_of_secret(uint8_t out32[32], const char *domain, const void *secret, size_t length);
 /* H(prefix byte || a32 || b32): nodes of the log and of the state tree. */
 void cl_sha256_node(uint8_t out32[32], uint8_t prefix, const uint8_t a32[32], const uint8_t b32[32]);
-/* The same of two that need nothing of each other, faster than one after the other. */
-struct cl_two_parts { const uint8_t *a32, *b32; uint8_t *out32; };
-void cl_sha256_two_nodes(uint8_t prefix, const struct cl_two_parts *a, const struct cl_two_parts *b);
 
 /* secp256k1 */
 bool cl_public_key_valid(const uint8_t key33[33]);

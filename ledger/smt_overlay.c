@@ -6,7 +6,6 @@
    What must stay true: a result refers to results of its ancestors and to nodes of the tree that no ancestor touches. So a
    result is dropped when an ancestor's is, and when the tree changes by the fold of an overlay that is no ancestor. */
 #include "smt_tree.h"
-#include "crypto.h"
 #include "sort.h"
 
 #include <assert.h>
@@ -62,17 +61,6 @@ struct cl_smt_overlay {
 #define PARTS (1u << PART_BITS)
 #define PARTED_MIN WHOLE_BUCKETS_MAX /* each part has memory of its own; with fewer changes they save too little for it */
 
-/* The nodes inside a bucket in an order in which they can be hashed: what one is made of stands before it. Two buckets
-   are hashed together, node by node, because two hashes at once take little longer than one. */
-#define INSIDE_MAX 48u /* 16 leaves have some 23; where they share long prefixes, and have more, one is hashed alone */
-struct inside {
-    struct cl_hash *out;                /* NULL: no bucket is waiting */
-    unsigned count;
-    struct cl_two_parts nodes[INSIDE_MAX];
-    struct cl_hash hashes[INSIDE_MAX];
-    struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
-};
-
 /* While one result, or a part of it, is made: what it is made of, and what will be the overlay's. */
 struct apply {
     struct cl_smt_overlay *overlay;
@@ -87,7 +75,6 @@ struct apply {
     size_t inner_count, bucket_count;
     uint64_t added;
     struct cl_smt_leaf existing[CL_SMT_BUCKET_MAX];
-    struct inside insides[2];           /* the first may wait for a second */
 };
 
 static struct cl_smt_overlay **list_of(struct cl_smt_overlay *overlay)
@@ -324,59 +311,6 @@ static enum cl_status view_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], 
     return CL_OK;
 }
 
-static const uint8_t *inside_plan(struct inside *inside, const struct cl_smt_leaf *leaves, unsigned count, unsigned depth)
-{
-    if (count == 0) return smt_empty_hash.bytes;
-    if (count == 1) return leaves[0].leaf_hash;
-    assert(depth < CL_SMT_DEPTH);
-    unsigned split = smt_leaves_split(leaves, count, depth);
-    const uint8_t *left = inside_plan(inside, leaves, split, depth + 1);
-    const uint8_t *right = left != NULL ? inside_plan(inside, leaves + split, count - split, depth + 1) : NULL;
-    if (right == NULL || inside->count == INSIDE_MAX) return NULL;
-    unsigned at = inside->count++;
-    inside->nodes[at] = (struct cl_two_parts){ left, right, inside->hashes[at].bytes };
-    return inside->hashes[at].bytes;
-}
-
-static void inside_end(struct inside *inside, unsigned at)
-{
-    for (; at < inside->count; at++) cl_sha256_node(inside->nodes[at].out32, 0x01, inside->nodes[at].a32, inside->nodes[at].b32);
-    *inside->out = inside->hashes[inside->count - 1];
-    inside->out = NULL;
-}
-
-static void insides_hash(struct inside *a, struct inside *b)
-{
-    unsigned both = a->count < b->count ? a->count : b->count;
-    for (unsigned i = 0; i < both; i++) cl_sha256_two_nodes(0x01, &a->nodes[i], &b->nodes[i]);
-    inside_end(a, both);
-    inside_end(b, both);
-}
-
-/* The hash is there at the latest when apply_hash has run. */
-static void bucket_hash(struct apply *apply, struct cl_hash *out, const struct cl_smt_leaf *const *leaves, unsigned count, unsigned depth)
-{
-    struct inside *inside = &apply->insides[apply->insides[0].out != NULL ? 1 : 0];
-    for (unsigned i = 0; i < count; i++) inside->leaves[i] = *leaves[i];
-    inside->count = 0;
-    if (count < 2 || inside_plan(inside, inside->leaves, count, depth) == NULL) {
-        smt_leaves_hash(out, inside->leaves, count, depth);
-        return;
-    }
-    inside->out = out;
-    if (inside == &apply->insides[1]) insides_hash(&apply->insides[0], inside);
-}
-
-/* What add_bucket and add_inner left: the bucket that still waits, and the inner nodes, which stand after what they are
-   made of. */
-static void apply_hash(struct apply *apply)
-{
-    const struct cl_smt *tree = apply->overlay->tree;
-    if (apply->insides[0].out != NULL) inside_end(&apply->insides[0], 0);
-    for (struct result_node *node = apply->nodes; node != NULL; node = node->next)
-        if (node->bucket_count == 0) smt_node_hash(&node->hash, view_hash(tree, node->is.inner.left), view_hash(tree, node->is.inner.right));
-}
-
 static enum cl_status add_bucket(struct view_reference *out, struct apply *apply, struct view_reference old, unsigned depth,
                                  const struct cl_smt_leaf *const *leaves, size_t count)
 {
@@ -387,7 +321,7 @@ static enum cl_status add_bucket(struct view_reference *out, struct apply *apply
     for (size_t i = 0; i < count; i++) copy[i] = *leaves[i];
     node->is.leaves = copy;
     node->bucket_count = (uint8_t)count;
-    bucket_hash(apply, &node->hash, leaves, (unsigned)count, depth);
+    smt_leaves_hash(&node->hash, copy, (unsigned)count, depth);
     *out = node_add(apply, node);
     return CL_OK;
 }
@@ -396,10 +330,12 @@ static enum cl_status add_thin_bucket(struct view_reference *out, struct apply *
                                       const struct cl_smt_leaf *const *merged, size_t count,
                                       const struct cl_smt_leaf *const *changes, size_t change_count)
 {
+    struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
     struct result_node *node = node_new(apply, old);
     assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
     if (node == NULL) return CL_E_MEMORY;
-    bucket_hash(apply, &node->hash, merged, (unsigned)count, depth);
+    for (size_t i = 0; i < count; i++) leaves[i] = *merged[i];
+    smt_leaves_hash(&node->hash, leaves, (unsigned)count, depth);
     node->is.thin.changes = changes;
     node->is.thin.change_count = change_count;
     node->bucket_count = (uint8_t)count;
@@ -415,6 +351,7 @@ static enum cl_status add_inner(struct view_reference *out, struct apply *apply,
     if (node == NULL) return CL_E_MEMORY;
     node->is.inner.left = left;
     node->is.inner.right = right;
+    smt_node_hash(&node->hash, view_hash(apply->overlay->tree, left), view_hash(apply->overlay->tree, right));
     *out = node_add(apply, node);
     return CL_OK;
 }
@@ -607,19 +544,14 @@ static void make_part(void *argument, unsigned number)
 {
     struct apply *part = &((struct apply *)argument)[number];
     part->status = apply_changes(part, &part->root, part->old, PART_BITS, part->changes, part->change_count);
-    if (part->status == CL_OK) apply_hash(part);
 }
 
-static bool is_parted(const struct cl_smt_overlay *overlay)
-{
-    return overlay->sorted_count >= PARTED_MIN && overlay->tree->spread.all != NULL;
-}
-
-/* Returns: whether the tree has inner nodes down to where the parts begin. */
+/* Returns: whether the changes are many and the tree has inner nodes down to where the parts begin. */
 static bool parts_find(struct apply *parts, const struct cl_smt_overlay *overlay, struct view_reference start)
 {
     const struct cl_smt_leaf *const *changes = overlay->sorted;
     size_t left = overlay->sorted_count;
+    if (left < PARTED_MIN || overlay->tree->spread.all == NULL) return false;
     for (unsigned number = 0; number < PARTS; number++) {
         struct apply *part = &parts[number];
         part->old = start;
@@ -677,13 +609,13 @@ static void apply_finish(struct apply *apply)
     overlay->added += apply->added;
 }
 
-/* The parts, if there are any, and then the whole, which is the last of applies. */
-static enum cl_status result_apply(struct apply *applies, unsigned parts, struct cl_smt_overlay *overlay, struct view_reference start)
+/* The parts, if there are any, and then the whole. */
+static enum cl_status result_apply(struct apply applies[PARTS + 1], struct cl_smt_overlay *overlay, struct view_reference start)
 {
-    struct apply *whole = &applies[parts];
+    struct apply *whole = &applies[PARTS];
     enum cl_status status = CL_OK;
-    for (unsigned i = 0; i <= parts; i++) apply_init(&applies[i], overlay);
-    if (parts > 0 && parts_find(applies, overlay, start)) {
+    for (unsigned i = 0; i <= PARTS; i++) apply_init(&applies[i], overlay);
+    if (parts_find(applies, overlay, start)) {
         parts_make(applies, overlay->tree);
         whole->parts = applies;
         for (unsigned i = 0; i < PARTS; i++) {
@@ -695,7 +627,6 @@ static enum cl_status result_apply(struct apply *applies, unsigned parts, struct
     overlay->tree->spare = NULL;
     overlay->tree->spare_count = 0;
     if (status == CL_OK) status = apply_changes(whole, &overlay->root, start, 0, overlay->sorted, overlay->sorted_count);
-    if (status == CL_OK) apply_hash(whole);
     apply_finish(whole);
     return status;
 }
@@ -704,21 +635,17 @@ static enum cl_status result_apply(struct apply *applies, unsigned parts, struct
 static enum cl_status result_make(struct cl_smt_overlay *overlay)
 {
     struct view_reference start = { .base = overlay->tree->root };
-    struct apply *applies = NULL;
-    unsigned parts = 0;
-    enum cl_status status = smt_sort_changes(&overlay->sorted, &overlay->sorted_count, overlay->changes, overlay->change_count);
+    struct apply *applies = calloc(PARTS + 1, sizeof *applies);
+    enum cl_status status;
+    if (applies == NULL) return CL_E_MEMORY;
+    status = smt_sort_changes(&overlay->sorted, &overlay->sorted_count, overlay->changes, overlay->change_count);
     if (status == CL_OK && overlay->tree->remembers) {
         overlay->before = malloc((overlay->sorted_count + 1) * sizeof *overlay->before);
         overlay->before_count = overlay->sorted_count;
         if (overlay->before == NULL) status = CL_E_MEMORY;
     }
-    if (status == CL_OK) {
-        parts = is_parted(overlay) ? PARTS : 0;
-        applies = calloc(parts + 1, sizeof *applies);
-        if (applies == NULL) status = CL_E_MEMORY;
-    }
     if (overlay->parent != NULL) start = overlay->parent->root;
-    if (status == CL_OK) status = result_apply(applies, parts, overlay, start);
+    if (status == CL_OK) status = result_apply(applies, overlay, start);
     overlay->has_result = status == CL_OK;
     if (status != CL_OK) result_drop(overlay);
     free(applies);

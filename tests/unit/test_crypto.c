@@ -62,21 +62,6 @@ static void domain_hashes_its_zero_byte_and_node_its_prefix(void **state)
     assert_memory_equal(out, expected, 32);
 }
 
-static void two_nodes_are_the_same_together_as_alone(void **state)
-{
-    uint8_t parts[4][32], expected[2][32], two[2][32];
-    (void)state;
-    memset(parts, 0x5a, sizeof parts);
-    for (unsigned round = 0; round < 2000; round++) {
-        uint8_t prefix = (uint8_t)(round % 3);
-        for (unsigned i = 0; i < 4; i++) cl_sha256_once(parts[i], parts, sizeof parts);
-        cl_sha256_node(expected[0], prefix, parts[0], parts[1]);
-        cl_sha256_node(expected[1], prefix, parts[2], parts[3]);
-        cl_sha256_two_nodes(prefix, &(struct cl_two_parts){ parts[0], parts[1], two[0] }, &(struct cl_two_parts){ parts[2], parts[3], two[1] });
-        assert_memory_equal(two, expected, sizeof two);
-    }
-}
-
 static void public_key_of_one_is_the_generator(void **state)
 {
     (void)state;
@@ -343,7 +328,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_gives_the_standards_values),
         cmocka_unit_test(domain_hashes_its_zero_byte_and_node_its_prefix),
-        cmocka_unit_test(two_nodes_are_the_same_together_as_alone),
         cmocka_unit_test(public_key_of_one_is_the_generator),
         cmocka_unit_test(signing_is_deterministic_as_in_rfc_6979),
         cmocka_unit_test(a_tampered_signature_digest_or_key_is_refused),
