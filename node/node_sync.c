@@ -313,8 +313,11 @@ static bool advance(struct node *node)
 {
     struct catching_up *sync = node->sync;
     struct sync_block block;
+    struct cl_tip tip;
     struct pending_block made = sync->ahead;
     sync->ahead.candidate = NULL;
+    cl_ledger_tip(node->ledger, &tip);
+    sync_moved(sync->plan, &tip); /* agreement, told of the block before, may have made further ones final at once */
     bool ready = ready_block(sync, 0, &block);
     bool fits = ready && made.candidate != NULL && memcmp(made.block.id.bytes, block.id.bytes, 32) == 0 && memcmp(made.block.parent.bytes, block.parent.bytes, 32) == 0;
     enum cl_status status = CL_OK;
