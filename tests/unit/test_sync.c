@@ -670,6 +670,53 @@ static void gaps_between_certificates_do_not_grow(void **state)
     world_close(&world);
 }
 
+static void a_peer_that_is_busy_is_asked_later_and_others_meanwhile(void **state)
+{
+    (void)state;
+    struct world world;
+    struct sync_question question, other;
+    struct sync_peer_report report;
+    world_open(&world, &shared, 2, (enum manner[]){ HONEST, HONEST }, true);
+    hear_all(&world);
+    assert_true(sync_next(world.sync, &question, world.now_ms));
+    assert_false(sync_next(world.sync, &other, world.now_ms)); /* headers are asked of one at a time */
+    sync_put_off(world.sync, question.peer, world.now_ms + 100);
+    assert_true(sync_next(world.sync, &other, world.now_ms));
+    assert_true(other.peer != question.peer && other.request.first_height == question.request.first_height);
+    sync_put_off(world.sync, other.peer, world.now_ms + 100);
+    assert_false(sync_next(world.sync, &other, world.now_ms));
+    assert_int_equal(sync_wait_ms(world.sync, world.now_ms), 100);
+    sync_peer_report(world.sync, question.peer, &report, world.now_ms);
+    assert_true(report.wrong == 0 && report.unanswered == 0);
+    run(&world, 60000);
+    same_as_truth(&world);
+    world_close(&world);
+}
+
+/* A chain of which only the first and the last block have a certificate; between them as many blocks as a correct node may
+   leave, and one more. */
+static void a_chain_without_proof_is_followed_as_far_as_a_correct_node_goes(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        struct truth truth;
+        struct world world;
+        struct sync_report report;
+        truth_open(&truth);
+        truth_grants(&truth, 1, true);
+        for (size_t i = 0; i < SYNC_UNPROVEN_MAX + more; i++) truth_grants(&truth, i % 100 == 0, false);
+        truth_grants(&truth, 1, true);
+        world_open(&world, &truth, 1, (enum manner[]){ HONEST }, true);
+        hear_all(&world);
+        run(&world, 8000);
+        sync_report(world.sync, &report, world.now_ms);
+        if (more == 0) same_as_truth(&world);
+        else assert_true(report.height == 1 && report.wrong > 0);
+        world_close(&world);
+        truth_close(&truth);
+    }
+}
+
 /* Any mixture, as long as one honest peer is there: the same ledger in the end, and no honest peer is blamed. */
 static void random_mixtures_end_well(void **state)
 {
@@ -738,6 +785,8 @@ int main(void)
         cmocka_unit_test(what_the_ledger_got_elsewhere_is_planned_no_longer),
         cmocka_unit_test(the_end_is_reached_while_the_others_go_on),
         cmocka_unit_test(gaps_between_certificates_do_not_grow),
+        cmocka_unit_test(a_peer_that_is_busy_is_asked_later_and_others_meanwhile),
+        cmocka_unit_test(a_chain_without_proof_is_followed_as_far_as_a_correct_node_goes),
         cmocka_unit_test(random_mixtures_end_well),
         cmocka_unit_test(the_server_answers_any_question_within_a_frame),
     };
