@@ -153,6 +153,20 @@ static enum cl_status fill_and_seal(struct node *node, struct pending_block *mad
     return status;
 }
 
+/* An observer proposes nothing; what a block on its tip would refuse leaves its pool all the same. */
+void node_sweep_pool(struct node *node)
+{
+    struct cl_candidate *candidate = NULL;
+    struct cl_tip tip;
+    uint64_t now = node_now_ms();
+    if (pool_count(node->pool) == 0) return;
+    cl_ledger_tip(node->ledger, &tip);
+    enum cl_status status = cl_candidate_new(&candidate, node->ledger, NULL, now > tip.time_ms ? now : tip.time_ms + 1);
+    if (status == CL_OK) status = fill(node, candidate, &tip.block, SIZE_MAX);
+    cl_candidate_free(candidate);
+    if (status != CL_OK) node_fail(node, status, "Waiting records could not be looked at: %s", cl_status_sentence(status));
+}
+
 /* The next block, begun while the one below it is being written: nobody hears of it before that is durable, because build
    hands it out only later. Whatever goes wrong here goes wrong again there, and is told there. In a network of one. */
 void node_prepare(void *context)

@@ -180,6 +180,7 @@ struct pending_block *node_pending_add(struct node *node, const struct order_blo
 /* The candidate of a block on the tip that was evaluated here, so that catching up need not do it again; it becomes the
    caller's. */
 bool node_order_adopt(struct node *node, const struct cl_block_id *id, struct cl_candidate **candidate, struct cl_candidate_summary *summary);
+void node_sweep_pool(struct node *node); /* of an observer: refuses what does not apply */
 void node_pending_settle(struct node *node); /* after the tip moved: what does not stand on it goes */
 void node_pending_deinit(struct pending_block *pending);
 void node_pending_free(struct node *node);

@@ -17,6 +17,7 @@
 #define PART_BYTES_MAX 524288u  /* of records in one batch for the workers */
 #define TURN_MS 50u             /* then the owner sees to everything else first */
 #define STATUS_MS 1000u         /* at most so often this node says how high it is */
+#define SWEEP_MS 1000u
 #define LOG_MS 10000u
 #define BUSY_MS 100u            /* a peer that was just asked something else is asked again after that */
 
@@ -40,6 +41,7 @@ struct catching_up {
     struct cl_block_id untold[SYNC_UNPROVEN_MAX]; /* committed since consensus heard last */
     size_t untold_count;
     uint64_t said_height, said_ms, looked_ms, links_up[CL_MEMBERS_MAX];
+    uint64_t swept_ms;                /* an observer's pool */
     uint64_t logged_ms, logged_records, records; /* records: caught up since the start */
 };
 
@@ -451,6 +453,10 @@ uint64_t node_sync_round(struct node *node, uint64_t now_ms)
         if (more) ask_peers(node, node_monotonic_ms());
     }
     publish(node, node_monotonic_ms());
+    if (node->consensus == NULL && node->own >= node->genesis.core.value.member_count && !node->catching_up && now_ms - sync->swept_ms >= SWEEP_MS) {
+        sync->swept_ms = now_ms;
+        node_sweep_pool(node);
+    }
     uint64_t said = say_heights(node, now_ms), wait = sync_wait_ms(sync->plan, now_ms);
     if (more) return 0;
     return said < wait ? said : wait;

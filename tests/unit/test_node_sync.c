@@ -13,11 +13,14 @@
 
 #include <cmocka.h>
 
+#include "crypto.h"
+#include "files.h"
 #include "fixture.h"
 #include "homes.h"
 #include "ledger_check.h"
 #include "logging.h"
 #include "node_private.h"
+#include "sync.h"
 
 enum { DEADLINE_S = 120 };
 
@@ -181,6 +184,12 @@ static void an_observer_that_comes_late_gets_there_and_keeps_up(void **state)
         assert_true(wait_for(&scene, 1, counters_of(&scene, 0).log_size) < 5000);
     }
     assert_int_equal(counters_of(&scene, 1).final_records, scene.fed);
+    uint64_t refused = counters_of(&scene, 1).refused;
+    struct cl_ledger_record *clash = fixture_grant(&scene.network, scene.customer - 1, 1, 3, node_now_ms()); /* opens what is open */
+    FIXTURE_OK(node_submit_batch(scene.nodes[1], &clash->record.bytes, 1, 1));
+    cl_ledger_record_unref(clash);
+    for (size_t i = 0; i < 2000 && (counters_of(&scene, 1).refused == refused || counters_of(&scene, 1).pool_records > 0); i++) pause_ms(10);
+    assert_true(counters_of(&scene, 1).refused > refused && counters_of(&scene, 1).pool_records == 0); /* although it makes no blocks */
     stop(&scene, 1);
     feed(&scene, 0, 2000);
     wait_fed(&scene, 0);
@@ -254,6 +263,194 @@ static void a_member_that_was_away_returns_while_the_others_go_on(void **state)
     close_scene(&scene);
 }
 
+/* ---- a member that lies: its keys and its place in the links, but a ledger of the test's making */
+struct liar {
+    struct scene *scene;
+    struct node_genesis genesis;
+    struct node_keys keys;
+    struct cl_store store;
+    struct cl_smt_buckets buckets;
+    struct cl_ledger *ledger;
+    struct transport *transport;
+    char tls_key[NODE_PEM_BYTES_MAX], ask[HOMES_MAX][NODE_ADDRESS_SIZE];
+    bool bends;                   /* each body that it serves has one bent record */
+    atomic_size_t served;
+};
+
+static void liar_block(struct liar *liar, struct cl_ledger_record **records, size_t count)
+{
+    struct cl_candidate *candidate;
+    struct cl_candidate_summary sealed;
+    struct cl_tip tip;
+    struct cl_buffer bytes = { 0 }, encoded = { 0 };
+    struct cl_certificate *certificate = calloc(1, sizeof *certificate);
+    cl_ledger_tip(liar->ledger, &tip);
+    FIXTURE_OK(cl_candidate_new(&candidate, liar->ledger, NULL, node_now_ms() > tip.time_ms ? node_now_ms() : tip.time_ms + 1));
+    for (size_t i = 0; i < count; i++) {
+        FIXTURE_OK(cl_candidate_add(candidate, records[i], NULL)); /* the ledger does not look at signatures */
+        cl_ledger_record_unref(records[i]);
+    }
+    FIXTURE_OK(cl_candidate_seal(candidate, &sealed));
+    *certificate = (struct cl_certificate){ .view = tip.view + 1, .kind = CL_VOTE_FINALIZE, .has_block = true, .block = sealed.id, .member_count = 1, .vote_count = 1, .voters = { 1 } };
+    FIXTURE_OK(cl_vote_signed_bytes(&bytes, &liar->genesis.core.network, 0, CL_VOTE_FINALIZE, tip.view + 1, &sealed.id));
+    cl_ed25519_sign(certificate->signatures[0], liar->keys.vote_seed, bytes.data, bytes.length);
+    FIXTURE_OK(cl_certificate_encode(&encoded, certificate));
+    FIXTURE_OK(cl_ledger_commit(liar->ledger, candidate, tip.view + 1, tip.view, encoded.data, encoded.length));
+    cl_candidate_free(candidate);
+    cl_buffer_deinit(&bytes);
+    cl_buffer_deinit(&encoded);
+    free(certificate);
+}
+
+/* The last byte of the last record in the answer, which is the payload's last byte. */
+static void on_liar_asked(void *context, size_t sender, const struct frame *frame, struct transport_question *question)
+{
+    struct liar *liar = context;
+    struct frame_range_request request;
+    struct cl_ledger_view *view = NULL;
+    struct cl_buffer payload = { 0 };
+    (void)sender;
+    enum cl_status status = frame->kind == FRAME_RANGE_REQUEST ? frame_range_request_decode(&request, frame->payload) : CL_E_UNSUPPORTED;
+    if (status == CL_OK) status = cl_ledger_view_new(&view, liar->ledger);
+    if (status == CL_OK) status = sync_serve(&payload, view, &request);
+    if (status == CL_OK && liar->bends && request.skip < CL_BLOCK_RECORDS_MAX) payload.data[payload.length - 1] ^= 1;
+    if (status == CL_OK) status = transport_answer(question, FRAME_RANGE, payload.data, payload.length);
+    if (status != CL_OK) transport_decline(question);
+    atomic_fetch_add(&liar->served, 1);
+    cl_ledger_view_free(view);
+    cl_buffer_deinit(&payload);
+}
+
+static void on_liar_hears(void *context, size_t sender, const struct frame *frame) { (void)context, (void)sender, (void)frame; }
+
+static void liar_open(struct liar *liar, struct scene *scene)
+{
+    struct transport_member members[HOMES_MAX];
+    struct transport_error error;
+    struct genesis_error genesis_error;
+    struct cl_buffer key = { 0 };
+    char folder[NODE_PATH_MAX], path[NODE_PATH_MAX + 16];
+    memset(liar, 0, sizeof *liar);
+    liar->scene = scene;
+    homes_path(folder, &scene->homes, 0);
+    FIXTURE_OK(node_keys_load(&liar->keys, folder));
+    snprintf(path, sizeof path, "%s/genesis.json", folder);
+    FIXTURE_OK(node_genesis_load(&liar->genesis, &genesis_error, path));
+    FIXTURE_OK(cl_store_mem_open(&liar->store));
+    FIXTURE_OK(cl_buckets_memory_new(&liar->buckets));
+    FIXTURE_OK(cl_ledger_create(&liar->store, &liar->genesis.core));
+    FIXTURE_OK(cl_ledger_open(&liar->ledger, &liar->store, &liar->buckets, &liar->genesis.core, NULL, NULL));
+    snprintf(path, sizeof path, "%s/tls.key", folder);
+    FIXTURE_OK(file_read(&key, path, NODE_PEM_BYTES_MAX - 1));
+    memcpy(liar->tls_key, key.data, key.length);
+    cl_buffer_deinit(&key);
+    for (size_t i = 0; i < scene->homes.count; i++) {
+        struct genesis_peer peer;
+        node_genesis_peer(&peer, &liar->genesis, i);
+        node_address_ask(liar->ask[i], peer.info->address);
+        members[i] = (struct transport_member){ .name = peer.name, .certificate = peer.info->certificate, .vote32 = peer.vote32,
+                                                .address = peer.info->address, .ask_address = liar->ask[i] };
+    }
+    struct transport_config config = { .network = liar->genesis.core.network, .members = members, .member_count = scene->homes.count, .own = 0,
+        .vote_seed32 = liar->keys.vote_seed, .key = liar->tls_key, .listen = members[0].address, .listen_ask = liar->ask[0], .wall_ms = node_now_ms,
+        .context = liar, .receive = on_liar_hears, .question = on_liar_asked };
+    if (transport_new(&liar->transport, &error, &config) != CL_OK) fail_msg("%s", error.sentence);
+}
+
+static void liar_says(struct liar *liar)
+{
+    struct cl_buffer payload = { 0 };
+    struct cl_tip tip;
+    cl_ledger_tip(liar->ledger, &tip);
+    FIXTURE_OK(frame_status_encode(&payload, &(struct frame_status){ tip.height, tip.view + 1, tip.view }));
+    FIXTURE_OK(transport_send(liar->transport, TRANSPORT_ALL, LANE_ANNOUNCEMENTS, FRAME_STATUS, payload.data, payload.length));
+    cl_buffer_deinit(&payload);
+}
+
+static void liar_close(struct liar *liar)
+{
+    transport_free(liar->transport);
+    cl_ledger_close(liar->ledger);
+    cl_buckets_free(&liar->buckets);
+    liar->store.close(liar->store.context);
+    node_genesis_deinit(&liar->genesis);
+}
+
+static void liar_grants(struct liar *liar, size_t count)
+{
+    struct cl_ledger_record *records[64];
+    for (size_t i = 0; i < count; i++) records[i] = fixture_grant(&liar->scene->network, liar->scene->customer++, 1, 2, node_now_ms() - 1000);
+    liar_block(liar, records, count);
+}
+
+static void records_that_do_not_give_the_id_are_got_from_somebody_else(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct liar liar;
+    open_scene(&scene, 1, 2);
+    liar_open(&liar, &scene);
+    for (size_t i = 0; i < 20; i++) liar_grants(&liar, 30);
+    start(&scene, 2, false);
+    struct cl_tip tip;
+    cl_ledger_tip(liar.ledger, &tip);
+    for (size_t i = 0; i < 2000 && counters_of(&scene, 2).log_size < tip.log_size; i++) { /* one observer hears the truth */
+        if (i % 50 == 0) liar_says(&liar);
+        pause_ms(10);
+    }
+    assert_int_equal(counters_of(&scene, 2).log_size, tip.log_size);
+    stop(&scene, 2);
+    liar.bends = true;
+    start(&scene, 1, false); /* and the other at first nothing but lies */
+    for (size_t i = 0; i < 3000 && atomic_load(&scene.nodes[1]->counters.sync_wrong) == 0; i++) {
+        if (i % 20 == 0) liar_says(&liar);
+        pause_ms(10);
+    }
+    assert_true(atomic_load(&scene.nodes[1]->counters.sync_wrong) > 0);
+    assert_true(counters_of(&scene, 1).log_size < tip.log_size);
+    start(&scene, 2, false);
+    wait_for(&scene, 1, tip.log_size);
+    stop(&scene, 1);
+    stop(&scene, 2);
+    liar_close(&liar);
+    same_blocks(&scene, 2, 1);
+    close_scene(&scene);
+}
+
+/* A quorum can make anything final. Whoever audits does not follow it, and says so; whoever trusts it does. */
+static void a_final_block_with_a_bad_signature_stops_who_audits(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct liar liar;
+    open_scene(&scene, 1, 1);
+    liar_open(&liar, &scene);
+    liar_grants(&liar, 5);
+    struct cl_ledger_record *good = fixture_grant(&scene.network, scene.customer++, 1, 2, node_now_ms() - 1000), *bad;
+    struct cl_buffer bytes = { 0 };
+    FIXTURE_OK(cl_buffer_append(&bytes, good->record.bytes.data, good->record.bytes.length));
+    bytes.data[bytes.length - 1] ^= 1; /* within its signature */
+    FIXTURE_OK(cl_ledger_record_new(&bad, NULL, bytes.data, bytes.length, &scene.network.genesis.network));
+    assert_int_equal(cl_record_check_signature(&bad->record), CL_E_SIGNATURE);
+    cl_ledger_record_unref(good);
+    liar_block(&liar, &bad, 1);
+    cl_buffer_deinit(&bytes);
+    for (size_t certified = 0; certified < 2; certified++) {
+        start(&scene, 1, certified == 1);
+        struct cl_tip tip;
+        cl_ledger_tip(liar.ledger, &tip);
+        for (size_t i = 0; i < 3000 && counters_of(&scene, 1).height < 2 && !atomic_load(&scene.nodes[1]->failed); i++) {
+            if (i % 20 == 0) liar_says(&liar);
+            pause_ms(10);
+        }
+        assert_int_equal(counters_of(&scene, 1).height, certified == 1 ? 2 : 1);
+        assert_int_equal(node_stop(scene.nodes[1]), certified == 1 ? CL_OK : CL_E_BLOCK_INVALID);
+        scene.nodes[1] = NULL;
+    }
+    liar_close(&liar);
+    close_scene(&scene);
+}
+
 /* The process that is killed: node 1 of these folders. */
 static int be_node(const char *directory)
 {
@@ -272,6 +469,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_observer_that_comes_late_gets_there_and_keeps_up),
         cmocka_unit_test(a_node_killed_on_the_way_goes_on_where_it_was),
+        cmocka_unit_test(records_that_do_not_give_the_id_are_got_from_somebody_else),
+        cmocka_unit_test(a_final_block_with_a_bad_signature_stops_who_audits),
         cmocka_unit_test(a_member_that_was_away_returns_while_the_others_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
