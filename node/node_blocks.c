@@ -611,11 +611,15 @@ void node_pending_settle(struct node *node)
         if (!stands && pending->block.view <= tip.view) pending_remove(node, i);
         else if (stands && memcmp(pending->block.parent.bytes, tip.block.bytes, 32) == 0) cl_candidate_drop_parent(pending->candidate);
     }
-    for (size_t i = 0; i < node->pending_count; i++) { /* parents come before children */
-        struct pending_block *pending = &node->pending[i];
-        if (pending->candidate == NULL || cl_candidate_stands(pending->candidate)) continue;
-        enum cl_status status = evaluate_again(node, pending);
-        if (status != CL_OK && status_is_fatal(status)) node_fail(node, status, "A proposed block could not be evaluated: %s", cl_status_sentence(status));
+    for (bool again = true; again;) { /* a block that was asked for by its id may come before its parent */
+        again = false;
+        for (size_t i = 0; i < node->pending_count; i++) {
+            struct pending_block *pending = &node->pending[i];
+            if (pending->candidate == NULL || cl_candidate_stands(pending->candidate)) continue;
+            enum cl_status status = evaluate_again(node, pending);
+            if (status != CL_OK && status_is_fatal(status)) node_fail(node, status, "A proposed block could not be evaluated: %s", cl_status_sentence(status));
+            again = again || status == CL_OK;
+        }
     }
 }
 
