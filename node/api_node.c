@@ -171,9 +171,13 @@ void api_metrics(struct api_call *call)
     if (node->http != NULL) http_counters(node->http, &h);
     struct backup_report b;
     backup_server_report(node->backup, &b);
+    struct node_vote_recovery forgotten;
+    node_vote_recovery(node, &forgotten);
     const struct metric metrics[] = {
         { "consent_ledger_height_blocks", "gauge", "Height of the newest final block.", n.height },
         { "consent_ledger_log_leaves", "gauge", "Leaves of the log.", n.log_size },
+        { "consent_votes_awaited", "gauge", "1: this node does not know what it signed, and votes for nothing until others have told it.", forgotten.waiting },
+        { "consent_votes_barred_views", "gauge", "It votes in no view up to this one, because it lost its vote log once; 0: never.", forgotten.barred_view },
         { "consent_ordering_views", "gauge", "Views up to the one in which the newest block became final.", n.view },
         { "consent_blocks_final_total", "counter", "Blocks made final since the start.", n.blocks },
         { "consent_records_final_total", "counter", "Records made final since the start.", n.final_records },

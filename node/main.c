@@ -59,7 +59,9 @@ static const char usage_run[] =
     "  feed_streams_max tls_certificate tls_key   [links] listen ask_listen   [pool] records_max bytes_max\n"
     "  [store] cache_mb write_buffer_mb\n"
     "  [votelog] truncate_mb   [sync] mode   [access] readers submitters   [log] level\n"
-    "--new-vote-log: start a new vote log where it is lost or damaged; only if DIR is this node's newest state.\n"
+    "--new-vote-log: in a network of one, start a new vote log where it is lost or damaged; only if DIR is this node's newest\n"
+    "state. Among several members: forget the vote log and vote again once a quorum of the others has told how far this node may\n"
+    "have voted. Needed once after DIR was put back from a copy or a snapshot of the machine; a lost or damaged log needs none.\n"
     "Example: consentd run --data /var/lib/consentd --config /etc/consentd.ini\n";
 static const char usage_check[] =
     "consentd check --data DIR [--genesis FILE]\n\n"

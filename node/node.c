@@ -80,8 +80,9 @@ static uint64_t rounds(struct node *node)
     node_links_round(node);
     uint64_t blocks = node_blocks_round(node, node_monotonic_ms());
     uint64_t sync = node_sync_round(node, node_monotonic_ms());
+    uint64_t recovery = node_vote_recovery_round(node, node_monotonic_ms());
     uint64_t order = node_order_round(node, node_monotonic_ms()); /* the last of ordering: what was done before arms its timers */
-    return least(least(least(gossip, sync), least(blocks, order)), node_cosign_round(node, node_monotonic_ms()));
+    return least(least(least(gossip, sync), least(blocks, least(order, recovery))), node_cosign_round(node, node_monotonic_ms()));
 }
 
 static void *own(void *context)

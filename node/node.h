@@ -32,6 +32,15 @@ size_t node_links_up(const struct node *node);
 struct node_traffic { uint64_t sent_frames, sent_bytes, received_frames, received_bytes; }; /* over all links */
 void node_links_traffic(const struct node *node, struct node_traffic *out);
 
+/* A member that lost its vote log votes for nothing until a quorum of others has told it how far it may have voted. */
+struct node_vote_recovery {
+    bool waiting;
+    uint64_t barred_view;             /* it votes in no view up to this one; 0: it never lost its vote log; not set while waiting */
+    size_t needed, heard;             /* while waiting: answers */
+    bool heard_from[CL_MEMBERS_MAX];
+};
+void node_vote_recovery(const struct node *node, struct node_vote_recovery *out); /* any thread */
+
 struct node_counters {
     uint64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded, withdrawals_accepted;
     uint64_t pool_records, pool_bytes, height, log_size, view;

@@ -374,6 +374,7 @@ static void tell_restored(const struct backup_options *options, const struct cl_
     else
         printf("What became final after that is lost, unless another copy has it.");
     if (has(options->data, "vote.log")) printf(" vote.log was there already and stays.\n");
+    else if (members > 1) printf(" There is no vote log, so it asks the others how far it may have voted, and votes again once a quorum of them has answered.\n");
     else printf(" There is no vote log, so the node does not know what it has signed since: see 'Restoring' in consentd(8) before you start it.\n");
 }
 

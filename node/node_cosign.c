@@ -102,7 +102,7 @@ static enum cl_status sign(struct node *node)
 {
     struct cosigning *cosigning = node->cosigning;
     struct cl_buffer note = { 0 };
-    if (is_observer(node) || node->catching_up) return CL_OK;
+    if (is_observer(node) || node->catching_up || node_votes_awaited(node)) return CL_OK;
     cosigning->signed_ms = node_monotonic_ms();
     cosigning->tried = true;
     enum cl_status status = cosign_sign(cosigning->cosign, &note, node_now_ms());
@@ -192,7 +192,7 @@ static uint64_t sign_when_due(struct node *node, uint64_t now_ms)
 {
     const struct cosigning *cosigning = node->cosigning;
     bool empty = pool_count(node->pool) == 0;
-    if (is_observer(node) || node->catching_up || (cosigning->tried && !empty)) return UINT64_MAX;
+    if (is_observer(node) || node->catching_up || node_votes_awaited(node) || (cosigning->tried && !empty)) return UINT64_MAX;
     uint64_t due = cosigning->tried ? cosigning->signed_ms + node->options.config.cosign_interval_s * 1000 : empty ? now_ms : cosigning->final_ms + SLOT_MS;
     if (due > now_ms) return due - now_ms;
     (void)sign(node);

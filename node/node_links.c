@@ -84,6 +84,7 @@ static void handle_frame(struct node *node, size_t peer, const struct frame *fra
 static void handle_question(struct node *node, const struct arrival *arrival, const struct frame *frame)
 {
     if (frame->kind == FRAME_FETCH) node_on_fetch_question(node, arrival->peer, frame, arrival->question);
+    else if (frame->kind == FRAME_RECOVERY_QUESTION) node_on_recovery_question(node, arrival->peer, frame, arrival->question);
     else transport_decline(arrival->question);
 }
 

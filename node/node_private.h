@@ -12,6 +12,7 @@
 #include "helper.h"
 #include "transport.h"
 #include "verify_pool.h"
+#include "vote_recovery.h"
 #include "votelog.h"
 
 #include <stdatomic.h>
@@ -107,6 +108,8 @@ struct node {
     struct pending_block prepared;    /* made meanwhile, on that block; candidate NULL: none */
     struct inbox_list signatures;     /* the lane, taken out before a commit */
     uint64_t synced;                  /* vote log sequence that is durable */
+    struct vote_recovery vote_recovery; /* while this member does not know what it signed */
+    uint64_t vote_recovery_ask_ms, vote_recovery_said_ms;
     bool progress;                    /* the last round committed or refused something */
     struct refusal refusals[NODE_REFUSALS_KEPT];
     size_t refusal_next;
@@ -131,6 +134,8 @@ struct node {
     enum cl_status failure_status;
     struct counters counters;
     struct source_counters sources[CL_MEMBERS_MAX];
+    atomic_uint_fast64_t votes_barred; /* consensus_report's barred */
+    atomic_bool vote_recovery_heard[CL_MEMBERS_MAX];
     pthread_mutex_t room_lock;        /* the two below, and waiting for them */
     pthread_cond_t room_changed;
     struct shares room;               /* let in and not settled */
@@ -161,6 +166,12 @@ enum cl_status node_order_final(struct node *node, const struct order_block *blo
 void node_on_votes(struct node *node, size_t peer, const struct frame *frame);
 void node_on_certificates(struct node *node, size_t peer, const struct frame *frame);
 void node_on_proposal(struct node *node, size_t peer, const struct frame *frame);
+
+/* node_vote_recovery.c, owner thread */
+CL_MUST_USE enum cl_status node_vote_recovery_begin(struct node *node); /* at start, once the vote log was read */
+uint64_t node_vote_recovery_round(struct node *node, uint64_t now_ms);
+bool node_votes_awaited(const struct node *node); /* it does not know what it signed, and signs no vote and no tree */
+void node_on_recovery_question(struct node *node, size_t peer, const struct frame *frame, struct transport_question *question);
 
 /* node_recover.c */
 CL_MUST_USE enum cl_status node_recover(struct node *node, char *sentence, size_t sentence_size); /* vote log and consensus at start */

@@ -145,6 +145,7 @@ static enum cl_status recover_entry(void *context, enum votelog_type type, const
     case VOTELOG_BAR:
         if (votelog_bar_decode(&barred, payload, length) != CL_OK) return CL_E_STORE_CORRUPT;
         consensus_restore_bar(recovery->node->consensus, barred);
+        if (barred != CONSENSUS_BAR_UNKNOWN) node_cosign_notarized(recovery->node, barred, 0); /* what it held before is not known either */
         return CL_OK;
     case VOTELOG_START: return CL_E_STORE_CORRUPT;
     }
@@ -170,6 +171,37 @@ static enum cl_status make_consensus(struct node *node, const struct cl_tip *tip
     return status;
 }
 
+/* What was read of a vote log that does not count is forgotten. */
+static enum cl_status forget(struct recovery *recovery, const struct cl_tip *tip)
+{
+    struct node *node = recovery->node;
+    drop_records(recovery);
+    node_pending_free(node);
+    consensus_free(node->consensus);
+    node->consensus = NULL;
+    votelog_close(node->votelog);
+    node->votelog = NULL;
+    return make_consensus(node, tip);
+}
+
+/* In a consortium the others know more than an operator can: this member begins with a vote log that forbids every vote, and
+   asks them (node_vote_recovery.c). */
+static enum cl_status replace_votelog(struct recovery *recovery, const struct cl_tip *tip, const char *path, const struct votelog_start *start, const char *reason,
+                                      char *sentence, size_t sentence_size)
+{
+    struct node *node = recovery->node;
+    size_t members = node->genesis.core.value.member_count;
+    if (vote_recovery_needed(members) > members - 1) {
+        snprintf(sentence, sentence_size, "The vote log is %s, so this node no longer knows what it has signed, and the others are too few to tell it (that takes a "
+                 "consortium of four). Restore the newest vote.log, or let the members sign a new genesis document that names the last final block.", reason);
+        return CL_E_STORE_CORRUPT;
+    }
+    log_line(LOG_LEVEL_WARNING, "vote_log_renewed", "reason=%s", reason);
+    enum cl_status status = forget(recovery, tip);
+    if (status == CL_OK) status = votelog_replace(path, start, sentence, sentence_size);
+    return status == CL_OK ? votelog_open(&node->votelog, path, start, recover_entry, recovery, sentence, sentence_size) : status;
+}
+
 static enum cl_status open_votelog(struct node *node, struct recovery *recovery, const struct cl_tip *tip, char *sentence, size_t sentence_size)
 {
     char path[1200];
@@ -177,13 +209,14 @@ static enum cl_status open_votelog(struct node *node, struct recovery *recovery,
         .vote_key32 = node->genesis.core.value.members[node->own].vote };
     enum cl_status status = file_path(path, sizeof path, node->options.config.data, "vote.log");
     if (status != CL_OK) return status;
+    bool alone = node->genesis.core.value.member_count == 1;
     status = votelog_open(&node->votelog, path, &start, recover_entry, recovery, sentence, sentence_size);
-    if (status == CL_E_STORE_CORRUPT && node->options.new_vote_log) {
+    bool missing = status == CL_E_NOT_FOUND, damaged = status == CL_E_STORE_CORRUPT, asked = node->options.new_vote_log;
+    if (!alone && (damaged || (missing && tip->height > 0) || (asked && (missing || status == CL_OK))))
+        return replace_votelog(recovery, tip, path, &start, damaged ? "damaged" : missing ? "missing" : "discarded", sentence, sentence_size);
+    if (damaged && asked) {
         log_line(LOG_LEVEL_WARNING, "vote_log_renewed", "reason=damaged");
-        node_pending_free(node);
-        consensus_free(node->consensus);
-        node->consensus = NULL;
-        status = make_consensus(node, tip);
+        status = forget(recovery, tip);
         if (status == CL_OK && unlink(path) != 0) status = CL_E_STORE_IO;
         if (status == CL_OK) status = CL_E_NOT_FOUND;
     }
@@ -211,6 +244,8 @@ enum cl_status node_recover(struct node *node, char *sentence, size_t sentence_s
     if (status == CL_OK) status = open_votelog(node, &recovery, &tip, sentence, sentence_size);
     drop_records(&recovery);
     free(recovery.records);
+    if (status != CL_OK) return status;
+    status = node_vote_recovery_begin(node);
     if (status != CL_OK) return status;
     node->effects.count = 0;
     status = consensus_resume(node->consensus, &node->effects, node_monotonic_ms());

@@ -3,37 +3,15 @@
 shape, and the order that durability rests on: records and proposal before the votes on it, a certificate before the
 finalize vote, each block's parent justified by a finalization. The next version opens these bytes."""
 import os
-import struct
 import sys
 
 import cbor2
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import Maker, Node, main, now_ms  # noqa: E402
+from votelog_file import CERTIFICATE, PROPOSAL, RECORD, START, VOTE, entries_of  # noqa: E402
 
-PROPOSAL, VOTE, RECORD, CERTIFICATE, START = 1, 2, 3, 4, 5
 PROPOSE, NOTARIZE, NULLIFY, FINALIZE = 1, 2, 3, 4
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
-
-
-def entries_of(data):
-    assert data[:8] == b"CLVOTE01"
-    at, entries = 8, []
-    while at < len(data):
-        length, crc, kind = struct.unpack_from("<IIB", data, at)
-        payload = data[at + 9:at + 9 + length]
-        assert len(payload) == length and crc32c(bytes([kind]) + payload) == crc, at
-        entries.append((kind, payload))
-        at += 9 + length
-    return entries
 
 
 def strict(payload):
