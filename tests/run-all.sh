@@ -34,7 +34,7 @@ for script in tests/integration/*.sh tests/integration/*.py; do
     [ -e "$script" ] || continue
     name=$(basename "$script"); name=${name%.*}
     case $script in
-    */consortium_*) ;; # minutes each: run-deep.sh
+    */consortium_faults.py|*/consortium_hostile.py|*/consortium_soak.py) ;; # minutes each: run-deep.sh
     *.sh) step "$name" sh "$script" "$build" ;;
     *.py) step "$name" /usr/bin/python3 "$script" "$build" ;;
     esac

@@ -1,15 +1,15 @@
 #!/bin/sh
 # What `make check-deep` adds to `make check`: sanitizers, valgrind, static analysis, 10^6 random records, 200 kills under
-# load, 100,000 subscriptions from a list, a minute of fuzzing for each target. Each step prints one line; logs are in
-# BUILD/log/deep-NAME.log.
-# STEPS="asan tsan" runs only those.
+# load, 100,000 subscriptions from a list, faults, hostile members and clients and fifteen minutes of load for a consortium of
+# four, a minute of fuzzing for each target. Each step prints one line; logs are in BUILD/log/deep-NAME.log.
+# STEPS="asan tsan" runs only those. The step faults needs root (network namespaces, mounts).
 set -u
 build=${1:-build}
 passed=0 failed=0
 mkdir -p "$build/log" "$build/asan" "$build/tsan"
 absolute=$(cd "$build" && pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
-steps=${STEPS:-asan tsan valgrind tidy cppcheck histories kills bulk fuzz}
+steps=${STEPS:-asan tsan valgrind tidy cppcheck histories kills bulk faults hostile soak fuzz}
 
 step() {
     name=$1; shift
@@ -49,7 +49,7 @@ asan() {
     # the foreign tools judge bytes, not memory; install.sh and man.sh install, which builds again without the sanitizers
     ASAN_OPTIONS="detect_leaks=1:log_path=$absolute/asan/report" \
     UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:log_path=$absolute/asan/report" \
-        run_scripts "$build/asan" $(ls tests/integration/*.py tests/integration/*.sh | grep -vE '/(interop|install|man)\.')
+        run_scripts "$build/asan" $(ls tests/integration/*.py tests/integration/*.sh | grep -vE '/(interop|install|man|consortium_faults|consortium_hostile|consortium_soak)\.')
 }
 # The threads are in the node: what drives it with many clients at once, and stops or kills it while busy.
 tsan() {
@@ -58,7 +58,7 @@ tsan() {
     TSAN_OPTIONS="second_deadlock_stack=1 log_path=$absolute/tsan/report suppressions=$PWD/tests/tsan.suppressions" \
         run_scripts "$build/tsan" tests/integration/busy_stop.py tests/integration/api_walk.py tests/integration/feed_resume.py \
         tests/integration/bad_input.py tests/integration/bad_http.py tests/integration/hostile_http.py tests/integration/disk_faults.py \
-        tests/integration/kill_loop.py
+        tests/integration/kill_loop.py tests/integration/consortium.py
 }
 # test_ledger_failures brings an allocator of its own, as valgrind does; test_buffer looks at all bytes of a block, written
 # or not. The address sanitizer looks at what they leave. nng keeps what is closed during a handshake (test_transport.c).
@@ -93,6 +93,15 @@ kills() {
 bulk() {
     BULK="${BULK:-100000}" sh tests/integration/bulk.sh "$build"
 }
+faults() {
+    /usr/bin/python3 tests/integration/consortium_faults.py "$build"
+}
+hostile() {
+    /usr/bin/python3 tests/integration/consortium_hostile.py "$build"
+}
+soak() {
+    SOAK_SECONDS="${SOAK_SECONDS:-900}" /usr/bin/python3 tests/integration/consortium_soak.py "$build"
+}
 fuzz() {
     make -s -j"$jobs" BUILD="$build" fuzz SECONDS_EACH="${SECONDS_EACH:-60}"
 }
@@ -107,6 +116,9 @@ step cppcheck cppcheck_all
 step histories histories
 step kills kills
 step bulk bulk
+step faults faults
+step hostile hostile
+step soak soak
 step fuzz fuzz
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -51,13 +51,11 @@ class Scene:
         before = len(load.acknowledged)
         wait_for(lambda: len(load.acknowledged) >= before + count, f"{count} records become final meanwhile", deadline_s)
 
-    def goes_on(self, load, seconds):
-        """For so long records become final, never with a longer pause than GOING_ON_S."""
+    def goes_on(self, load, seconds, pause_s=GOING_ON_S):
+        """For so long records become final, never with a longer pause."""
         end = time.monotonic() + seconds
-        before = len(load.acknowledged)
         while time.monotonic() < end:
-            self.some_final(load, 5)
-        return len(load.acknowledged) - before
+            self.some_final(load, 1, pause_s)
 
     def probe(self, member, until, times):
         """Posts one new record to this node until it is acknowledged as final; the last attempt ends at the deadline."""
@@ -114,13 +112,17 @@ def everybody(seconds):
 
 def latency(load, since):
     values = load.latencies(since)
-    return f"{len(values)} final, p50 {percentile(values, 0.5):.2f} s, p99 {percentile(values, 0.99):.2f} s" if values else "none final"
+    if not values:
+        return "none final"
+    return (f"{len(values)} final, p50 {percentile(values, 0.5):.2f} s, p99 {percentile(values, 0.99):.2f} s, "
+            f"longest pause {load.longest_pause(since):.2f} s")
 
 
 def on_all_lines(scene, **what):
     with scene.load() as load:
+        began = time.monotonic()
         scene.some_final(load)
-        print("before: " + latency(load, 0))
+        print("before: " + latency(load, began))
         scene.network.all_lines(**what)
         since = time.monotonic()
         scene.goes_on(load, 20)
@@ -181,7 +183,7 @@ def asymmetric(scene):
             scene.network.line(0, receiver, 0, 0.2)
         scene.network.line(2, 1, 0, 1.0)
         since = time.monotonic()
-        scene.goes_on(load, 20)
+        scene.goes_on(load, 40, HEALED_S)
         print("meanwhile: " + latency(load, since))
         scene.network.all_lines()
         scene.healed(everybody(GOING_ON_S))
@@ -292,9 +294,8 @@ def run(build, fault):
             scene.end(observer)
         print(f"{time.monotonic() - began:.0f} s in all", flush=True)
     except BaseException:
-        for member in scene.consortium if scene is not None else ():
-            log = member.log()[-1500:] if os.path.exists(f"{member.root}/log") else ""
-            print(f"-- {member.name} ({'runs' if member.running() else 'does not run'}):\n{log}")
+        if scene is not None:
+            scene.consortium.tell()
         raise
     finally:
         if scene is not None:

@@ -285,6 +285,15 @@ class Consortium:
         for member in self.members:
             member.stop()
 
+    def tell(self):
+        """What the nodes have to say after a failure."""
+        for member in self.members:
+            status = {}
+            with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                status = member.request("GET", "/v1/status", connection=member.connect(timeout=5)).json()
+            log = member.log()[-2500:] if os.path.exists(f"{member.root}/log") else ""
+            print(f"-- {member.name} {'runs' if member.running() else 'does not run'}: {status}\n{log}", flush=True)
+
     def quorum(self):
         return len(self.members) - (len(self.members) - 1) // 3
 

@@ -121,6 +121,12 @@ class Load:
         with self.lock:
             return sorted(seconds for ended, seconds, _ in self.samples if ended - seconds >= since)
 
+    def longest_pause(self, since):
+        """Seconds from then on, or between two acknowledgements, in which nothing was acknowledged."""
+        with self.lock:
+            ends = [since] + sorted(ended for ended, _, _ in self.samples if ended >= since) + [time.monotonic()]
+        return max(later - earlier for earlier, later in zip(ends, ends[1:]))
+
 
 def percentile(values, share):
     """Of sorted values."""
