@@ -14,6 +14,7 @@
 #define GRACE_MS 10u               /* a record that gossip may be bringing is not asked for before */
 #define QUESTION_MS 2000u          /* then another member is asked */
 #define LAP_MS 200u                /* after all were asked, and after each look at what is missing */
+#define DOUBT_MS 2000u             /* what a certified block lacks has not come: another member is asked what the block is */
 #define NOT_FINAL_BYTES_MAX (64u * 1024 * 1024) /* records of blocks not final; nothing more is voted for beyond */
 #define UNEVALUATED_MAX 32u        /* proposals that wait for something; the one of the oldest view goes */
 #define AHEAD_MS_MAX 2000u         /* rule 3: a block's time against ours, when voting */
@@ -46,16 +47,19 @@ void node_pending_free(struct node *node)
     while (node->pending_count > 0) pending_remove(node, node->pending_count - 1);
 }
 
-/* Room for one more; what waits for something and is of the oldest view makes way for it. NULL: all are evaluated. */
+/* Room for one more; what waits for something makes way for it: what nobody asked about first, and the oldest view's.
+   NULL: all are evaluated. */
 struct pending_block *node_pending_add(struct node *node, const struct order_block *block)
 {
-    size_t unevaluated = 0, oldest = SIZE_MAX;
+    size_t unevaluated = 0, least = SIZE_MAX;
     for (size_t i = 0; i < node->pending_count; i++) {
-        if (node->pending[i].candidate != NULL) continue;
+        const struct pending_block *each = &node->pending[i], *worst = &node->pending[least == SIZE_MAX ? i : least];
+        bool asked = each->wanted || each->judged, worst_asked = worst->wanted || worst->judged;
+        if (each->candidate != NULL) continue;
         unevaluated++;
-        if (oldest == SIZE_MAX || node->pending[i].block.view < node->pending[oldest].block.view) oldest = i;
+        if (least == SIZE_MAX || asked < worst_asked || (asked == worst_asked && each->block.view < worst->block.view)) least = i;
     }
-    if (unevaluated >= UNEVALUATED_MAX || (node->pending_count == NODE_PENDING_MAX && oldest != SIZE_MAX)) pending_remove(node, oldest);
+    if (unevaluated >= UNEVALUATED_MAX || (node->pending_count == NODE_PENDING_MAX && least != SIZE_MAX)) pending_remove(node, least);
     if (node->pending_count == NODE_PENDING_MAX) return NULL;
     struct pending_block *made = &node->pending[node->pending_count++];
     *made = (struct pending_block){ .block = *block, .asking = SIZE_MAX, .next_peer = consensus_leader(&node->genesis.core.network, node->epoch, block->view, node->genesis.core.value.member_count) };
@@ -308,6 +312,53 @@ enum cl_status node_evaluate(struct node *node, struct pending_block *entry)
     return status;
 }
 
+/* ---- what proposals say */
+/* A block's id covers neither its view nor its parent's, but both are kept for good: the parent is at hand, of that view,
+   or the certificate that comes first in the justification is for it. */
+static bool parent_is_proven(struct node *node, const struct cl_proposal *proposal)
+{
+    struct cl_tip tip;
+    struct cl_cbor_reader reader;
+    const struct pending_block *parent = node_pending_find(node, &proposal->parent);
+    cl_ledger_tip(node->ledger, &tip);
+    if (proposal->parent_view >= proposal->view) return false;
+    if (tip.view == proposal->parent_view && memcmp(tip.block.bytes, proposal->parent.bytes, 32) == 0) return true;
+    if (parent != NULL && parent->candidate != NULL && parent->block.view == proposal->parent_view) return true;
+    cl_cbor_reader_init(&reader, proposal->justification.data, proposal->justification.length);
+    if (cl_cbor_array(&reader) == 0) return false;
+    struct cl_view item = cl_cbor_skip(&reader);
+    struct cl_certificate *certificate = reader.status == CL_OK ? malloc(sizeof *certificate) : NULL;
+    bool good = certificate != NULL && cl_certificate_decode(certificate, item.data, item.length) == CL_OK && certificate->has_block &&
+                certificate->view == proposal->parent_view && memcmp(certificate->block.bytes, proposal->parent.bytes, 32) == 0 &&
+                consensus_certificate_good(node->consensus, certificate);
+    free(certificate);
+    return good;
+}
+
+/* For the block of this view. Whether it makes the block that it should is seen when it is evaluated. */
+static bool proposal_fits(struct node *node, const struct cl_proposal *proposal, uint64_t view)
+{
+    return proposal->epoch == node->epoch && proposal->view == view && parent_is_proven(node, proposal);
+}
+
+static enum cl_status take_proposal(struct pending_block *entry, const struct cl_proposal *proposal, const struct cl_view *payload)
+{
+    entry->block.parent = proposal->parent;
+    entry->block.parent_view = proposal->parent_view;
+    entry->given_ms = node_monotonic_ms();
+    entry->proposal.length = 0;
+    return cl_buffer_append(&entry->proposal, payload->data, payload->length);
+}
+
+/* Whoever gave it may have lied about what nobody has. From now on only answers are believed, each time another member's,
+   and no leader, who could go on. */
+static void doubt(struct pending_block *entry)
+{
+    entry->doubted = true;
+    entry->proposal.length = 0;
+    entry->since_ms = 0;
+}
+
 /* ---- what ordering asked for */
 static void say_block(struct node *node, struct pending_block *entry)
 {
@@ -343,7 +394,7 @@ static enum cl_status settle(struct node *node, struct pending_block *entry)
     if (entry->judged) say_verdict(node, entry, CONSENSUS_INVALID);
     if (entry->wanted) { /* whoever gave it lied about what it is: somebody else has the one that was certified */
         log_line(LOG_LEVEL_WARNING, "block_does_not_hold", "view=%llu", (unsigned long long)entry->block.view);
-        entry->proposal.length = 0;
+        doubt(entry);
         entry->asking = SIZE_MAX;
     }
     return CL_OK;
@@ -369,6 +420,10 @@ enum cl_status node_want(struct node *node, const struct order_block *block)
     struct pending_block *entry = node_pending_find(node, &block->id);
     if (entry == NULL) entry = node_pending_add(node, block);
     if (entry == NULL) return CL_OK; /* asked again with the next resend */
+    if (entry->candidate == NULL && entry->block.view != block->view) { /* a leader sent it as another view's */
+        entry->block.view = block->view;
+        doubt(entry);
+    }
     entry->wanted = true;
     return settle(node, entry);
 }
@@ -381,20 +436,15 @@ static struct pending_block *find_asking(struct node *node, size_t peer)
     return NULL;
 }
 
-/* A block that was asked for by its id. */
-static enum cl_status take_proposal(struct pending_block *entry, const struct cl_view *payload)
+/* A block that was asked for by its id. Returns: whether it was taken. */
+static bool take_answer(struct node *node, struct pending_block *entry, const struct cl_view *payload)
 {
     struct cl_proposal proposal;
     struct cl_leaf_hash *leaves = NULL;
-    enum cl_status status = cl_proposal_decode(&proposal, &leaves, payload->data, payload->length);
-    if (status != CL_OK) return status == CL_E_MEMORY ? status : CL_OK;
-    entry->block.parent = proposal.parent;
-    entry->block.view = proposal.view;
-    entry->block.parent_view = proposal.parent_view;
-    entry->proposal.length = 0;
-    status = cl_buffer_append(&entry->proposal, payload->data, payload->length);
+    if (cl_proposal_decode(&proposal, &leaves, payload->data, payload->length) != CL_OK) return false;
+    bool taken = proposal_fits(node, &proposal, entry->block.view) && take_proposal(entry, &proposal, payload) == CL_OK;
     free(leaves);
-    return status;
+    return taken;
 }
 
 static void on_asked(struct node *node, void *context, size_t peer, enum transport_outcome outcome, const struct frame *frame)
@@ -410,7 +460,7 @@ static void on_asked(struct node *node, void *context, size_t peer, enum transpo
     }
     if (frame->kind == FRAME_RECORDS) node_offer_proposal_records(node, frame, peer);
     if (frame->kind != FRAME_PROPOSAL || entry == NULL || entry->proposal.length > 0) return;
-    if (take_proposal(entry, &frame->payload) != CL_OK) return;
+    if (!take_answer(node, entry, &frame->payload)) return;
     (void)settle(node, entry); /* a failure has stopped the node */
     node_run_events(node);
 }
@@ -448,6 +498,7 @@ static uint64_t pursue(struct node *node, size_t at, uint64_t now_ms)
     struct pending_block *entry = &node->pending[at];
     struct cl_candidate *parent;
     uint64_t parent_time;
+    if (entry->wanted && entry->proposal.length > 0 && now_ms - entry->given_ms >= DOUBT_MS) doubt(entry);
     if (entry->proposal.length == 0) {
         struct cl_view id = { entry->block.id.bytes, 32 };
         if (entry->wanted) ask_for(node, entry, &id, 1, now_ms);
@@ -537,16 +588,17 @@ void node_on_fetch_question(struct node *node, size_t peer, const struct frame *
 /* ---- another leader's proposal */
 /* The id is what the leader signed: whether the proposal makes that block is seen when it is evaluated. One for a view:
    another one is not needed to know that its leader lies, because both votes are evidence. */
-struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote *vote, const struct cl_view *payload)
+struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote *vote, const struct cl_proposal *proposal, const struct cl_view *payload)
 {
     struct pending_block *entry = node_pending_find(node, &vote->block);
     if (entry != NULL && entry->proposal.length > 0) return entry;
+    if (entry != NULL && (entry->doubted || entry->block.view != vote->view)) return NULL;
+    if (!proposal_fits(node, proposal, vote->view)) return NULL;
     for (size_t i = 0; i < node->pending_count && entry == NULL; i++)
         if (node->pending[i].block.view == vote->view && node->pending[i].proposal.length > 0) return NULL;
     struct order_block block = { .id = vote->block, .view = vote->view };
     if (entry == NULL) entry = node_pending_add(node, &block);
-    if (entry == NULL || take_proposal(entry, payload) != CL_OK) return NULL;
-    return entry->proposal.length > 0 ? entry : NULL;
+    return entry != NULL && take_proposal(entry, proposal, payload) == CL_OK ? entry : NULL;
 }
 
 /* ---- finality */
@@ -561,6 +613,7 @@ enum cl_status node_commit_pending(struct node *node, const struct consensus_eff
         return CL_OK;
     }
     assert(pending != NULL && pending->candidate != NULL);
+    if (effect->certificate != NULL) pending->block.view = effect->certificate->view; /* two leaders may have proposed the same block */
     node_admit_waiting(node); /* for the block that is prepared meanwhile */
     node_pending_deinit(&node->prepared);
     node->committing = pending;

@@ -136,13 +136,13 @@ void node_on_proposal(struct node *node, size_t peer, const struct frame *frame)
     struct cl_leaf_hash *leaves = NULL;
     const struct cl_vote *vote = &node->proposers[peer];
     if (node->consensus == NULL || cl_proposal_decode(&proposal, &leaves, frame->payload.data, frame->payload.length) != CL_OK) return;
-    free(leaves);
     struct consensus_report report;
     consensus_report(node->consensus, &report);
     bool fits = vote->kind == CL_VOTE_PROPOSE && vote->has_block && vote->view == proposal.view && vote->epoch == node->epoch && proposal.epoch == node->epoch &&
                 proposal.view > report.final_view && proposal.view <= report.view + CONSENSUS_VIEWS_AHEAD_MAX &&
                 consensus_leader(&node->genesis.core.network, node->epoch, proposal.view, node->genesis.core.value.member_count) == peer;
-    const struct pending_block *entry = fits ? node_hold_proposal(node, vote, &frame->payload) : NULL;
+    const struct pending_block *entry = fits ? node_hold_proposal(node, vote, &proposal, &frame->payload) : NULL;
+    free(leaves);
     if (entry == NULL) return; /* said again with the next resend */
     node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_PROPOSAL, .now_ms = node_monotonic_ms(), .block = entry->block, .vote = vote,
                                                 .justification = proposal.justification });

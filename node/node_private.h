@@ -54,6 +54,8 @@ struct pending_block {
     size_t record_bytes;                  /* of the candidate's records */
     bool wanted, judged;                  /* ordering waits for CONSENSUS_BLOCK; for a verdict */
     size_t asking, next_peer;             /* who was asked for what is missing, SIZE_MAX: nobody; who will be next */
+    bool doubted;                         /* what was said of it did not hold, or did not come */
+    uint64_t given_ms;                    /* when the proposal came */
     uint64_t since_ms;                    /* that records are missing; 0: they are not */
     uint64_t asked, ask_from_ms;          /* how often; not before */
 };
@@ -184,8 +186,9 @@ enum cl_status node_commit_pending(struct node *node, const struct consensus_eff
 uint64_t node_blocks_round(struct node *node, uint64_t now_ms);
 /* CL_OK: it has its candidate. CL_E_PENDING: something is missing. CL_E_BLOCK_INVALID. Others: node_fail is the caller's. */
 CL_MUST_USE enum cl_status node_evaluate(struct node *node, struct pending_block *entry);
-/* The leader's proposal with its vote, kept; NULL: another one of that view is, or there is no room. */
-struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote *vote, const struct cl_view *payload);
+/* The leader's proposal with its vote, kept; NULL: another one of that view is, or it is not of this view, or does not
+   prove its parent, or there is no room. payload: its bytes. */
+struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote *vote, const struct cl_proposal *proposal, const struct cl_view *payload);
 struct pending_block *node_pending_find(struct node *node, const struct cl_block_id *id);
 struct pending_block *node_pending_add(struct node *node, const struct order_block *block);
 /* The candidate of a block on the tip that was evaluated here, so that catching up need not do it again; it becomes the
