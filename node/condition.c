@@ -165,8 +165,10 @@ static void say_quorum(const struct sayer *sayer)
 static void say_barred(const struct sayer *sayer)
 {
     const struct condition *condition = sayer->condition;
+    char list[512];
     if (condition->barred == CONSENSUS_BAR_UNKNOWN)
-        tell(sayer, "This node lost its vote log and votes for nothing before enough of the others have told it how far it may have voted.");
+        tell(sayer, "This node lost its vote log and votes for nothing before %zu others have told it how far it may have voted; told so far: %s.", condition->told_needed,
+             names(list, condition, condition->told));
     else if (condition->outlook.view <= condition->barred)
         tell(sayer, "This node lost its vote log, so it votes in no view up to %" PRIu64 "; this is view %" PRIu64 ".", condition->barred, condition->outlook.view);
 }

@@ -29,7 +29,9 @@ struct condition {
     size_t member_count, peer_count, own, quorum;
     bool ordering;                    /* outlook and idle are good; an observer has neither */
     bool idle;
-    uint64_t barred;                  /* it votes in no view up to this one, because it lost a vote log; CONSENSUS_BAR_UNKNOWN */
+    uint64_t barred;                  /* it votes in no view up to this one, because it lost a vote log; CONSENSUS_BAR_UNKNOWN: */
+    size_t told_needed;               /* so many others have to tell it how far it may have voted; */
+    uint8_t told[CL_MEMBERS_MAX / 8]; /* these have */
     struct consensus_outlook outlook;
     uint64_t view_ms;                 /* since the view was entered; 0: not known */
     uint64_t height, waiting_records;

@@ -359,8 +359,19 @@ static bool has(const char *directory, const char *name)
     return file_path(path, sizeof path, directory, name) == CL_OK && access(path, F_OK) == 0;
 }
 
-static void tell_restored(const struct backup_options *options, const struct cl_backup_summary *summary, size_t members)
+/* Is this an observer's directory? Without its keys nobody can tell. */
+static bool is_observer(const struct backup_options *options, const struct node_genesis *genesis)
 {
+    struct node_keys keys;
+    if (node_keys_load(&keys, options->data) != CL_OK) return false;
+    size_t own = node_genesis_own(genesis, &keys);
+    node_keys_wipe(&keys);
+    return own != SIZE_MAX && own >= genesis->core.value.member_count;
+}
+
+static void tell_restored(const struct backup_options *options, const struct cl_backup_summary *summary, const struct node_genesis *genesis)
+{
+    size_t members = genesis->core.value.member_count;
     char when[32] = "";
     time_t block_s = (time_t)(summary->tip.time_ms / 1000);
     struct tm parts_of;
@@ -369,11 +380,12 @@ static void tell_restored(const struct backup_options *options, const struct cl_
            (unsigned long long)summary->tip.height, when, (unsigned long long)summary->tip.log_size, options->data);
     if (!has(options->data, "node.seed") || !has(options->data, "tls.key"))
         printf("Its keys were not in the backup: put node.seed, tls.key and reader.token (mode 0600) into %s from where you keep them.\n", options->data);
-    if (members > 1)
+    if (node_genesis_peer_count(genesis) > 1)
         printf("At its next start the node fetches from the others what became final since.");
     else
         printf("What became final after that is lost, unless another copy has it.");
-    if (has(options->data, "vote.log")) printf(" vote.log was there already and stays.\n");
+    if (is_observer(options, genesis)) printf(" It is an observer and never votes.\n");
+    else if (has(options->data, "vote.log")) printf(" vote.log was there already and stays.\n");
     else if (members > 1) printf(" There is no vote log, so it asks the others how far it may have voted, and votes again once a quorum of them has answered.\n");
     else printf(" There is no vote log, so the node does not know what it has signed since: see 'Restoring' in consentd(8) before you start it.\n");
 }
@@ -395,7 +407,7 @@ enum cl_status backup_restore(const struct backup_options *options, char *senten
         status = copy_part(&parts[i], options->directory, options->data, &said);
         if (status == CL_E_NOT_FOUND || status == CL_E_EXISTS) status = CL_OK;
     }
-    if (status == CL_OK) tell_restored(options, &summary, genesis.core.value.member_count);
+    if (status == CL_OK) tell_restored(options, &summary, &genesis);
     node_genesis_deinit(&genesis);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "node_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct node_condition {
     pthread_mutex_t lock;                    /* newest and taken_ms */
@@ -70,6 +71,16 @@ static void take_peer(struct node *node, struct condition_peer *out, size_t peer
     for (size_t lane = 0; lane < LANE_COUNT; lane++) out->dropped_frames += counters.dropped[lane];
 }
 
+static void take_recovery(const struct node *node, struct condition *out)
+{
+    struct node_vote_recovery recovery;
+    node_vote_recovery(node, &recovery);
+    out->told_needed = recovery.needed;
+    memset(out->told, 0, sizeof out->told);
+    for (size_t i = 0; recovery.waiting && i < out->member_count; i++)
+        if (recovery.heard_from[i]) out->told[i / 8] |= (uint8_t)(1u << i % 8);
+}
+
 void node_condition_take(struct node *node)
 {
     struct node_condition *condition = node->condition;
@@ -88,6 +99,7 @@ void node_condition_take(struct node *node)
         consensus_outlook(node->consensus, &out->outlook);
         out->idle = report.idle;
         out->barred = report.barred;
+        take_recovery(node, out);
         out->view_ms = out->outlook.since_ms > 0 && now > out->outlook.since_ms ? now - out->outlook.since_ms : 0;
         for (size_t i = 0; (evidence = consensus_evidence(node->consensus, i)) != NULL; i++)
             if (evidence->first.voter < out->member_count) out->peers[evidence->first.voter].evidence++;

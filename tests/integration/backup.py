@@ -86,6 +86,43 @@ def alone(consortium):
     member.stop()
 
 
+def of_four(consortium):
+    """One of four loses ledger and vote log: it is restored, fetches from the others what came since, asks them how far it
+    may have voted, and votes again: without it nothing would become final once another one is gone."""
+    member, others = consortium[0], consortium.members[1:]
+    directory, acknowledged, accepted = under_load(consortium, member)
+    member.kill()
+    shutil.rmtree(f"{member.data}/store")
+    os.unlink(f"{member.data}/vote.log")
+    later, _, record = grant(consortium, 900001)
+    assert others[0].post(record, wait=True).status == 201, "three go on"
+    says(member.run("restore", "--from", directory, "--data", member.data).stdout, "checked again", "fetches from the others")
+    others[1].kill()
+    others[2].kill()
+    member.start()
+    wait_for(lambda: any("lost its vote log" in sentence and "3 others" in sentence and "member-1" in sentence for sentence in member.status()["why"]),
+             "it says for whom it waits")
+    others[1].start()
+    others[2].start()
+    wait_final([member], later)
+    assert places(member, acknowledged) == acknowledged == places(others[0], acknowledged)
+    wait_final([member], next(iter(accepted)))
+    wait_for(lambda: member.metrics()["consent_votes_awaited"] == 0, "the others have told it how far it may have voted")
+    number = 910000
+    while member.status()["current_view"] <= member.metrics()["consent_votes_barred_views"]:
+        number += 1
+        assert others[0].post(grant(consortium, number)[2], wait=True).status == 201
+        assert number < 910050, "it stays barred"
+    wait_for(lambda: not any("lost its vote log" in sentence for sentence in member.status()["why"]), "it votes")
+    others[2].kill()
+    record_id, _, record = grant(consortium, 900002)
+    assert others[0].request("POST", "/v1/records", record, {"Content-Type": "application/cose"}).status == 202
+    wait_final([member, others[0], others[1]], record_id)
+    for node in (member, others[0], others[1]):
+        node.stop()
+    member.run("check", "--data", member.data)
+
+
 def with_keys(consortium):
     """Of a stopped node, with keys: everything that it needs to run elsewhere."""
     member = consortium[0]
@@ -194,6 +231,12 @@ def test(build):
         member.start()
         no_room(member)
         cut_off(member)
+    finally:
+        consortium.close()
+    consortium = Consortium(build, count=4)
+    try:
+        consortium.start()
+        of_four(consortium)
     finally:
         consortium.close()
 

@@ -142,7 +142,10 @@ static void a_member_that_lost_its_vote_log_says_so(void **state)
     (void)state;
     condition.barred = CONSENSUS_BAR_UNKNOWN;
     ask();
-    says("lost its vote log and votes for nothing before enough of the others");
+    condition.told_needed = 3;
+    condition.told[0] = 0x6;
+    ask();
+    says("lost its vote log and votes for nothing before 3 others have told it how far it may have voted; told so far: bank, bank2.");
     condition.barred = 812;
     ask();
     says("votes in no view up to 812; this is view 812.");
