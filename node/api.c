@@ -31,6 +31,7 @@ const struct api_route api_routes[] = {
     { "GET", "/v1/genesis", api_genesis, 0, "genesis", "The genesis document's exact bytes", "", JSON, "200" },
     { "GET", "/v1/policy", api_policy, 0, "policy", "The network's trust file (C2SP tlog-policy)", "", "text/plain", "200" },
     { "GET", "/v1/status", api_status, 0, "status", "Height, pool, quorum, disk", "", JSON, "200" },
+    { "GET", "/v1/evidence", api_evidence, 0, "evidence", "Votes of members that contradict each other, as they were signed", "", JSON, "200" },
     { "GET", "/checkpoint", api_checkpoint, 0, "checkpoint", "The newest checkpoint (C2SP tlog-checkpoint)", "", "text/plain", "200|404" },
     { "GET", "/tile/entries/{number+}", api_tile_entries, API_READER, "tileEntries", "Entries of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },
     { "GET", "/tile/{level}/{number+}", api_tile, API_READER, "tile", "Hashes of the log (C2SP tlog-tiles)", "", "application/octet-stream", "200|401|404" },

@@ -105,6 +105,7 @@ void api_network(struct api_call *call);
 void api_genesis(struct api_call *call);
 void api_policy(struct api_call *call);
 void api_status(struct api_call *call);
+void api_evidence(struct api_call *call);
 void api_livez(struct api_call *call);
 void api_readyz(struct api_call *call);
 void api_metrics(struct api_call *call);

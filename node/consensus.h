@@ -15,6 +15,7 @@
 #define CONSENSUS_EFFECTS_MAX 1024u   /* of one step; a commit of all bodies and a resend fit */
 #define CONSENSUS_D_MS_MAX 5000u      /* rule 10 */
 #define CONSENSUS_RESEND_IDLE_MS 10000u
+#define CONSENSUS_EVIDENCE_MAX 4u     /* kept for each member */
 #define CONSENSUS_JUSTIFICATION_MAX 64u /* certificates in one proposal (formats.cddl: a frame has as many) */
 
 /* How votes are signed and checked; NULL in the configuration: Ed25519 with vote_seed and the members' vote keys. */
@@ -146,6 +147,8 @@ void consensus_outlook(const struct consensus *consensus, struct consensus_outlo
 /* Two votes of one member in one view that no honest member signs both of. NULL: no more. */
 struct consensus_evidence { struct cl_vote first, second; };
 const struct consensus_evidence *consensus_evidence(const struct consensus *consensus, size_t index);
+/* At start: what was kept before. False: it proves nothing, and is left out. */
+bool consensus_restore_evidence(struct consensus *consensus, const struct consensus_evidence *piece);
 /* Leader of a view: (epoch seed + view) mod n; epoch seed = first 8 bytes, big-endian, of
    H("consent/v1 leader" 00 || network id || epoch as 8 bytes big-endian). */
 size_t consensus_leader(const struct cl_network_id *network, uint64_t epoch, uint64_t view, size_t member_count);

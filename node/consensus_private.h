@@ -10,7 +10,6 @@
 
 #define CONSENSUS_AWAITING_MAX 16u /* own votes not yet durable; a node whose disk is behind casts no more */
 #define CONSENSUS_WANTED_MAX 8u    /* bodies asked for at a time */
-#define CONSENSUS_EVIDENCE_MAX 4u  /* kept for each member */
 #define CONSENSUS_FINALIZES_RESENT_MAX 64u
 #define CONSENSUS_SERVED_MAX 4u    /* certificates of views above the last final one sent with a resend, in turn */
 

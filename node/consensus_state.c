@@ -137,19 +137,51 @@ bool consensus_has_evidence(const struct consensus *c, size_t member)
 }
 
 /* At the bound of a member the oldest stays: one piece proves what there is to prove. */
-static void keep_evidence(struct consensus *c, const struct view *view, enum cl_vote_kind kind, const struct cl_vote *second)
+static void keep(struct consensus *c, const struct consensus_evidence *piece)
 {
     size_t kept = 0;
     for (size_t i = 0; i < c->evidence_count; i++) {
-        const struct cl_vote *first = &c->evidence[i].first;
-        if (first->voter != second->voter) continue;
-        if (first->view == view->number && first->kind == kind && c->evidence[i].second.kind == second->kind) return; /* known */
+        const struct consensus_evidence *other = &c->evidence[i];
+        if (other->first.voter != piece->first.voter) continue;
+        if (other->first.view == piece->first.view && other->first.kind == piece->first.kind && other->second.kind == piece->second.kind) return; /* known */
         kept++;
     }
-    if (kept == CONSENSUS_EVIDENCE_MAX) return;
-    struct consensus_evidence *made = &c->evidence[c->evidence_count++];
-    consensus_vote_of(&made->first, c, view->number, kind, second->voter, &view->tallies[kind].ballots[second->voter]);
-    made->second = *second;
+    if (kept < CONSENSUS_EVIDENCE_MAX) c->evidence[c->evidence_count++] = *piece;
+}
+
+static void keep_evidence(struct consensus *c, const struct view *view, enum cl_vote_kind kind, const struct cl_vote *second)
+{
+    struct consensus_evidence piece = { .second = *second };
+    consensus_vote_of(&piece.first, c, view->number, kind, second->voter, &view->tallies[kind].ballots[second->voter]);
+    keep(c, &piece);
+}
+
+/* As consensus_record_ballot finds them. */
+static bool contradict(const struct cl_vote *first, const struct cl_vote *second)
+{
+    bool differ = first->has_block && second->has_block && !consensus_same_block(&first->block, &second->block);
+    if (first->kind == second->kind) return differ;
+    switch (first->kind) {
+    case CL_VOTE_PROPOSE: return second->kind == CL_VOTE_NOTARIZE && differ;
+    case CL_VOTE_NOTARIZE: return second->kind == CL_VOTE_PROPOSE && differ;
+    case CL_VOTE_NULLIFY: return second->kind == CL_VOTE_FINALIZE;
+    case CL_VOTE_FINALIZE: return second->kind == CL_VOTE_NULLIFY;
+    }
+    return false;
+}
+
+static bool may_be_signed(const struct consensus *c, const struct cl_vote *vote)
+{
+    return vote->epoch == c->config.epoch && vote->voter < c->config.member_count && vote->has_block == (vote->kind != CL_VOTE_NULLIFY) &&
+           (vote->kind != CL_VOTE_PROPOSE || consensus_leader_of(c, vote->view) == vote->voter) && consensus_vote_good(c, vote);
+}
+
+bool consensus_restore_evidence(struct consensus *c, const struct consensus_evidence *piece)
+{
+    if (piece->first.voter != piece->second.voter || piece->first.view != piece->second.view || !contradict(&piece->first, &piece->second)) return false;
+    if (!may_be_signed(c, &piece->first) || !may_be_signed(c, &piece->second)) return false;
+    keep(c, piece);
+    return true;
 }
 
 static bool differs(const struct ballot *ballot, const struct cl_vote *vote)

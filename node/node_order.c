@@ -226,6 +226,7 @@ enum cl_status node_run_events(struct node *node)
         struct consensus_report report;
         consensus_report(node->consensus, &report);
         node->current_view = report.view;
+        if (status == CL_OK && report.evidence != node->evidence_kept) status = node_evidence_keep(node);
     }
     return status;
 }

@@ -112,6 +112,7 @@ struct node {
     uint64_t synced;                  /* vote log sequence that is durable */
     struct vote_recovery vote_recovery; /* while this member does not know what it signed */
     uint64_t vote_recovery_ask_ms, vote_recovery_said_ms;
+    size_t evidence_kept;             /* pieces that are on the disk */
     bool progress;                    /* the last round committed or refused something */
     struct refusal refusals[NODE_REFUSALS_KEPT];
     size_t refusal_next;
@@ -174,6 +175,12 @@ CL_MUST_USE enum cl_status node_vote_recovery_begin(struct node *node); /* at st
 uint64_t node_vote_recovery_round(struct node *node, uint64_t now_ms);
 bool node_votes_awaited(const struct node *node); /* it does not know what it signed, and signs no vote and no tree */
 void node_on_recovery_question(struct node *node, size_t peer, const struct frame *frame, struct transport_question *question);
+
+/* node_evidence.c, owner thread, but node_evidence_read, which is any thread's */
+CL_MUST_USE enum cl_status node_evidence_load(struct node *node); /* at start, into ordering */
+enum cl_status node_evidence_keep(struct node *node); /* what is new; a failure has also stopped the node */
+/* What is on the disk. Out: *pieces on the heap; path: the file's. */
+CL_MUST_USE enum cl_status node_evidence_read(struct consensus_evidence **pieces, size_t *count, const struct node *node, char path[1200]);
 
 /* node_recover.c */
 CL_MUST_USE enum cl_status node_recover(struct node *node, char *sentence, size_t sentence_size); /* vote log and consensus at start */

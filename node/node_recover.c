@@ -242,6 +242,7 @@ enum cl_status node_recover(struct node *node, char *sentence, size_t sentence_s
     struct recovery recovery = { .node = node, .final_view = tip.view };
     enum cl_status status = make_consensus(node, &tip);
     if (status == CL_OK) status = open_votelog(node, &recovery, &tip, sentence, sentence_size);
+    if (status == CL_OK) status = node_evidence_load(node);
     drop_records(&recovery);
     free(recovery.records);
     if (status != CL_OK) return status;
