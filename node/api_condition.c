@@ -113,6 +113,7 @@ static double clock_of(const struct condition_peer *peer) { return (double)peer-
 static double sent_of(const struct condition_peer *peer) { return (double)peer->sent_bytes; }
 static double received_of(const struct condition_peer *peer) { return (double)peer->received_bytes; }
 static double dropped_of(const struct condition_peer *peer) { return (double)peer->dropped_frames; }
+static double malformed_of(const struct condition_peer *peer) { return (double)peer->malformed_frames; }
 static double waiting_of(const struct condition_peer *peer) { return (double)peer->waiting_bytes; }
 static double evidence_of(const struct condition_peer *peer) { return (double)peer->evidence; }
 static double until_of(const struct condition_peer *peer) { return (double)peer->certificate_until_s; }
@@ -125,6 +126,7 @@ static const struct gauge gauges[] = {
     { "consent_peer_sent_bytes_total", "counter", "Bytes of frames that went to it.", sent_of },
     { "consent_peer_received_bytes_total", "counter", "Bytes of frames that came from it.", received_of },
     { "consent_peer_dropped_frames_total", "counter", "Frames to or from it that were left out because there were too many.", dropped_of },
+    { "consent_peer_malformed_frames_total", "counter", "Frames from it that are none; after some the pipe is closed and no more are read.", malformed_of },
     { "consent_peer_send_waiting_bytes", "gauge", "Bytes that wait to be sent to it.", waiting_of },
     { "consent_peer_evidence_votes", "gauge", "Contradictions that it signed and that are kept.", evidence_of },
     { "consent_peer_certificate_end_timestamp_seconds", "gauge", "When its TLS certificate ends, since 1970.", until_of },

@@ -20,7 +20,7 @@ struct condition_peer {
     uint64_t height, view;
     int64_t clock_ahead_ms;
     size_t evidence;                  /* contradictions that it signed */
-    uint64_t sent_bytes, received_bytes, dropped_frames, waiting_bytes;
+    uint64_t sent_bytes, received_bytes, dropped_frames, malformed_frames, waiting_bytes;
     uint64_t certificate_until_s;     /* its certificate's last second; 0: not known */
 };
 struct condition {

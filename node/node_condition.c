@@ -67,6 +67,7 @@ static void take_peer(struct node *node, struct condition_peer *out, size_t peer
     out->sent_bytes = counters.sent_bytes;
     out->received_bytes = counters.received_bytes;
     out->waiting_bytes = counters.waiting_bytes;
+    out->malformed_frames = counters.malformed;
     out->dropped_frames = node_link_drops(node, peer);
     for (size_t lane = 0; lane < LANE_COUNT; lane++) out->dropped_frames += counters.dropped[lane];
 }

@@ -133,10 +133,19 @@ class Observer:
         self.newest[member.index] = size
 
 
-def same_tip(members):
-    """The size that all nodes' newest checkpoints have, or None."""
-    found = {member.checkpoint()[:2] for member in members}
-    return found.pop() if len(found) == 1 else None
+class Tips:
+    """The newest checkpoints of all nodes, as they were seen last; None: this one has none yet."""
+
+    def __init__(self, members):
+        self.members, self.seen = members, []
+
+    def same(self):
+        answers = [member.get("/checkpoint") for member in self.members]
+        self.seen = [tuple(answer.body.decode().split("\n")[1:3]) if answer.status == 200 else None for answer in answers]
+        return self.seen[0] if None not in self.seen and len(set(self.seen)) == 1 else None
+
+    def __str__(self):
+        return str(self.seen)
 
 
 def check_receipts(consortium, member, acknowledged):
@@ -186,8 +195,12 @@ def check(consortium, observer, acknowledged, accepted=(), deadline_s=30):
     for record_id in accepted:
         wait_for(lambda: members[0].get(f"/v1/records/{record_id}", accept="text/plain").status == 200,
                  f"the accepted withdrawal {record_id} is final", deadline_s)
-    size, root = wait_for(lambda: same_tip(members), "all nodes have the same checkpoint: " +
-                          ", ".join(str(member.checkpoint()[0]) for member in members), deadline_s)
+    tips = Tips(members)
+    try:
+        size, root = wait_for(tips.same, "all nodes have the same checkpoint", deadline_s)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {tips}") from None
+    size = int(size)
     for member in members:
         observer.look(member)
     assert not observer.wrong, observer.wrong[:5]
