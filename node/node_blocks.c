@@ -548,6 +548,7 @@ void node_take_proposal_records(struct node *node, struct verify_batch *batch)
             while ((entry = pool_next(node->pinned, NULL)) != NULL) pool_remove(node->pinned, entry);
             status = pool_add(node->pinned, &entry, item->record, 0);
         }
+        if (status == CL_OK) entry->since_ms = node_monotonic_ms();
         if (status == CL_E_MEMORY) log_line(LOG_LEVEL_WARNING, "record_left_out", "reason=memory");
     }
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DECIDED_MS 2000u /* by then a block is final as a rule, and what came for it with it */
+
 struct node_gossip {
     struct gossip *gossip;
     struct cl_leaf_hash leaves[FRAME_ANNOUNCED_MAX]; /* of one frame */
@@ -137,7 +139,8 @@ void node_on_announce(struct node *node, size_t peer, const struct frame *frame)
     while (frame_items_next(&items, &item)) {
         struct cl_leaf_hash leaf;
         memcpy(leaf.bytes, item.data, 32);
-        if (pool_find_leaf(node->pinned, &leaf) == NULL) gossip_announced(node->gossip->gossip, peer, &leaf, now);
+        const struct pool_entry *pinned = pool_find_leaf(node->pinned, &leaf);
+        if (pinned == NULL || now - pinned->since_ms >= DECIDED_MS) gossip_announced(node->gossip->gossip, peer, &leaf, now);
     }
 }
 

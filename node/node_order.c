@@ -179,15 +179,18 @@ static enum cl_status carry_out(struct node *node, const struct consensus_effect
     return CL_OK;
 }
 
-/* Above some megabytes the vote log starts anew, with what is above the last final view. */
+/* Above some megabytes the vote log starts anew, with what is above the last final view; again once it has grown by as
+   much, since all that may still be in it. */
 static enum cl_status truncate_votelog(struct node *node)
 {
     struct cl_tip tip;
     struct consensus_report report;
-    if (votelog_size(node->votelog) < node->options.config.votelog_truncate_mb * 1048576) return CL_OK;
+    if (votelog_size(node->votelog) < node->options.config.votelog_truncate_mb * 1048576 + node->votelog_kept) return CL_OK;
     cl_ledger_tip(node->ledger, &tip);
     consensus_report(node->consensus, &report);
-    if (tip.view < report.final_view) return CL_OK; /* a start would need what was signed since the ledger's tip */
+    if (tip.view != report.final_view) return CL_OK; /* a start would need what was signed since; what ordering knows is not at hand any more */
+    for (size_t i = 0; i < node->pending_count; i++)
+        if (node->pending[i].held) return CL_OK; /* ordering could not say that it has to stay */
     uint64_t from = 0;
     enum cl_status status = CL_OK;
     do {
@@ -197,6 +200,7 @@ static enum cl_status truncate_votelog(struct node *node)
     } while (status == CL_OK && node->effects.count > 0);
     if (status == CL_OK) status = votelog_restart(node->votelog);
     if (status != CL_OK) return node_fail(node, status, "The vote log could not be started anew (%s).", strerror(errno));
+    node->votelog_kept = votelog_size(node->votelog);
     return CL_OK;
 }
 
@@ -211,8 +215,8 @@ enum cl_status node_run_effects(struct node *node)
 
 enum cl_status node_run_events(struct node *node)
 {
-    enum cl_status status = CL_OK;
-    if (node->consensus == NULL) node->event_count = 0; /* an observer orders nothing */
+    enum cl_status status = atomic_load(&node->failed) ? node->failure_status : CL_OK;
+    if (node->consensus == NULL || status != CL_OK) node->event_count = 0; /* an observer orders nothing; whoever failed signs nothing more */
     while (node->event_count > 0 && status == CL_OK) {
         struct consensus_event event = node->events[0];
         node->event_count--;
@@ -221,6 +225,7 @@ enum cl_status node_run_events(struct node *node)
         status = consensus_step(node->consensus, &node->effects, &event);
         if (status != CL_OK) return node_fail(node, status, "Ordering cannot go on: %s", cl_status_sentence(status));
         status = node_run_effects(node);
+        if (atomic_load(&node->failed)) status = node->failure_status;
     }
     if (node->consensus != NULL) {
         struct consensus_report report;
@@ -252,8 +257,11 @@ uint64_t node_order_round(struct node *node, uint64_t now_ms)
         node->timers[i] = UINT64_MAX;
         if (node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_TIMER, .now_ms = now_ms, .timer = (enum consensus_timer)i }) != CL_OK) return 0;
     }
-    for (size_t i = 0; i < CONSENSUS_TIMERS; i++)
-        if (node->timers[i] != UINT64_MAX && node->timers[i] - now_ms < wait) wait = node->timers[i] > now_ms ? node->timers[i] - now_ms : 0;
+    now_ms = node_monotonic_ms(); /* a step may have waited for the disk */
+    for (size_t i = 0; i < CONSENSUS_TIMERS; i++) {
+        uint64_t left = node->timers[i] > now_ms ? node->timers[i] - now_ms : 0;
+        if (node->timers[i] != UINT64_MAX && left < wait) wait = left;
+    }
     return wait;
 }
 

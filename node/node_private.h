@@ -54,6 +54,7 @@ struct pending_block {
     size_t record_bytes;                  /* of the candidate's records */
     bool wanted, judged;                  /* ordering waits for CONSENSUS_BLOCK; for a verdict */
     size_t asking, next_peer;             /* who was asked for what is missing, SIZE_MAX: nobody; who will be next */
+    bool held;                            /* from the vote log, and ordering was not told */
     bool doubted;                         /* what was said of it did not hold, or did not come */
     uint64_t given_ms;                    /* when the proposal came */
     uint64_t since_ms;                    /* that records are missing; 0: they are not */
@@ -110,6 +111,7 @@ struct node {
     struct pending_block prepared;    /* made meanwhile, on that block; candidate NULL: none */
     struct inbox_list signatures;     /* the lane, taken out before a commit */
     uint64_t synced;                  /* vote log sequence that is durable */
+    uint64_t votelog_kept;            /* its size when it was last started anew */
     struct vote_recovery vote_recovery; /* while this member does not know what it signed */
     uint64_t vote_recovery_ask_ms, vote_recovery_said_ms;
     size_t evidence_kept;             /* pieces that are on the disk */

@@ -73,20 +73,26 @@ static enum cl_status rebuild(struct recovery *recovery, const struct cl_proposa
     return status;
 }
 
+/* What was voted for is handed out to whoever lacks it, until a block of that height is final. What has no room others have. */
+static enum cl_status pin_records(const struct recovery *recovery)
+{
+    struct pool_entry *entry;
+    for (size_t i = 0; recovery->node->pinned != NULL && i < recovery->record_count; i++)
+        if (pool_add(recovery->node->pinned, &entry, recovery->records[i], 0) == CL_E_MEMORY) return CL_E_MEMORY;
+    return CL_OK;
+}
+
 /* Its parent was given by somebody else and is not in the log: what was signed is known by its votes, and its body waits
    here, with its records, until the parent is fetched again. The next vote of its view says which block it is. */
 static enum cl_status hold(struct recovery *recovery, const struct cl_proposal *proposal, const uint8_t *payload, size_t length)
 {
     struct node *node = recovery->node;
-    struct pool_entry *entry;
     struct order_block block = { .parent = proposal->parent, .view = proposal->view, .parent_view = proposal->parent_view };
     if (node->peer_count < 2) return CL_E_STORE_CORRUPT;
-    for (size_t i = 0; i < recovery->record_count; i++) {
-        enum cl_status status = pool_add(node->pinned, &entry, recovery->records[i], 0);
-        if (status == CL_E_MEMORY) return status; /* what has no room is asked for like anything that is missing */
-    }
     struct pending_block *held = node_pending_add(node, &block);
-    return held != NULL ? cl_buffer_append(&held->proposal, payload, length) : CL_OK;
+    if (held == NULL) return CL_OK;
+    held->held = true;
+    return cl_buffer_append(&held->proposal, payload, length);
 }
 
 static void name_held(struct node *node, const struct cl_vote *vote)
@@ -109,6 +115,11 @@ static enum cl_status recover_proposal(struct recovery *recovery, const uint8_t 
     struct cl_candidate *parent;
     uint64_t parent_time;
     bool above = proposal.view > recovery->final_view && node->pending_count < NODE_PENDING_MAX;
+    if (above) status = pin_records(recovery);
+    if (status != CL_OK) {
+        free(leaves);
+        return status;
+    }
     if (above && !node_find_parent(node, &proposal.parent, &parent, &parent_time)) {
         status = hold(recovery, &proposal, payload, length);
     } else if (above) {

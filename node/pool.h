@@ -29,6 +29,7 @@ struct pool_entry {
     enum shares_account counted;  /* the node's: where it counts against the inbox's bound */
     bool kept;                    /* the node's: a withdrawal that is durable and was signed for */
     uint64_t number;              /* in order of arrival */
+    uint64_t since_ms;            /* the node's: when it came for a block */
     /* the pool's */
     enum shares_account account;
     unsigned pauses;

@@ -313,6 +313,37 @@ void puppets_propose(struct puppets *puppets, const struct puppet_block *block, 
     puppets_send_payload(puppets, leader, LANE_PROPOSALS, FRAME_PROPOSAL, proposal != NULL ? proposal : &block->proposal);
 }
 
+void puppets_announce(struct puppets *puppets, size_t member, const struct cl_ledger_record *record)
+{
+    puppets_send(puppets, member, LANE_ANNOUNCEMENTS, FRAME_ANNOUNCE, &(struct cl_view){ record->record.leaf_hash.bytes, 32 }, 1);
+}
+
+void puppets_send_record(struct puppets *puppets, size_t member, const struct cl_ledger_record *record)
+{
+    puppets_send(puppets, member, LANE_RECORDS, FRAME_RECORDS, &record->record.bytes, 1);
+}
+
+struct asked { atomic_bool done; enum frame_kind kind; };
+
+static void on_asked(void *context, size_t member, enum transport_outcome outcome, const struct frame *frame)
+{
+    struct asked *asked = context;
+    (void)member;
+    asked->kind = outcome == TRANSPORT_ANSWERED ? frame->kind : FRAME_HELLO;
+    atomic_store(&asked->done, true);
+}
+
+enum frame_kind puppets_ask(struct puppets *puppets, size_t member, const uint8_t hash[32])
+{
+    struct asked asked = { .kind = FRAME_HELLO };
+    struct cl_buffer payload = { 0 };
+    FIXTURE_OK(frame_list_encode(&payload, FRAME_FETCH, &(struct cl_view){ hash, 32 }, 1));
+    FIXTURE_OK(transport_ask(puppets->puppets[member].transport, 0, FRAME_FETCH, payload.data, payload.length, 10000, on_asked, &asked));
+    while (!atomic_load(&asked.done)) puppets_pause(1);
+    cl_buffer_deinit(&payload);
+    return asked.kind;
+}
+
 /* ---- blocks */
 size_t puppets_leader(const struct puppets *puppets, uint64_t view)
 {
@@ -328,6 +359,18 @@ uint64_t puppets_view(const struct puppets *puppets, uint64_t from)
 struct cl_ledger_record *puppets_grant(struct puppets *puppets)
 {
     return fixture_grant(&puppets->network, puppets->customer++, 1, 2, node_now_ms() - 1000);
+}
+
+struct cl_ledger_record *puppets_large(struct puppets *puppets)
+{
+    static struct cl_entry entries[400];
+    static uint8_t hashes[400][32];
+    for (size_t i = 0; i < 400; i++) {
+        fixture_hash(hashes[i], "puppets", puppets->customer * 1000 + i);
+        entries[i] = (struct cl_entry){ .present = CL_HAS(1) | CL_HAS(3) | CL_HAS(12) | CL_HAS(15), .object = hashes[i], .object_length = 16,
+                                        .commitment = hashes[i], .key = hashes[i], .key_length = 32, .recovery = hashes[i] };
+    }
+    return fixture_record(&puppets->network, CL_PROFILE, puppets->customer++, entries, 400, node_now_ms() - 1000);
 }
 
 /* Array of the parent's notarization, where there is a parent, and of nullifications. */

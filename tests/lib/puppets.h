@@ -9,7 +9,7 @@
 #include "node_private.h"
 
 #define PUPPETS_MEMBERS 4u
-#define PUPPETS_SHELF_MAX 16u
+#define PUPPETS_SHELF_MAX 128u
 #define PUPPETS_HEARD_MAX 4096u
 
 /* A block as its leader makes it, on genesis or on another one. */
@@ -64,6 +64,7 @@ size_t puppets_leader(const struct puppets *puppets, uint64_t view);
 /* The first view from this one on that a puppet leads. */
 uint64_t puppets_view(const struct puppets *puppets, uint64_t from);
 struct cl_ledger_record *puppets_grant(struct puppets *puppets); /* a record that applies */
+struct cl_ledger_record *puppets_large(struct puppets *puppets); /* one of 57 KB */
 /* parent NULL: genesis. Takes nothing of the records. Justified by the parent's notarization and nullifications between. */
 void puppets_make(struct puppets *puppets, struct puppet_block *out, const struct puppet_block *parent, uint64_t view, struct cl_ledger_record **records, size_t count);
 void puppet_block_free(struct puppet_block *block);
@@ -77,6 +78,10 @@ void puppets_send_payload(struct puppets *puppets, size_t member, enum lane lane
 void puppets_send_vote(struct puppets *puppets, size_t member, const struct cl_vote *vote, enum lane lane);
 void puppets_certify(struct puppets *puppets, enum cl_vote_kind kind, uint64_t view, const struct cl_block_id *block); /* from puppet 1 */
 void puppets_propose(struct puppets *puppets, const struct puppet_block *block, const struct cl_buffer *proposal); /* NULL: its own */
+void puppets_announce(struct puppets *puppets, size_t member, const struct cl_ledger_record *record);
+void puppets_send_record(struct puppets *puppets, size_t member, const struct cl_ledger_record *record);
+/* Asks the node for what has this hash, and waits. Returns the answer's kind; FRAME_HELLO: there was none. */
+enum frame_kind puppets_ask(struct puppets *puppets, size_t member, const uint8_t hash[32]);
 
 /* ---- what puppets answer */
 void puppets_put(struct puppets *puppets, size_t member, const uint8_t hash[32], enum frame_kind kind, const void *bytes, size_t length);

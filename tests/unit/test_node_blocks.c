@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -147,9 +148,103 @@ static void a_leader_that_goes_on_lying_holds_up_nothing(void **state)
     puppets_close(&puppets);
 }
 
-int main(void)
+/* ---- records of blocks */
+static bool pool_has_one(struct puppets *all, const void *argument)
+{
+    const struct cl_ledger_record *record = argument;
+    static size_t answered;
+    puppets_announce(all, 2, record);
+    size_t fetched = puppets_heard(all, NEWS_FETCH, 2, record->record.leaf_hash.bytes);
+    if (fetched > answered) puppets_send_record(all, 2, record);
+    answered = fetched;
+    puppets_pause(50);
+    return atomic_load(&all->node->counters.pool_records) == 1;
+}
+
+/* Otherwise all but one might lack it for ever, and be idle. */
+static void a_record_of_a_block_that_failed_gets_into_the_pool_when_it_is_announced(void **state)
+{
+    (void)state;
+    struct puppet_block block;
+    struct cl_ledger_record *record;
+    puppets_open(&puppets, NULL);
+    one_block(&block, &record);
+    puppets_put_record(&puppets, 3, record);
+    puppets_propose(&puppets, &block, NULL);
+    wait_vote(CL_VOTE_NOTARIZE, &block);
+    puppets_certify(&puppets, CL_VOTE_NULLIFY, block.block.view, NULL);
+    puppets_wait(&puppets, pool_has_one, record, "the record is in the pool");
+    free_one(&block, record);
+    puppets_close(&puppets);
+}
+
+static void what_was_voted_for_is_handed_out_also_after_a_restart(void **state)
+{
+    (void)state;
+    struct puppet_block block;
+    struct cl_ledger_record *record;
+    puppets_open(&puppets, NULL);
+    one_block(&block, &record);
+    puppets_put_record(&puppets, 3, record);
+    puppets_propose(&puppets, &block, NULL);
+    wait_vote(CL_VOTE_NOTARIZE, &block);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(puppets_ask(&puppets, 1, block.block.id.bytes), FRAME_PROPOSAL);
+        assert_int_equal(puppets_ask(&puppets, 1, record->record.leaf_hash.bytes), FRAME_RECORDS);
+        if (i == 0) puppets_stop_node(&puppets);
+        if (i == 0) puppets_start_node(&puppets);
+    }
+    free_one(&block, record);
+    puppets_close(&puppets);
+}
+
+/* ---- the vote log */
+static ino_t votelog_number(void)
+{
+    char folder[NODE_PATH_MAX], path[NODE_PATH_MAX + 16];
+    struct stat found;
+    homes_path(folder, &puppets.homes, 0);
+    snprintf(path, sizeof path, "%s/vote.log", folder);
+    assert_int_equal(stat(path, &found), 0);
+    return found.st_ino;
+}
+
+static void a_vote_log_that_is_long_because_nothing_becomes_final_is_not_written_anew_all_the_time(void **state)
+{
+    (void)state;
+    enum { RECORDS = 30 }; /* 1.7 MB */
+    struct puppet_block block;
+    struct cl_ledger_record *records[RECORDS];
+    struct node_config config;
+    struct cl_vote vote;
+    node_config_default(&config);
+    config.votelog_truncate_mb = 1;
+    puppets_open(&puppets, &config);
+    for (size_t i = 0; i < RECORDS; i++) {
+        records[i] = puppets_large(&puppets);
+        puppets_put_record(&puppets, 3, records[i]);
+    }
+    puppets_make(&puppets, &block, NULL, puppets_view(&puppets, 1), records, RECORDS);
+    puppets_propose(&puppets, &block, NULL);
+    wait_vote(CL_VOTE_NOTARIZE, &block);
+    puppets_pause(300);
+    ino_t before = votelog_number(), other = 0;
+    for (size_t i = 0; i < 20; i++) {
+        puppets_vote(&puppets, &vote, 1, CL_VOTE_NULLIFY, block.block.view + i, NULL);
+        puppets_send_vote(&puppets, 1, &vote, LANE_VOTES);
+        puppets_pause(20);
+        if (votelog_number() != before) other = votelog_number();
+    }
+    assert_int_equal(other, 0);
+    for (size_t i = 0; i < RECORDS; i++) cl_ledger_record_unref(records[i]);
+    puppet_block_free(&block);
+    puppets_close(&puppets);
+}
+
+int main(int argc, char **argv)
 {
     log_set_level(LOG_LEVEL_ERROR);
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_proposal_whose_records_are_missing_is_voted_for_once_they_come),
         cmocka_unit_test(whoever_answers_with_another_view_is_not_believed),
@@ -157,6 +252,9 @@ int main(void)
         cmocka_unit_test(whoever_answers_with_another_block_is_not_believed),
         cmocka_unit_test(whoever_answers_with_records_that_nobody_has_is_not_waited_for),
         cmocka_unit_test(a_leader_that_goes_on_lying_holds_up_nothing),
+        cmocka_unit_test(a_record_of_a_block_that_failed_gets_into_the_pool_when_it_is_announced),
+        cmocka_unit_test(what_was_voted_for_is_handed_out_also_after_a_restart),
+        cmocka_unit_test(a_vote_log_that_is_long_because_nothing_becomes_final_is_not_written_anew_all_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
