@@ -15,7 +15,9 @@
 #define QUESTION_MS 2000u          /* then another member is asked */
 #define LAP_MS 200u                /* after all were asked, and after each look at what is missing */
 #define DOUBT_MS 2000u             /* what a certified block lacks has not come: another member is asked what the block is */
-#define NOT_FINAL_BYTES_MAX (64u * 1024 * 1024) /* records of blocks not final; nothing more is voted for beyond */
+#define NOT_FINAL_BYTES_MAX (64u * 1024 * 1024) /* records of blocks not final; beyond, blocks have one at most: finality, which gives room back, must still come */
+static_assert(VOTELOG_TRUNCATE_MB_MAX * 1024u * 1024u + NOT_FINAL_BYTES_MAX + 4u * CL_BLOCK_BYTES_MAX + NODE_PENDING_MAX * CL_RECORD_BYTES_MAX <= CL_BUFFER_BYTES_MAX,
+              "a vote log that holds all of them, and grew once more, can be read again");
 #define UNEVALUATED_MAX 32u        /* proposals that wait for something; the one of the oldest view goes */
 #define AHEAD_MS_MAX 2000u         /* rule 3: a block's time against ours, when voting */
 #define BEHIND_MS_MAX 60000u
@@ -87,6 +89,8 @@ static size_t bytes_not_final(const struct node *node)
     for (size_t i = 0; i < node->pending_count; i++) bytes += node->pending[i].record_bytes;
     return bytes;
 }
+
+static bool is_full(const struct node *node) { return bytes_not_final(node) > NOT_FINAL_BYTES_MAX; }
 
 static size_t candidate_bytes(const struct cl_candidate *candidate)
 {
@@ -219,7 +223,8 @@ enum cl_status node_build(struct node *node, const struct consensus_effect *effe
     bool seen = memcmp(node->nothing_on.bytes, effect->block.parent.bytes, 32) == 0 && node->nothing_after == pool_changes(node->pool);
     uint64_t before = pool_changes(node->pool);
     size_t records_max = effect->empty ? 0 : proposal_records_max(node, &effect->justification);
-    if (node->pending_count == NODE_PENDING_MAX || (!effect->empty && (seen || records_max == 0 || bytes_not_final(node) > NOT_FINAL_BYTES_MAX)) ||
+    if (records_max > 1 && is_full(node)) records_max = 1;
+    if (node->pending_count == NODE_PENDING_MAX || (!effect->empty && (seen || records_max == 0)) ||
         !node_find_parent(node, &effect->block.parent, &parent, &parent_time)) {
         node_push_event(node, &answer);
         return CL_OK;
@@ -400,12 +405,21 @@ static enum cl_status settle(struct node *node, struct pending_block *entry)
     return CL_OK;
 }
 
+static bool is_small(const struct pending_block *entry)
+{
+    struct cl_proposal proposal;
+    struct cl_leaf_hash *leaves = NULL;
+    bool small = cl_proposal_decode(&proposal, &leaves, entry->proposal.data, entry->proposal.length) == CL_OK && proposal.leaf_count <= 1;
+    free(leaves);
+    return small;
+}
+
 enum cl_status node_validate(struct node *node, const struct consensus_effect *effect)
 {
     struct pending_block *entry = node_pending_find(node, &effect->block.id);
     struct consensus_event answer = { .kind = CONSENSUS_VERDICT, .now_ms = node_monotonic_ms(), .block = effect->block, .verdict = CONSENSUS_PENDING };
-    bool full = entry == NULL || entry->proposal.length == 0 || (entry->candidate == NULL && bytes_not_final(node) > NOT_FINAL_BYTES_MAX);
-    if (!full) {
+    bool may = entry != NULL && entry->proposal.length > 0 && (entry->candidate != NULL || !is_full(node) || is_small(entry));
+    if (may) {
         entry->judged = true;
         enum cl_status status = settle(node, entry);
         if (status != CL_OK || !entry->judged || entry->candidate != NULL) return status;

@@ -212,7 +212,7 @@ static ino_t votelog_number(void)
 static void a_vote_log_that_is_long_because_nothing_becomes_final_is_not_written_anew_all_the_time(void **state)
 {
     (void)state;
-    enum { RECORDS = 30 }; /* 1.7 MB */
+    enum { RECORDS = 30 }; /* 1.5 MB */
     struct puppet_block block;
     struct cl_ledger_record *records[RECORDS];
     struct node_config config;
@@ -241,6 +241,34 @@ static void a_vote_log_that_is_long_because_nothing_becomes_final_is_not_written
     puppets_close(&puppets);
 }
 
+/* Otherwise nothing would ever become final again, and give the room back. */
+static void beyond_the_room_for_blocks_not_final_small_ones_are_still_voted_for(void **state)
+{
+    (void)state;
+    enum { RECORDS = 80, BLOCKS = 17 }; /* of 4 MB: more than 64 MiB */
+    struct puppet_block block;
+    struct cl_ledger_record *records[RECORDS];
+    uint64_t view = 0;
+    puppets_open(&puppets, NULL);
+    for (size_t i = 0; i < RECORDS; i++) {
+        records[i] = puppets_large(&puppets);
+        puppets_put_record(&puppets, 3, records[i]);
+    }
+    for (size_t i = 0; i <= BLOCKS; i++) {
+        view = puppets_view(&puppets, view + 1);
+        puppets_make(&puppets, &block, NULL, view, records, i < BLOCKS ? RECORDS : 1);
+        puppets_propose(&puppets, &block, NULL);
+        wait_vote(CL_VOTE_NOTARIZE, &block);
+        if (i < BLOCKS) puppets_certify(&puppets, CL_VOTE_NULLIFY, view, NULL);
+        if (i < BLOCKS) puppet_block_free(&block);
+    }
+    puppets_certify(&puppets, CL_VOTE_FINALIZE, view, &block.block.id);
+    wait_height(1);
+    puppet_block_free(&block);
+    for (size_t i = 0; i < RECORDS; i++) cl_ledger_record_unref(records[i]);
+    puppets_close(&puppets);
+}
+
 int main(int argc, char **argv)
 {
     log_set_level(LOG_LEVEL_ERROR);
@@ -254,6 +282,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_leader_that_goes_on_lying_holds_up_nothing),
         cmocka_unit_test(a_record_of_a_block_that_failed_gets_into_the_pool_when_it_is_announced),
         cmocka_unit_test(what_was_voted_for_is_handed_out_also_after_a_restart),
+        cmocka_unit_test(beyond_the_room_for_blocks_not_final_small_ones_are_still_voted_for),
         cmocka_unit_test(a_vote_log_that_is_long_because_nothing_becomes_final_is_not_written_anew_all_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
