@@ -157,10 +157,10 @@ void bench_cluster_wait(struct bench_cluster *cluster, uint64_t more)
         }
 }
 
-void bench_cluster_submit(struct bench_cluster *cluster, struct bench_reader *reader, uint64_t count)
+double bench_cluster_feed(struct bench_cluster *cluster, struct bench_reader *reader, uint64_t count)
 {
     struct cl_view records[256];
-    uint64_t fed = 0;
+    uint64_t begin = bench_now_ns(), fed = 0;
     for (size_t turn = 0; fed < count; turn++) {
         uint64_t left = count - fed;
         size_t got = bench_reader_next(reader, records, left < 256 ? (size_t)left : 256), own = turn % BENCH_CLUSTER_NODES;
@@ -168,12 +168,6 @@ void bench_cluster_submit(struct bench_cluster *cluster, struct bench_reader *re
         bench_need(node_submit_batch(cluster->nodes[own], records, got, (uint32_t)own), "submitting records");
         fed += got;
     }
-}
-
-double bench_cluster_feed(struct bench_cluster *cluster, struct bench_reader *reader, uint64_t count)
-{
-    uint64_t begin = bench_now_ns();
-    bench_cluster_submit(cluster, reader, count);
     bench_cluster_wait(cluster, count);
     return (double)(bench_now_ns() - begin) / 1e9;
 }

@@ -14,9 +14,7 @@ void bench_cluster_home(struct cl_network_id *network, const struct bench_contex
 /* Starts the nodes on new data folders, and waits until each can reach the others. */
 void bench_cluster_open(struct bench_cluster *out, const struct bench_context *context);
 void bench_cluster_close(struct bench_cluster *cluster); /* and removes the folders */
-/* Submits count records, in frames to each node in turn, waiting where one is full. */
-void bench_cluster_submit(struct bench_cluster *cluster, struct bench_reader *reader, uint64_t count);
-/* The same, until all of them are final on all. Returns seconds. */
+/* Submits count records, in frames to each node in turn, until all of them are final on all. Returns seconds. */
 double bench_cluster_feed(struct bench_cluster *cluster, struct bench_reader *reader, uint64_t count);
 /* Waits until every node has so many final records more than when it was last asked. */
 void bench_cluster_wait(struct bench_cluster *cluster, uint64_t more);
