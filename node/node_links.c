@@ -40,7 +40,7 @@ struct link_peer {
 struct links {
     struct node *node;
     struct link_peer *peers;
-    atomic_bool stopping, answers;         /* answers: a question is done */
+    atomic_bool stopping, answers, hung;   /* answers: a question is done */
     pthread_t server;
     bool server_running;
     pthread_mutex_t lock;                  /* the queue of questions that need the store */
@@ -205,9 +205,21 @@ static void hand_over(struct node *node, size_t peer)
     cl_buffer_deinit(&payload);
 }
 
+static void on_hung(void *context)
+{
+    struct links *links = context;
+    atomic_store(&links->hung, true);
+    inbox_nudge(&links->node->inbox);
+}
+
 void node_links_round(struct node *node)
 {
     struct links *links = node->links;
+    if (links != NULL && atomic_load(&links->hung)) {
+        (void)node_fail(node, CL_E_IO, "The library of the links (nng) hangs, as its versions before 1.6 may when another node goes away in the middle of a "
+                                       "message: lost links would not come back. Nothing is lost; start the node again (or let its service manager do it).");
+        return;
+    }
     if (links == NULL || !atomic_exchange(&links->answers, false)) return;
     for (size_t i = 0; i < node->peer_count; i++)
         if (links->peers[i].question.answered != NULL && atomic_load(&links->peers[i].question.done)) hand_over(node, i);
@@ -288,7 +300,7 @@ static enum cl_status open_transport(struct node *node, struct transport_member 
     else node_address_ask(addresses->listen_ask, listen);
     struct transport_config config = { .network = node->genesis.core.network, .members = members, .member_count = node->peer_count, .own = node->own,
         .vote_seed32 = node->keys.vote_seed, .key = key, .listen = listen, .listen_ask = addresses->listen_ask, .wall_ms = node_now_ms,
-        .context = node->links, .receive = on_frame, .question = on_question };
+        .context = node->links, .receive = on_frame, .question = on_question, .hung = on_hung };
     enum cl_status status = transport_new(&node->transport, &error, &config);
     if (status != CL_OK) snprintf(sentence, sentence_size, "Links to the other members cannot be opened: %s", error.sentence);
     return status;

@@ -44,13 +44,17 @@ struct transport_config {
     void (*receive)(void *context, size_t sender, const struct frame *frame);
     /* Then transport_answer or transport_decline has to be called once, by any thread. */
     void (*question)(void *context, size_t sender, const struct frame *frame, struct transport_question *question);
+    /* Called once where the library under the links is found to hang, so that no lost link comes back: only a new process
+       helps. On the transport's thread. */
+    void (*hung)(void *context);
 };
 struct transport_error { char sentence[256]; };
 
 /* Listens and begins to dial; a peer that is not there yet is dialled again and again. CL_E_ARGUMENT, CL_E_IO,
    CL_E_MEMORY, with a sentence. */
 CL_MUST_USE enum cl_status transport_new(struct transport **out, struct transport_error *error, const struct transport_config *config);
-/* Nobody else may be in one of these functions, or answer a question later. Own questions end with TRANSPORT_STOPPED. */
+/* Nobody else may be in one of these functions, or answer a question later. Own questions end with TRANSPORT_STOPPED.
+   Where the library will not let go of its sockets within 5 s, they and the transport's memory stay. */
 void transport_free(struct transport *transport);
 
 /* Any thread; never waits. To one member, or TRANSPORT_ALL. CL_E_BOUND: too long for a frame, or nothing less important

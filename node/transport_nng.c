@@ -15,6 +15,7 @@
 #include "pipes.h"
 
 #include <nng/nng.h>
+#include <nng/protocol/pair0/pair.h>
 #include <nng/protocol/pipeline0/pull.h>
 #include <nng/protocol/pipeline0/push.h>
 #include <nng/protocol/reqrep0/rep.h>
@@ -29,6 +30,9 @@
 #define ANSWER_SEND_MS 10000
 #define GREETING_MS 3000u     /* how long the answer to a hello may take */
 #define GREET_AGAIN_MS 1000u  /* after one that failed */
+#define CLOSE_MS 5000u        /* how long the end of a transport waits for nng */
+#define TRY_AFTER_MS 20000u   /* a peer is gone for so long: nng is tried, and again at such intervals */
+#define TRY_MS 15000u         /* nng hangs when a socket of its own does not close in so long */
 #define REQUEST_HEADER_BYTES 64u /* nng counts its own header of a question against the limit */
 #define URL_BYTES_MAX 320u
 
@@ -38,6 +42,7 @@ struct outward {
     nng_socket socket;
     nng_aio *aio;
     bool open, connected, greeted;         /* greeted: this pipe has had its hello */
+    uint64_t lost_ms;                      /* when the last pipe went */
     nng_pipe pipe;
     bool busy, sending, cancelled;         /* the aio is in use; to send; and is being taken back */
     uint64_t connects, busy_connect;       /* how many pipes there were; the one that the aio was started on */
@@ -70,6 +75,10 @@ struct transport_question {
     size_t member; /* whose it is while it counts against that member, or PIPES_NOBODY */
 };
 struct inward { struct transport *transport; nng_socket socket; bool open; struct pipes pipes; };
+/* nng before 1.6 can lose an operation when a pipe goes away in the middle of a message, and then its one thread that takes
+   pipes down waits for it for ever: nothing is dialled anew, no socket closes. So, while a peer is gone, two sockets are
+   opened and closed on the side. */
+struct attempt { pthread_t thread; bool running, hung; atomic_bool done; uint64_t began_ms; };
 struct transport {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -83,6 +92,10 @@ struct transport {
     struct inward frames, questions;
     struct transport_question contexts[TRANSPORT_QUESTIONS_MAX];
     struct transport_strays strays;
+    void (*hung)(void *context);
+    struct attempt attempt;
+    unsigned inside;       /* calls of receive and question that have not returned */
+    bool closed, abandoned; /* at the end: nng let go of everything; nobody waits for that any more */
     pthread_t links, receiver;
     bool links_running, receiver_running;
     struct peer peers[];
@@ -110,6 +123,7 @@ static void on_outward_pipe(nng_pipe pipe, nng_pipe_ev event, void *context)
         outward->connected_ms = steady_ms();
     } else if (nng_pipe_id(outward->pipe) == nng_pipe_id(pipe)) {
         outward->connected = outward->greeted = false;
+        outward->lost_ms = steady_ms();
     }
     pthread_cond_signal(&transport->changed);
     pthread_mutex_unlock(&transport->lock);
@@ -129,6 +143,24 @@ static void on_inward_pipe(nng_pipe pipe, nng_pipe_ev event, void *context)
     }
     pthread_mutex_unlock(&transport->lock);
     if (refused) nng_pipe_close(pipe);
+}
+
+/* Before and after each call of what the configuration names; false: the end has begun. */
+static bool enter(struct transport *transport)
+{
+    pthread_mutex_lock(&transport->lock);
+    bool open = !transport->stopping;
+    transport->inside += open;
+    pthread_mutex_unlock(&transport->lock);
+    return open;
+}
+
+static void leave(struct transport *transport)
+{
+    pthread_mutex_lock(&transport->lock);
+    transport->inside--;
+    pthread_cond_broadcast(&transport->changed);
+    pthread_mutex_unlock(&transport->lock);
 }
 
 static int notify_outward(struct outward *outward)
@@ -405,6 +437,50 @@ static void close_overdue(struct inward *inward, uint64_t now_ms)
     }
 }
 
+static void *attempt(void *context)
+{
+    struct attempt *attempt = context;
+    nng_socket ends[2] = { NNG_SOCKET_INITIALIZER, NNG_SOCKET_INITIALIZER };
+    char url[64];
+    snprintf(url, sizeof url, "inproc://attempt-%p", context);
+    bool open = nng_pair0_open(&ends[0]) == 0 && nng_pair0_open(&ends[1]) == 0;
+    if (open && nng_listen(ends[0], url, NULL, 0) == 0) (void)nng_dial(ends[1], url, NULL, 0);
+    for (int i = 0; i < 2; i++)
+        if (nng_socket_id(ends[i]) > 0) nng_close(ends[i]);
+    atomic_store(&attempt->done, true);
+    return NULL;
+}
+
+static bool somebody_gone(const struct transport *transport, uint64_t now_ms)
+{
+    for (size_t member = 0; member < transport->config.member_count; member++) {
+        const struct outward *both[] = { &transport->peers[member].push, &transport->peers[member].ask };
+        for (size_t i = 0; i < 2; i++)
+            if (!both[i]->connected && both[i]->connects > 0 && now_ms - both[i]->lost_ms > TRY_AFTER_MS) return true;
+    }
+    return false;
+}
+
+static void try_library(struct transport *transport, uint64_t now_ms)
+{
+    struct attempt *attempting = &transport->attempt;
+    if (attempting->hung) return;
+    if (!attempting->running) {
+        if (now_ms - attempting->began_ms < TRY_AFTER_MS || !somebody_gone(transport, now_ms)) return;
+        attempting->began_ms = now_ms;
+        atomic_store(&attempting->done, false);
+        attempting->running = pthread_create(&attempting->thread, NULL, attempt, attempting) == 0;
+    } else if (atomic_load(&attempting->done)) {
+        pthread_join(attempting->thread, NULL);
+        attempting->running = false;
+    } else if (now_ms - attempting->began_ms > TRY_MS) {
+        attempting->hung = true;
+        pthread_mutex_unlock(&transport->lock);
+        transport->hung(transport->context);
+        pthread_mutex_lock(&transport->lock);
+    }
+}
+
 /* Is there something to do for this peer at once? */
 static bool ready(const struct peer *peer, uint64_t now_ms)
 {
@@ -441,6 +517,7 @@ static void *run_links(void *context)
         }
         close_overdue(&transport->frames, steady_ms());
         close_overdue(&transport->questions, steady_ms());
+        try_library(transport, steady_ms());
         if (!transport->stopping) wait_for_work(transport);
     }
     pthread_mutex_unlock(&transport->lock);
@@ -502,7 +579,10 @@ static void *run_receiver(void *context)
         struct frame frame;
         size_t sender;
         enum pipes_verdict verdict = judge(&transport->frames, nng_msg_get_pipe(message), message, &frame, &sender);
-        if (verdict == PIPES_DELIVER && frame.kind != FRAME_HELLO) transport->receive(transport->context, sender, &frame);
+        if (verdict == PIPES_DELIVER && frame.kind != FRAME_HELLO && enter(transport)) {
+            transport->receive(transport->context, sender, &frame);
+            leave(transport);
+        }
         nng_msg_free(message);
     }
 }
@@ -556,8 +636,12 @@ static void take_question(struct transport_question *question, nng_msg *message)
         }
         pthread_mutex_unlock(&transport->lock);
     }
-    if (verdict == PIPES_DELIVER) transport->question(transport->context, sender, &frame, question);
-    else next_question(question);
+    if (verdict != PIPES_DELIVER) {
+        next_question(question);
+    } else if (enter(transport)) {
+        transport->question(transport->context, sender, &frame, question);
+        leave(transport);
+    } /* else it is the end, and nobody answers */
     nng_msg_free(message);
 }
 
@@ -687,13 +771,8 @@ void transport_count_strays(struct transport *transport, struct transport_strays
 
 /* ---- the end */
 
-static void stop_threads(struct transport *transport)
+static void stop_operations(struct transport *transport)
 {
-    pthread_mutex_lock(&transport->lock);
-    transport->stopping = true;
-    pthread_cond_signal(&transport->changed);
-    pthread_mutex_unlock(&transport->lock);
-    if (transport->links_running) pthread_join(transport->links, NULL);
     /* All operations end before any socket does: closing a socket over one has been seen to hang in nng. */
     for (size_t member = 0; member < transport->config.member_count; member++) {
         if (transport->peers[member].push.aio != NULL) nng_aio_stop(transport->peers[member].push.aio);
@@ -715,14 +794,18 @@ static void close_peer(struct transport *transport, size_t member)
     lanes_clear(&peer->lanes);
 }
 
-void transport_free(struct transport *transport)
+static void free_memory(struct transport *transport)
 {
-    if (transport == NULL) return;
-    stop_threads(transport);
-    pthread_mutex_lock(&transport->lock);
-    for (size_t member = 0; member < transport->config.member_count; member++)
-        if (transport->peers[member].question != NULL) finish_question(transport, member, TRANSPORT_STOPPED, NULL);
-    pthread_mutex_unlock(&transport->lock);
+    pthread_cond_destroy(&transport->changed);
+    pthread_mutex_destroy(&transport->lock);
+    free(transport);
+}
+
+/* All that may hang in nng. Whoever began it may have gone by the time it ends. */
+static void *close_all(void *context)
+{
+    struct transport *transport = context;
+    stop_operations(transport);
     for (size_t i = 0; i < TRANSPORT_QUESTIONS_MAX; i++)
         if (transport->contexts[i].open) nng_ctx_close(transport->contexts[i].context);
     if (transport->frames.open) nng_close(transport->frames.socket);
@@ -730,10 +813,55 @@ void transport_free(struct transport *transport)
     if (transport->questions.open) nng_close(transport->questions.socket);
     for (size_t member = 0; member < transport->config.member_count; member++) close_peer(transport, member);
     for (size_t i = 0; i < TRANSPORT_QUESTIONS_MAX; i++) nng_aio_free(transport->contexts[i].aio);
-    pthread_cond_destroy(&transport->changed);
-    pthread_mutex_destroy(&transport->lock);
+    if (transport->attempt.running) pthread_join(transport->attempt.thread, NULL);
+    pthread_mutex_lock(&transport->lock);
+    transport->closed = true;
+    bool abandoned = transport->abandoned;
+    pthread_cond_broadcast(&transport->changed);
+    pthread_mutex_unlock(&transport->lock);
+    if (abandoned) free_memory(transport);
+    return NULL;
+}
+
+/* Returns: whether nng let go of everything in time. */
+static bool wait_until_closed(struct transport *transport)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += CLOSE_MS / 1000u;
+    pthread_mutex_lock(&transport->lock);
+    while (!transport->closed)
+        if (pthread_cond_timedwait(&transport->changed, &transport->lock, &until) != 0) break;
+    bool closed = transport->closed;
+    transport->abandoned = !closed;
+    pthread_mutex_unlock(&transport->lock);
+    return closed;
+}
+
+void transport_free(struct transport *transport)
+{
+    pthread_t closer;
+    if (transport == NULL) return;
+    pthread_mutex_lock(&transport->lock);
+    transport->stopping = true;
+    pthread_cond_broadcast(&transport->changed);
+    pthread_mutex_unlock(&transport->lock);
+    if (transport->links_running) pthread_join(transport->links, NULL);
+    pthread_mutex_lock(&transport->lock);
+    while (transport->inside > 0) pthread_cond_wait(&transport->changed, &transport->lock);
+    for (size_t member = 0; member < transport->config.member_count; member++)
+        if (transport->peers[member].question != NULL) finish_question(transport, member, TRANSPORT_STOPPED, NULL);
+    pthread_mutex_unlock(&transport->lock);
     cl_wipe(transport->vote_seed, sizeof transport->vote_seed);
-    free(transport);
+    if (pthread_create(&closer, NULL, close_all, transport) != 0) {
+        (void)close_all(transport);
+        free_memory(transport);
+    } else if (wait_until_closed(transport)) {
+        pthread_join(closer, NULL);
+        free_memory(transport);
+    } else {
+        pthread_detach(closer); /* what nng will not let go of stays; nothing of ours is called from it any more */
+    }
 }
 
 /* ---- start */
@@ -877,6 +1005,7 @@ static enum cl_status copy_config(struct transport *transport, const struct tran
     transport->context = config->context;
     transport->receive = config->receive;
     transport->question = config->question;
+    transport->hung = config->hung;
     transport->frames.transport = transport->questions.transport = transport;
     pipes_init(&transport->frames.pipes, own);
     pipes_init(&transport->questions.pipes, own);
