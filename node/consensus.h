@@ -17,6 +17,7 @@
 #define CONSENSUS_RESEND_IDLE_MS 10000u
 #define CONSENSUS_EVIDENCE_MAX 4u     /* kept for each member */
 #define CONSENSUS_JUSTIFICATION_MAX 64u /* certificates in one proposal (formats.cddl: a frame has as many) */
+#define CONSENSUS_JUSTIFICATION_BYTES_MAX (CL_FRAME_BYTES_MAX / 2) /* of ours: the other half of a frame is for records */
 
 /* How votes are signed and checked; NULL in the configuration: Ed25519 with vote_seed and the members' vote keys. */
 struct consensus_signatures {

@@ -33,6 +33,14 @@ static const struct view *choose_parent(const struct consensus *c, bool *found)
     return best;
 }
 
+/* How many certificates our proposals hold: a signature takes 66 bytes, what is around all of them less than 128. */
+static uint64_t justification_max(const struct consensus *c)
+{
+    size_t fit = CONSENSUS_JUSTIFICATION_BYTES_MAX / (66 * cl_quorum(c->config.member_count) + 128) - 1;
+    static_assert(CONSENSUS_JUSTIFICATION_BYTES_MAX / (66 * CL_MEMBERS_MAX + 128) >= 8, "the parent's, and some nullifications");
+    return fit < CONSENSUS_JUSTIFICATION_MAX ? fit : CONSENSUS_JUSTIFICATION_MAX;
+}
+
 /* The parent's certificate and the nullifications of the views between; where there are more than a proposal holds, the
    newest: the others are served with every resend. */
 static enum cl_status justify(struct consensus *c, const struct view *parent, uint64_t parent_view)
@@ -41,7 +49,7 @@ static enum cl_status justify(struct consensus *c, const struct view *parent, ui
     size_t own = parent != NULL || c->final_certificate.length > 0 ? 1 : 0;
     uint64_t between = c->current - parent_view - 1, kept = between;
     enum cl_status status = CL_OK;
-    if (kept > CONSENSUS_JUSTIFICATION_MAX - own) kept = CONSENSUS_JUSTIFICATION_MAX - own;
+    if (kept > justification_max(c) - own) kept = justification_max(c) - own;
     c->justification.length = 0;
     cl_cbor_writer_init(&writer, &c->justification);
     cl_cbor_put_array(&writer, own + (size_t)kept);

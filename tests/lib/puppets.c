@@ -58,6 +58,16 @@ static void note_hashes(struct puppet *puppet, enum puppet_news news, const stru
     note(puppet->all, &heard);
 }
 
+static void note_proposal(struct puppet *puppet, const struct frame *frame)
+{
+    struct cl_proposal proposal;
+    struct cl_leaf_hash *leaves = NULL;
+    FIXTURE_OK(cl_proposal_decode(&proposal, &leaves, frame->payload.data, frame->payload.length));
+    struct puppet_heard heard = { .news = NEWS_PROPOSAL, .member = puppet->member, .count = proposal.leaf_count };
+    free(leaves);
+    note(puppet->all, &heard);
+}
+
 static void receive(void *context, size_t sender, const struct frame *frame)
 {
     struct puppet *puppet = context;
@@ -65,6 +75,7 @@ static void receive(void *context, size_t sender, const struct frame *frame)
     struct cl_view item;
     if (sender != 0) return;
     if (frame->kind == FRAME_FETCH) note_hashes(puppet, NEWS_FETCH, frame);
+    if (frame->kind == FRAME_PROPOSAL && puppet->member == 1) note_proposal(puppet, frame);
     if (frame->kind != FRAME_VOTES || puppet->member != 1) return;
     frame_items_init(&items, frame);
     while (frame_items_next(&items, &item)) {
@@ -137,6 +148,13 @@ void puppets_put_block(struct puppets *puppets, size_t member, const struct pupp
 void puppets_put_record(struct puppets *puppets, size_t member, const struct cl_ledger_record *record)
 {
     puppets_put(puppets, member, record->record.leaf_hash.bytes, FRAME_RECORDS, record->record.bytes.data, record->record.bytes.length);
+}
+
+void puppets_silence(struct puppets *puppets, size_t member, bool silent)
+{
+    pthread_mutex_lock(&puppets->lock);
+    puppets->puppets[member].silent = silent;
+    pthread_mutex_unlock(&puppets->lock);
 }
 
 void puppets_empty(struct puppets *puppets, size_t member)
@@ -451,6 +469,18 @@ size_t puppets_heard(struct puppets *puppets, enum puppet_news news, size_t memb
     }
     pthread_mutex_unlock(&puppets->lock);
     return count;
+}
+
+bool puppets_first(struct puppets *puppets, struct puppet_heard *out, enum puppet_news news)
+{
+    bool found = false;
+    pthread_mutex_lock(&puppets->lock);
+    for (size_t i = 0; i < puppets->heard_count && !found; i++) {
+        found = puppets->heard[i].news == news;
+        if (found) *out = puppets->heard[i];
+    }
+    pthread_mutex_unlock(&puppets->lock);
+    return found;
 }
 
 uint64_t puppets_height(struct puppets *puppets) { return atomic_load(&puppets->node->counters.height); }

@@ -31,8 +31,9 @@ struct puppet {
     size_t shelf_count;
     bool silent;                       /* answers no question */
 };
-/* What the node said or asked: votes (only what puppet 1 hears, since all hear the same), questions, and fetches as frames. */
-enum puppet_news { NEWS_VOTE, NEWS_QUESTION, NEWS_FETCH };
+/* What the node said or asked: votes and proposals (only what puppet 1 hears, since all hear the same), questions, and
+   fetches as frames. count: of hashes, of a proposal's records. */
+enum puppet_news { NEWS_VOTE, NEWS_PROPOSAL, NEWS_QUESTION, NEWS_FETCH };
 struct puppet_heard { enum puppet_news news; size_t member; uint64_t at_ms; struct cl_vote vote; uint8_t hash[32]; size_t count; };
 struct puppets {
     char directory[64];
@@ -87,11 +88,14 @@ enum frame_kind puppets_ask(struct puppets *puppets, size_t member, const uint8_
 void puppets_put(struct puppets *puppets, size_t member, const uint8_t hash[32], enum frame_kind kind, const void *bytes, size_t length);
 void puppets_put_block(struct puppets *puppets, size_t member, const struct puppet_block *block, const struct cl_buffer *proposal);
 void puppets_put_record(struct puppets *puppets, size_t member, const struct cl_ledger_record *record);
+void puppets_silence(struct puppets *puppets, size_t member, bool silent);
 void puppets_empty(struct puppets *puppets, size_t member);
 
 /* ---- what the node said */
 bool puppets_heard_vote(struct puppets *puppets, enum cl_vote_kind kind, uint64_t view, const struct cl_block_id *block); /* NULL: of any */
 size_t puppets_heard(struct puppets *puppets, enum puppet_news news, size_t member, const uint8_t hash[32]); /* how often; SIZE_MAX: whoever */
+/* The first of this kind; false: none yet. */
+bool puppets_first(struct puppets *puppets, struct puppet_heard *out, enum puppet_news news);
 uint64_t puppets_height(struct puppets *puppets);
 
 #endif

@@ -329,9 +329,47 @@ static void a_vote_log_that_starts_anew_keeps_what_is_above_the_last_final_view(
     consensus_free(consensus);
 }
 
+static void sign_nothing(void *context, uint8_t signature64[64], const void *data, size_t length)
+{
+    (void)context, (void)data, (void)length;
+    memset(signature64, 1, 64);
+}
+
+static bool believe(void *context, size_t member, const uint8_t signature64[64], const void *data, size_t length)
+{
+    (void)context, (void)member, (void)signature64, (void)data, (void)length;
+    return true;
+}
+
+/* A certificate of 128 members has 86 signatures: as many as the most that a proposal names do not fit into a frame. */
+static void with_128_members_and_many_nullified_views_a_proposal_still_fits_a_frame(void **state)
+{
+    (void)state;
+    static struct cl_member members[CL_MEMBERS_MAX];
+    static struct cl_certificate certificate;
+    const struct consensus_signatures signatures = { NULL, sign_nothing, believe };
+    struct consensus *consensus = NULL;
+    fixture_network_make(&network, 4);
+    struct consensus_config config = { .network = &network.genesis.network, .members = members, .member_count = CL_MEMBERS_MAX, .d0_ms = 200, .signatures = &signatures };
+    assert_int_equal(consensus_new(&consensus, &config), CL_OK);
+    uint64_t view = view_led_by(0, CL_MEMBERS_MAX, 100);
+    for (uint64_t number = 1; number < view; number++) {
+        certificate = (struct cl_certificate){ .view = number, .kind = CL_VOTE_NULLIFY, .member_count = CL_MEMBERS_MAX };
+        for (size_t i = 0; i < cl_quorum(CL_MEMBERS_MAX); i++, certificate.vote_count++) certificate.voters[i / 8] |= (uint8_t)(1u << i % 8);
+        step(consensus, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .certificate = &certificate });
+    }
+    wake(consensus);
+    const struct consensus_effect *build = effect_of(CONSENSUS_BUILD);
+    assert_int_equal(build->block.view, view);
+    assert_true(build->justification.length > 10 * 64 * cl_quorum(CL_MEMBERS_MAX));
+    assert_true(build->justification.length <= CONSENSUS_JUSTIFICATION_BYTES_MAX);
+    consensus_free(consensus);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(with_128_members_and_many_nullified_views_a_proposal_still_fits_a_frame),
         cmocka_unit_test(a_consortium_of_one_finalizes_with_a_real_certificate),
         cmocka_unit_test(an_own_vote_counts_only_once_it_is_durable),
         cmocka_unit_test(a_leader_builds_once_in_a_view_and_again_after_nothing),

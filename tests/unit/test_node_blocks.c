@@ -148,6 +148,117 @@ static void a_leader_that_goes_on_lying_holds_up_nothing(void **state)
     puppets_close(&puppets);
 }
 
+/* ---- how often it asks */
+static void one_certificate_after_the_other_causes_one_fetch_of_a_body(void **state)
+{
+    (void)state;
+    struct puppet_block block;
+    struct cl_ledger_record *record;
+    puppets_open(&puppets, NULL);
+    one_block(&block, &record);
+    for (size_t i = 1; i < PUPPETS_MEMBERS; i++) puppets_silence(&puppets, i, true); /* a question is open for two seconds */
+    uint64_t began = node_monotonic_ms();
+    for (size_t i = 0; i < 20; i++) {
+        puppets_certify(&puppets, i % 2 == 0 ? CL_VOTE_NOTARIZE : CL_VOTE_FINALIZE, block.block.view, &block.block.id);
+        puppets_pause(50);
+    }
+    size_t asked = puppets_heard(&puppets, NEWS_QUESTION, SIZE_MAX, block.block.id.bytes);
+    assert_in_range(asked, 1, 1 + (node_monotonic_ms() - began) / 2000);
+    for (size_t i = 1; i < PUPPETS_MEMBERS; i++) {
+        puppets_silence(&puppets, i, false);
+        puppets_put_block(&puppets, i, &block, NULL);
+        puppets_put_record(&puppets, i, record);
+    }
+    wait_height(1);
+    free_one(&block, record);
+    puppets_close(&puppets);
+}
+
+static bool was_asked(struct puppets *all, const void *argument)
+{
+    (void)argument;
+    struct puppet_heard heard;
+    return puppets_first(all, &heard, NEWS_QUESTION);
+}
+
+/* Members are asked one after the other, and when all were asked there is a pause of 200 ms. */
+static void nothing_is_asked_for_faster_than_the_pauses_allow(void **state)
+{
+    (void)state;
+    struct puppet_block block;
+    struct cl_ledger_record *record;
+    struct puppet_heard first;
+    puppets_open(&puppets, NULL);
+    one_block(&block, &record);
+    uint64_t began = node_monotonic_ms();
+    puppets_propose(&puppets, &block, NULL); /* nobody has its record */
+    puppets_wait(&puppets, was_asked, NULL, "the record is asked for");
+    assert_true(puppets_first(&puppets, &first, NEWS_QUESTION));
+    assert_memory_equal(first.hash, record->record.leaf_hash.bytes, 32);
+    assert_true(first.at_ms >= began + 10); /* gossip may have been bringing it */
+    puppets_certify(&puppets, CL_VOTE_NOTARIZE, block.block.view, &block.block.id);
+    puppets_pause(1500);
+    size_t asked = puppets_heard(&puppets, NEWS_QUESTION, SIZE_MAX, record->record.leaf_hash.bytes) +
+                   puppets_heard(&puppets, NEWS_QUESTION, SIZE_MAX, block.block.id.bytes);
+    uint64_t laps = (node_monotonic_ms() - began) / 200 + 1;
+    assert_in_range(asked, 4, (PUPPETS_MEMBERS - 1) * laps);
+    free_one(&block, record);
+    puppets_close(&puppets);
+}
+
+/* ---- what it votes for */
+/* Far enough from the last final view that no timer fires meanwhile. */
+static void a_proposal_that_does_not_hold_is_nullified_at_once(void **state)
+{
+    (void)state;
+    struct puppet_block block;
+    struct cl_buffer lie = { 0 };
+    struct cl_ledger_record *record;
+    puppets_open(&puppets, NULL);
+    record = puppets_grant(&puppets);
+    puppets_make(&puppets, &block, NULL, puppets_view(&puppets, 14), &record, 1);
+    puppets_alter(&lie, &block.proposal, change_time);
+    puppets_put_record(&puppets, 2, record);
+    puppets_propose(&puppets, &block, &lie);
+    uint64_t began = node_monotonic_ms();
+    wait_vote(CL_VOTE_NULLIFY, &block);
+    assert_true(node_monotonic_ms() - began < 10000); /* the timer would take 15 s */
+    assert_false(puppets_heard_vote(&puppets, CL_VOTE_NOTARIZE, block.block.view, NULL));
+    cl_buffer_deinit(&lie);
+    free_one(&block, record);
+    puppets_close(&puppets);
+}
+
+static bool has_proposed(struct puppets *all, const void *argument)
+{
+    (void)argument;
+    struct puppet_heard heard;
+    return puppets_first(all, &heard, NEWS_PROPOSAL);
+}
+
+/* Many records wait, and many views have to be shown to be nullified. */
+static void a_proposal_takes_what_there_is_and_fits_its_frame(void **state)
+{
+    (void)state;
+    enum { RECORDS = 4200 };
+    struct puppet_heard heard;
+    uint64_t view = 60;
+    puppets_open(&puppets, NULL);
+    while (puppets_leader(&puppets, view) != 0) view++;
+    for (uint64_t before = 2; before < view; before++) puppets_certify(&puppets, CL_VOTE_NULLIFY, before, NULL); /* 1 comes last */
+    for (size_t i = 0; i < RECORDS; i++) {
+        struct cl_ledger_record *record = puppets_grant(&puppets);
+        FIXTURE_OK(node_submit_batch(puppets.node, &record->record.bytes, 1, 0));
+        cl_ledger_record_unref(record);
+    }
+    while (atomic_load(&puppets.node->counters.pool_records) < RECORDS) puppets_pause(5);
+    puppets_certify(&puppets, CL_VOTE_NULLIFY, 1, NULL);
+    puppets_wait(&puppets, has_proposed, NULL, "the node's proposal");
+    assert_true(puppets_first(&puppets, &heard, NEWS_PROPOSAL));
+    assert_int_equal(heard.count, puppets.genesis.core.value.parameters.block_records_max);
+    puppets_close(&puppets);
+}
+
 /* ---- records of blocks */
 static bool pool_has_one(struct puppets *all, const void *argument)
 {
@@ -280,6 +391,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(whoever_answers_with_another_block_is_not_believed),
         cmocka_unit_test(whoever_answers_with_records_that_nobody_has_is_not_waited_for),
         cmocka_unit_test(a_leader_that_goes_on_lying_holds_up_nothing),
+        cmocka_unit_test(one_certificate_after_the_other_causes_one_fetch_of_a_body),
+        cmocka_unit_test(nothing_is_asked_for_faster_than_the_pauses_allow),
+        cmocka_unit_test(a_proposal_that_does_not_hold_is_nullified_at_once),
+        cmocka_unit_test(a_proposal_takes_what_there_is_and_fits_its_frame),
         cmocka_unit_test(a_record_of_a_block_that_failed_gets_into_the_pool_when_it_is_announced),
         cmocka_unit_test(what_was_voted_for_is_handed_out_also_after_a_restart),
         cmocka_unit_test(beyond_the_room_for_blocks_not_final_small_ones_are_still_voted_for),
