@@ -93,6 +93,8 @@ $(BUILD)/consent: $(BUILD)/tools/main.o $(BUILD)/libtools.a $(BUILD)/libconsent.
 TEST_ARCHIVES := $(if $(wildcard node/*.c),$(BUILD)/libnode.a) $(if $(wildcard tools/*.c),$(BUILD)/libtools.a) $(BUILD)/libconsent.a
 # It looks at each block that is given back.
 $(BUILD)/unit/test_buffer: private LDFLAGS_ALL += -Wl,--wrap=free
+# And this one when the vote log is synced.
+$(BUILD)/unit/test_node_votes: private LDFLAGS_ALL += -Wl,--wrap=fdatasync
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) $^ -lcmocka -lcbor $(NODE_LIBS) $(TOOLS_LIBS) $(PROGRAM_LIBS) -o $@

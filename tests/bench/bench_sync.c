@@ -77,7 +77,7 @@ int main(int argc, char **argv)
     bench_begin(&context, argc, argv, "sync");
     log_set_level(LOG_LEVEL_ERROR);
     bench_temporary(directory, context.data);
-    homes_make(&homes, directory, 1, 1);
+    homes_make(&homes, directory, 1, 1, 0);
     struct bench_plan plan = { .kind = BENCH_GRANT, .entries = 1, .network = homes.network, .series = 40, .count = RECORDS };
     int fd = bench_records_cached(&plan, &context, "sync");
     struct bench_signatures *signatures = bench_signatures_new();

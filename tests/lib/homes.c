@@ -72,7 +72,7 @@ static void make_member(const struct homes *homes, size_t number, bool observer,
     free(info);
 }
 
-void homes_make(struct homes *homes, const char *directory, size_t members, size_t observers)
+void homes_make(struct homes *homes, const char *directory, size_t members, size_t observers, uint64_t d0_ms)
 {
     char paths[HOMES_MAX][NODE_PATH_MAX + 16], folder[NODE_PATH_MAX];
     const char *files[HOMES_MAX];
@@ -92,6 +92,7 @@ void homes_make(struct homes *homes, const char *directory, size_t members, size
         files[i] = paths[i];
     }
     node_parameters_default(&parameters, homes->count);
+    if (d0_ms > 0) parameters.d0_ms = d0_ms;
     if (node_genesis_compose(&document, &error, "homes.consent.example/log", (uint64_t)time(NULL) * 1000u, &parameters, files, homes->count) != CL_OK) {
         fprintf(stderr, "genesis: %s\n", error.sentence);
         abort();

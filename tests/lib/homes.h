@@ -10,7 +10,7 @@
 /* Members come first; who comes after them observes. */
 struct homes { char directory[NODE_PATH_MAX / 2]; size_t count; struct cl_network_id network; };
 /* Makes count folders directory/0, directory/1, … with keys, certificates and one genesis, on ports that are free now. */
-void homes_make(struct homes *homes, const char *directory, size_t members, size_t observers);
+void homes_make(struct homes *homes, const char *directory, size_t members, size_t observers, uint64_t d0_ms); /* 0: the default */
 void homes_path(char out[NODE_PATH_MAX], const struct homes *homes, size_t number);
 /* Starts the node in a folder, without HTTP. config NULL: the defaults. Errors are the caller's to look at. */
 CL_MUST_USE enum cl_status homes_start(struct node **out, const struct homes *homes, size_t number, const struct node_config *config, char *sentence, size_t sentence_size);

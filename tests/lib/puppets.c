@@ -226,6 +226,11 @@ void puppets_stop_node(struct puppets *puppets)
 
 void puppets_open(struct puppets *puppets, const struct node_config *config)
 {
+    puppets_open_patient(puppets, config, 0);
+}
+
+void puppets_open_patient(struct puppets *puppets, const struct node_config *config, uint64_t d0_ms)
+{
     char path[NODE_PATH_MAX + 16], folder[NODE_PATH_MAX];
     struct genesis_error error;
     memset(puppets, 0, sizeof *puppets);
@@ -234,7 +239,7 @@ void puppets_open(struct puppets *puppets, const struct node_config *config)
     pthread_mutex_init(&puppets->lock, NULL);
     node_config_default(&puppets->config);
     if (config != NULL) puppets->config = *config;
-    homes_make(&puppets->homes, puppets->directory, PUPPETS_MEMBERS, 0);
+    homes_make(&puppets->homes, puppets->directory, PUPPETS_MEMBERS, 0, d0_ms);
     puppets->network.genesis.network = puppets->homes.network;
     homes_path(folder, &puppets->homes, 0);
     snprintf(path, sizeof path, "%s/genesis.json", folder);

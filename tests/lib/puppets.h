@@ -53,6 +53,8 @@ struct puppets {
 };
 
 void puppets_open(struct puppets *puppets, const struct node_config *config); /* NULL: the defaults; returns once all links are up */
+/* As that, with another D0: long, where a timer must not decide. */
+void puppets_open_patient(struct puppets *puppets, const struct node_config *config, uint64_t d0_ms);
 void puppets_close(struct puppets *puppets);
 void puppets_stop_node(struct puppets *puppets); /* it has to stop well */
 void puppets_start_node(struct puppets *puppets);

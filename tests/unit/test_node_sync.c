@@ -31,7 +31,7 @@ static void open_scene(struct scene *scene, size_t members, size_t observers)
     memset(scene, 0, sizeof *scene);
     memcpy(scene->directory, "/tmp/consent-sync-XXXXXX", sizeof "/tmp/consent-sync-XXXXXX");
     assert_non_null(mkdtemp(scene->directory));
-    homes_make(&scene->homes, scene->directory, members, observers);
+    homes_make(&scene->homes, scene->directory, members, observers, 0);
     scene->network.genesis.network = scene->homes.network;
     scene->customer = 1000;
 }
