@@ -161,6 +161,26 @@ static void say_quorum(const struct sayer *sayer)
          condition->own < condition->member_count ? ", this node included" : "", condition->quorum, more, more == 1 ? "is" : "are");
 }
 
+/* What is final, and not yet shown to anybody because too few have signed it. */
+static void say_unsigned(const struct sayer *sayer)
+{
+    const struct condition *condition = sayer->condition;
+    char list[512];
+    size_t count = count_of(condition->cosigned, condition->member_count);
+    if (condition->unsigned_ms < CONDITION_UNSIGNED_MS || count >= condition->quorum) return;
+    tell(sayer, "%" PRIu64 " leaves of the log are final without a checkpoint: this node waits for %zu more cosignature%s; it has them from %s.", condition->unsigned_leaves,
+         condition->quorum - count, condition->quorum - count == 1 ? "" : "s", names(list, condition, condition->cosigned));
+}
+
+static void say_evidence(const struct sayer *sayer, size_t index)
+{
+    const struct condition_peer *peer = &sayer->condition->peers[index];
+    const char *who = index == sayer->condition->own ? "This node" : peer->name;
+    if (peer->evidence > 0) tell(sayer, "%s has signed votes that contradict each other (%zu pieces of evidence are kept).", who, peer->evidence);
+    if (peer->fork_size > 0)
+        tell(sayer, "%s has signed a checkpoint of %" PRIu64 " leaves that is not of this node's ledger: one of them shows different people different ledgers.", who, peer->fork_size);
+}
+
 /* A member that does not know what it signed, and so does not vote. */
 static void say_barred(const struct sayer *sayer)
 {
@@ -192,8 +212,7 @@ void condition_why(const struct condition *condition, condition_say say, void *c
     else if (condition->waiting_records > 0) tell(&sayer, "%" PRIu64 " records wait for the next block.", condition->waiting_records);
     else tell(&sayer, "No record waits: everything that this node took is final.");
     if (condition->member_count > 1) say_missing(&sayer, voting);
-    for (size_t i = 0; i < condition->member_count; i++)
-        if (condition->peers[i].evidence > 0)
-            tell(&sayer, "%s has signed votes that contradict each other (%zu pieces of evidence are kept).", i == condition->own ? "This node" : condition->peers[i].name, condition->peers[i].evidence);
+    say_unsigned(&sayer);
+    for (size_t i = 0; i < condition->member_count; i++) say_evidence(&sayer, i);
     say_clocks(&sayer);
 }

@@ -7,6 +7,7 @@
 #define CONDITION_SILENT_MS 45000u    /* not heard for so long: as good as gone */
 #define CONDITION_QUIET_MS 15000u     /* idle members say something every 10 s */
 #define CONDITION_STUCK_MS 5000u      /* the owner comes round every second */
+#define CONDITION_UNSIGNED_MS 2000u   /* a quorum has signed what is final before */
 #define CONDITION_CLOCK_MS 2000u      /* a time further ahead than this is not voted for */
 #define CONDITION_SENTENCE_SIZE 1024u
 #define CONDITION_NAMES_MAX 8u        /* in one sentence; the rest are counted */
@@ -20,6 +21,7 @@ struct condition_peer {
     uint64_t height, view;
     int64_t clock_ahead_ms;
     size_t evidence;                  /* contradictions that it signed */
+    uint64_t fork_size;               /* of a checkpoint that it signed and that is not of this node's ledger; 0: none */
     uint64_t sent_bytes, received_bytes, dropped_frames, malformed_frames, waiting_bytes;
     uint64_t certificate_until_s;     /* its certificate's last second; 0: not known */
 };
@@ -35,6 +37,8 @@ struct condition {
     struct consensus_outlook outlook;
     uint64_t view_ms;                 /* since the view was entered; 0: not known */
     uint64_t height, waiting_records;
+    uint64_t unsigned_ms, unsigned_leaves; /* since the newest block is final here without a quorum's checkpoint; 0: it has one */
+    uint8_t cosigned[CL_MEMBERS_MAX / 8];  /* whose signatures of it are here */
     struct condition_peer peers[CL_MEMBERS_MAX];
 };
 

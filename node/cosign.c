@@ -169,10 +169,7 @@ void cosign_notarized(struct cosign *cosign, uint64_t view, uint64_t wall_ms)
 }
 
 /* ---- signing */
-bool cosign_signed(const struct cosign *cosign)
-{
-    return cosign->config.own != COSIGN_OBSERVER && find_entry(&cosign->members[cosign->config.own], newest_tree(cosign)->size) != NULL;
-}
+bool cosign_signed(const struct cosign *cosign) { return cosign->config.own != COSIGN_OBSERVER && cosign_has(cosign, cosign->config.own); }
 
 /* ledger.md "Checkpoint": never with a time later than when it first held a notarization above that tree */
 static uint64_t latest_time_s(const struct cosign *cosign, uint64_t wall_ms)
@@ -343,6 +340,13 @@ static bool quorum_time(const struct cosign *cosign, uint64_t *time_s, uint64_t 
     qsort(times, count, sizeof times[0], later_first);
     *time_s = times[cosign->quorum - 1];
     return true;
+}
+
+bool cosign_has(const struct cosign *cosign, size_t member)
+{
+    assert(member < cosign->config.member_count);
+    const struct entry *entry = find_entry(&cosign->members[member], newest_tree(cosign)->size);
+    return entry != NULL && same_root(&entry->root, &newest_tree(cosign)->root);
 }
 
 enum cosign_readiness cosign_ready(const struct cosign *cosign, struct cosign_tree *tree)

@@ -64,6 +64,8 @@ enum cosign_readiness cosign_ready(const struct cosign *cosign, struct cosign_tr
    CL_E_QUORUM, CL_E_SIGNATURE (no log line), CL_E_MEMORY. */
 CL_MUST_USE enum cl_status cosign_merge(struct cosign *cosign, struct cl_buffer *note, const struct cosign_tree *tree);
 
+bool cosign_has(const struct cosign *cosign, size_t member); /* this member's cosignature of the newest final tree is here */
+
 /* The first of a member's cosignatures that contradict another root for the same size. */
 struct cosign_fork { uint64_t size, time_s; struct cl_hash known_root, signed_root; uint8_t signature[64]; /* over signed_root at time_s */ };
 const struct cosign_fork *cosign_fork(const struct cosign *cosign, size_t member); /* NULL: none */

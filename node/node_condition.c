@@ -92,6 +92,7 @@ void node_condition_take(struct node *node)
     out->height = atomic_load(&node->counters.height);
     out->waiting_records = node->pool != NULL ? pool_count(node->pool) : 0;
     for (size_t i = 0; i < out->peer_count; i++) take_peer(node, &out->peers[i], i);
+    node_cosign_describe(node, out, now);
     out->ordering = node->consensus != NULL;
     if (out->ordering) {
         struct consensus_report report;

@@ -2,6 +2,7 @@
    that is served once a quorum's signatures are together (cosign.h judges; here are clocks, links and the disk). */
 #include "node_private.h"
 
+#include "condition.h"
 #include "cosign.h"
 #include "files.h"
 #include "logging.h"
@@ -89,7 +90,29 @@ uint64_t node_cosigned_size(const struct node *node) { return cosign_kept_size(n
 
 void node_cosign_notarized(struct node *node, uint64_t view, uint64_t wall_ms) { cosign_notarized(node->cosigning->cosign, view, wall_ms); }
 
-const struct cosign_fork *node_cosign_fork(const struct node *node, size_t member) { return cosign_fork(node->cosigning->cosign, member); }
+void node_cosign_describe(const struct node *node, struct condition *out, uint64_t now_ms)
+{
+    const struct cosigning *cosigning = node->cosigning;
+    uint64_t kept = cosign_kept_size(cosigning->cosign);
+    out->unsigned_leaves = cosigning->tip.log_size - kept;
+    out->unsigned_ms = out->unsigned_leaves > 0 ? now_ms - cosigning->final_ms : 0;
+    memset(out->cosigned, 0, sizeof out->cosigned);
+    for (size_t i = 0; i < out->member_count; i++) {
+        const struct cosign_fork *fork = cosign_fork(cosigning->cosign, i);
+        out->peers[i].fork_size = fork != NULL ? fork->size : 0;
+        if (cosign_has(cosigning->cosign, i)) out->cosigned[i / 8] |= (uint8_t)(1u << i % 8);
+    }
+}
+
+/* A member that is behind does not know what is newest; one that lost its vote log does not know above which trees it held
+   a notarization, up to the view that it may have voted in. */
+static bool may_sign(const struct node *node)
+{
+    struct consensus_report report = { 0 };
+    if (is_observer(node) || node->catching_up) return false;
+    if (node->consensus != NULL) consensus_report(node->consensus, &report);
+    return node->cosigning->tip.view >= report.barred;
+}
 
 /* ---- out */
 static void send_note(struct node *node, size_t peer, const struct cl_buffer *note)
@@ -102,7 +125,7 @@ static enum cl_status sign(struct node *node)
 {
     struct cosigning *cosigning = node->cosigning;
     struct cl_buffer note = { 0 };
-    if (is_observer(node) || node->catching_up || node_votes_awaited(node)) return CL_OK;
+    if (!may_sign(node)) return CL_OK;
     cosigning->signed_ms = node_monotonic_ms();
     cosigning->tried = true;
     enum cl_status status = cosign_sign(cosigning->cosign, &note, node_now_ms());
@@ -192,7 +215,7 @@ static uint64_t sign_when_due(struct node *node, uint64_t now_ms)
 {
     const struct cosigning *cosigning = node->cosigning;
     bool empty = pool_count(node->pool) == 0;
-    if (is_observer(node) || node->catching_up || node_votes_awaited(node) || (cosigning->tried && !empty)) return UINT64_MAX;
+    if (!may_sign(node) || (cosigning->tried && !empty)) return UINT64_MAX;
     uint64_t due = cosigning->tried ? cosigning->signed_ms + node->options.config.cosign_interval_s * 1000 : empty ? now_ms : cosigning->final_ms + SLOT_MS;
     if (due > now_ms) return due - now_ms;
     (void)sign(node);
@@ -228,7 +251,7 @@ uint64_t node_cosign_round(struct node *node, uint64_t now_ms)
 static void tell_forks(struct node *node)
 {
     for (size_t i = 0; i < node->genesis.core.value.member_count; i++) {
-        const struct cosign_fork *fork = node_cosign_fork(node, i);
+        const struct cosign_fork *fork = cosign_fork(node->cosigning->cosign, i);
         if (fork == NULL || node->cosigning->forks_told[i]) continue;
         char known[65], other[65];
         hex_encode(known, fork->known_root.bytes, 32);

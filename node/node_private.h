@@ -64,7 +64,6 @@ struct links;
 struct gossip_report;
 struct node_gossip;
 struct cosigning;
-struct cosign_fork;
 struct catching_up;
 
 struct counters {
@@ -304,7 +303,8 @@ CL_MUST_USE enum cl_status node_cosign_ensure(struct node *node); /* at start, i
 uint64_t node_cosign_round(struct node *node, uint64_t now_ms);
 void node_on_cosignatures(struct node *node, size_t peer, const struct frame *frame);
 uint64_t node_cosigned_size(const struct node *node); /* of the kept checkpoint; 0: none */
-const struct cosign_fork *node_cosign_fork(const struct node *node, size_t member); /* cosign.h; NULL: none */
+struct condition;
+void node_cosign_describe(const struct node *node, struct condition *out, uint64_t now_ms);
 
 /* api.c */
 CL_MUST_USE enum cl_status api_new(struct api **out, struct node *node);

@@ -162,10 +162,27 @@ static void clocks_and_evidence(void **state)
     ask();
     says("The clock of bank2 was 5.1 s behind this node's when it last connected.");
     says("union has signed votes that contradict each other (2 pieces of evidence are kept).");
+    says_not("checkpoint");
+    condition.peers[1].fork_size = 77;
+    ask();
+    says("bank has signed a checkpoint of 77 leaves that is not of this node's ledger");
     condition.peers[1].clock_ahead_ms = condition.peers[2].clock_ahead_ms = 12000;
     ask();
     says("This node's clock seems wrong: most others' are ahead of it by more than 2.0 s.");
     says_not("The clock of");
+}
+
+static void final_blocks_without_a_checkpoint_name_who_has_signed(void **state)
+{
+    (void)state;
+    condition.unsigned_leaves = 12;
+    condition.unsigned_ms = CONDITION_UNSIGNED_MS;
+    condition.cosigned[0] = 5; /* this node and bank2 */
+    ask();
+    says("12 leaves of the log are final without a checkpoint: this node waits for 1 more cosignature; it has them from this node, bank2.");
+    condition.unsigned_ms--; /* on its way */
+    ask();
+    says_not("cosignature");
 }
 
 static void one_member_and_observers(void **state)
@@ -221,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup(being_behind_stuck_or_stopped_is_said, setup),
         cmocka_unit_test_setup(a_member_that_lost_its_vote_log_says_so, setup),
         cmocka_unit_test_setup(clocks_and_evidence, setup),
+        cmocka_unit_test_setup(final_blocks_without_a_checkpoint_name_who_has_signed, setup),
         cmocka_unit_test_setup(one_member_and_observers, setup),
         cmocka_unit_test_setup(many_members_are_counted, setup),
     };

@@ -164,6 +164,7 @@ static void a_quorum_is_exactly_q(void **state)
     assert_int_equal(cosign_sign(all->nodes[0], &note, NOW_MS), CL_OK);
     assert_int_equal(cosign_ready(all->nodes[0], &tree), COSIGN_NOTHING);
     assert_int_equal(give(all, 0, 1, 5, NOW_S), COSIGN_COUNTED);
+    assert_true(cosign_has(all->nodes[0], 0) && cosign_has(all->nodes[0], 1) && !cosign_has(all->nodes[0], 2));
     assert_int_equal(cosign_ready(all->nodes[0], &tree), COSIGN_NOTHING);
     tree = tree_of(5, 1);
     assert_int_equal(cosign_merge(all->nodes[0], &note, &tree), CL_E_QUORUM);
