@@ -12,8 +12,8 @@ from invariants import Observer, check  # noqa: E402
 from load import Load, Supply, percentile  # noqa: E402
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "900"))
-PER_SECOND = 60
-WARM_SHARE = 0.33             # of the time: caches fill, what is allocated settles
+PER_SECOND = 240                # so that what remembers 65,536 records (gossip.h) is full when it is warm
+WARM_SHARE = 0.5              # of the time: caches fill, what is allocated settles
 MEMORY_KB_PER_HOUR = 16 * 1024  # more is growth; the tree above the buckets takes some bytes for each agreement
 DESCRIPTORS = 2               # between the least of the first samples and the most of the last, connections apart
 # Caches that are full within the first minutes.
@@ -35,7 +35,7 @@ def test(build):
         consortium.start()
         samples, descriptors = [[] for _ in consortium], [[] for _ in consortium]
         supply = Supply(consortium)
-        with Observer(consortium) as observer, Load(consortium, supply, clients=8, per_second=PER_SECOND) as load:
+        with Observer(consortium) as observer, Load(consortium, supply, clients=24, per_second=PER_SECOND) as load:
             began = time.monotonic()
             while time.monotonic() < began + SECONDS:
                 before = len(load.acknowledged)
