@@ -30,6 +30,7 @@
 #define ANSWER_SEND_MS 10000
 #define GREETING_MS 3000u     /* how long the answer to a hello may take */
 #define GREET_AGAIN_MS 1000u  /* after one that failed */
+#define QUIET_MS 200          /* at the end: what is on its way on a pipe arrives before that is closed */
 #define CLOSE_MS 5000u        /* how long the end of a transport waits for nng */
 #define TRY_AFTER_MS 20000u   /* a peer is gone for so long: nng is tried, and again at such intervals */
 #define TRY_MS 15000u         /* nng hangs when a socket of its own does not close in so long */
@@ -98,6 +99,7 @@ struct transport {
     bool closed, abandoned; /* at the end: nng let go of everything; nobody waits for that any more */
     pthread_t links, receiver;
     bool links_running, receiver_running;
+    nng_aio *receiving;    /* the receiver's */
     struct peer peers[];
 };
 
@@ -571,11 +573,12 @@ static enum pipes_verdict judge(struct inward *inward, nng_pipe pipe, nng_msg *m
 static void *run_receiver(void *context)
 {
     struct transport *transport = context;
-    nng_msg *message;
     for (;;) {
-        int result = nng_recvmsg(transport->frames.socket, &message, 0);
-        if (result == NNG_ENOMEM) continue;
-        if (result != 0) return NULL; /* the socket is closed */
+        nng_recv_aio(transport->frames.socket, transport->receiving);
+        nng_aio_wait(transport->receiving);
+        if (nng_aio_result(transport->receiving) != 0) return NULL; /* it was stopped */
+        nng_msg *message = nng_aio_get_msg(transport->receiving);
+        nng_aio_set_msg(transport->receiving, NULL);
         struct frame frame;
         size_t sender;
         enum pipes_verdict verdict = judge(&transport->frames, nng_msg_get_pipe(message), message, &frame, &sender);
@@ -774,6 +777,8 @@ void transport_count_strays(struct transport *transport, struct transport_strays
 static void stop_operations(struct transport *transport)
 {
     /* All operations end before any socket does: closing a socket over one has been seen to hang in nng. */
+    if (transport->receiving != NULL) nng_aio_stop(transport->receiving);
+    if (transport->receiver_running) pthread_join(transport->receiver, NULL);
     for (size_t member = 0; member < transport->config.member_count; member++) {
         if (transport->peers[member].push.aio != NULL) nng_aio_stop(transport->peers[member].push.aio);
         if (transport->peers[member].ask.aio != NULL) nng_aio_stop(transport->peers[member].ask.aio);
@@ -808,11 +813,14 @@ static void *close_all(void *context)
     stop_operations(transport);
     for (size_t i = 0; i < TRANSPORT_QUESTIONS_MAX; i++)
         if (transport->contexts[i].open) nng_ctx_close(transport->contexts[i].context);
+    /* A pipe must not be closed between two parts of a message (pipes.h). Nobody takes messages any more, so each pipe
+       takes at most one, and then keeps its peer waiting. */
+    nanosleep(&(struct timespec){ 0, QUIET_MS * 1000000 }, NULL);
     if (transport->frames.open) nng_close(transport->frames.socket);
-    if (transport->receiver_running) pthread_join(transport->receiver, NULL);
     if (transport->questions.open) nng_close(transport->questions.socket);
     for (size_t member = 0; member < transport->config.member_count; member++) close_peer(transport, member);
     for (size_t i = 0; i < TRANSPORT_QUESTIONS_MAX; i++) nng_aio_free(transport->contexts[i].aio);
+    nng_aio_free(transport->receiving);
     if (transport->attempt.running) pthread_join(transport->attempt.thread, NULL);
     pthread_mutex_lock(&transport->lock);
     transport->closed = true;
@@ -1029,6 +1037,7 @@ enum cl_status transport_new(struct transport **out, struct transport_error *err
     if (status == CL_OK) status = listen_both(transport, config, error);
     for (size_t member = 0; member < config->member_count && status == CL_OK; member++)
         if (member != config->own) status = dial_peer(transport, config, member, error);
+    if (status == CL_OK && nng_aio_alloc(&transport->receiving, NULL, NULL) != 0) status = fail(error, CL_E_MEMORY, "starting", "links", NNG_ENOMEM);
     if (status == CL_OK) {
         transport->receiver_running = pthread_create(&transport->receiver, NULL, run_receiver, transport) == 0;
         transport->links_running = pthread_create(&transport->links, NULL, run_links, transport) == 0;
