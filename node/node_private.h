@@ -280,7 +280,7 @@ void node_condition_read(struct node *node, struct condition *out);             
 /* node_withdraw.c, owner thread; node_check is any thread's */
 /* Makes it durable, counts it from now on, and signs for it. A failure to keep it has also stopped the node. */
 CL_MUST_USE enum cl_status node_accept_withdrawal(struct node *node, struct submission *submission, struct pool_entry *entry);
-/* Says with this member's signature that a withdrawal is durable here: call it once it is. */
+/* Says with this member's signature that a withdrawal is durable here: call it once it is. An observer has none to give. */
 CL_MUST_USE enum cl_status node_sign_acceptance(struct node *node, struct submission *submission, const struct cl_record *record);
 void node_accepted_drop(struct node *node, const struct cl_leaf_hash *leaf);
 CL_MUST_USE enum cl_status node_restore_withdrawals(struct node *node); /* at start: back into the pool */

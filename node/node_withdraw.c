@@ -87,6 +87,7 @@ enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint
 /* ---- owner thread */
 enum cl_status node_sign_acceptance(struct node *node, struct submission *submission, const struct cl_record *record)
 {
+    if (node->own >= node->genesis.core.value.member_count) return CL_OK; /* an observer's word is nobody's in the trust file */
     struct cl_acceptance acceptance = { .network = node->genesis.core.network, .record = record->id, .leaf = record->leaf_hash, .time_ms = node_now_ms() };
     const char *name = node->genesis.core.value.members[node->own].name;
     memcpy(acceptance.member, name, strlen(name) + 1);

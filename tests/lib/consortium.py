@@ -177,16 +177,17 @@ class Namespaces:
 class Member(Node):
     """One node of a consortium. Its HTTP address stays the same over restarts."""
 
-    def __init__(self, build, root, index, network, config):
+    def __init__(self, build, root, index, network, config, votes=True):
         self.build, self.program = build, f"{build}/consentd"
-        self.index, self.network, self.name = index, network, f"member-{index}"
+        self.index, self.network, self.votes = index, network, votes
+        self.name = f"member-{index}" if votes else f"observer-{index}"
         self.root, self.data = f"{root}/{self.name}", f"{root}/{self.name}/data"
         self.process = self.environment = None
         self.port = HTTP_PORT
         self.url = f"http://{network.http_host(index)}:{HTTP_PORT}"
         os.mkdir(self.root)
-        self.run("init", "--data", self.data, "--name", self.name, "--jurisdiction", "DE", "--address",
-                 f"{network.host(index)}:{LINKS_PORT}")
+        self.run("init", "--data", self.data, "--name", self.name, "--address", f"{network.host(index)}:{LINKS_PORT}",
+                 *(["--jurisdiction", "DE"] if votes else ["--observer"]))
         self.write_config(config)
 
     def command(self, *extra):
@@ -248,17 +249,17 @@ class Connection(http.client.HTTPConnection):
 
 
 class Consortium:
-    """count nodes that know each other and do not run yet."""
+    """count members, then observers, that know each other and do not run yet."""
 
-    def __init__(self, build, count=4, network=Loopback, config="", d0_ms=300):
+    def __init__(self, build, count=4, network=Loopback, config="", d0_ms=300, observers=0):
         self.build, self.members = build, []
         self.root = tempfile.mkdtemp(prefix="consent-test-")
         self.network, self.maker = None, None
         atexit.register(self.close)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        self.network = network(build, count)
-        for index in range(count):
-            self.members.append(Member(build, self.root, index, self.network, config))
+        self.network = network(build, count + observers)
+        for index in range(count + observers):
+            self.members.append(Member(build, self.root, index, self.network, config, votes=index < count))
         self.genesis(d0_ms)
         self.maker = Maker(build)
 
@@ -295,7 +296,8 @@ class Consortium:
             print(f"-- {member.name} {'runs' if member.running() else 'does not run'}: {status}\n{log}", flush=True)
 
     def quorum(self):
-        return len(self.members) - (len(self.members) - 1) // 3
+        count = sum(member.votes for member in self.members)
+        return count - (count - 1) // 3
 
     def record(self, *words):
         return self.maker.record(*words)
