@@ -220,14 +220,15 @@ static enum cl_status start_threads(struct node *node, char *sentence, size_t se
 {
     enum cl_status status = verify_pool_new(&node->verify_pool, (unsigned)node->options.config.workers, &node->genesis.core.network, node_on_verified, node);
     if (status == CL_OK) status = api_new(&node->api, node);
-    if (status == CL_OK && strcmp(node->options.config.listen, "none") != 0)
+    if (status != CL_OK) return status;
+    errno = 0; /* before HTTP, whose threads are asked how it is with backups */
+    if (backup_server_start(&node->backup, node->options.config.data, &node->store) != CL_OK) /* then it has to stop for a backup */
+        log_line(LOG_LEVEL_WARNING, "no_backup_socket", "reason=\"%s\"", strerror(errno));
+    if (strcmp(node->options.config.listen, "none") != 0)
         status = http_start(&node->http, &node->options.config, api_handle, node->api, sentence, sentence_size);
     if (status == CL_OK && node->peer_count > 1) status = node_sync_new(node);
     if (status == CL_OK) status = node_links_start(node, sentence, sentence_size);
     if (status != CL_OK) return status;
-    errno = 0;
-    if (backup_server_start(&node->backup, node->options.config.data, &node->store) != CL_OK) /* then it has to stop for a backup */
-        log_line(LOG_LEVEL_WARNING, "no_backup_socket", "reason=\"%s\"", strerror(errno));
     node->last_tick_ms = node_now_ms();
     if (pthread_create(&node->owner, NULL, own, node) != 0) return CL_E_MEMORY;
     node->owner_running = true;
