@@ -108,7 +108,7 @@ static enum cl_status look_up(struct cl_map_entry **out, struct cl_candidate *ca
 static enum cl_status state_get(void *context, const uint8_t key32[32], struct cl_view *value)
 {
     struct cl_candidate *candidate = context;
-    struct cl_map_entry *entry;
+    struct cl_map_entry *entry = NULL;
     const struct cl_map_entry *known = find_in_chain(candidate, key32);
     if (known != NULL)
         return entry_view(known, value);

@@ -321,12 +321,15 @@ static void print_cases(const char *open, const char *close)
         (void)puts(close);
     }
     for (size_t i = 0; i < command_count;) {
-        const char *space = strchr(command_table[i].name, ' ');
-        if (space == NULL) {
+        const char *name = command_table[i].name;
+        size_t length = strcspn(name, " ");
+        if (name[length] == '\0') {
             i++;
             continue;
         }
-        (void)printf("  \"%.*s \"*) %s", (int)(space - command_table[i].name), command_table[i].name, open);
+        (void)fputs("  \"", stdout);
+        (void)fwrite(name, 1, length, stdout);
+        (void)printf(" \"*) %s", open);
         i = print_second_words(i);
         (void)puts(close);
     }
