@@ -316,10 +316,14 @@ static enum cl_status on_vote(struct consensus *c, struct consensus_effects *eff
     if (good) {
         const struct view *view = consensus_view_find(c, vote->view);
         const struct ballot *ballot = view != NULL ? &view->tallies[vote->kind].ballots[vote->voter] : NULL;
-        if (ballot != NULL && ballot->voted && ballot->has_block == vote->has_block && consensus_same_block(&ballot->block, &vote->block)) return CL_OK;
+        bool voted = ballot != NULL && ballot->voted;
+        if (voted && ballot->has_block == vote->has_block && consensus_same_block(&ballot->block, &vote->block)) return CL_OK;
+        /* whoever contradicts himself without end is not listened to without end */
+        good = !voted || !consensus_evidence_full(c, vote->voter) || (vote->kind == CL_VOTE_PROPOSE && !view->two_proposals);
     }
     if (good && consensus_vote_good(c, vote)) return consensus_count(c, effects, vote);
     c->counters.votes_dropped++;
+    c->counters.forged += good;
     return CL_OK;
 }
 

@@ -121,6 +121,7 @@ CL_MUST_USE enum cl_status consensus_retained(struct consensus *consensus, struc
 
 struct consensus_report {
     uint64_t view, final_view, barred, votes_dropped, certificates_dropped, proposals_dropped, evidence;
+    uint64_t forged; /* of those dropped: what no honest member signs or sends on */
     bool idle;
 };
 void consensus_report(const struct consensus *consensus, struct consensus_report *out);

@@ -79,6 +79,7 @@ const struct cl_block_id *consensus_certified(const struct view *view);
 void consensus_want(struct consensus *c, struct consensus_effects *effects, const struct cl_block_id *id, uint64_t view);
 bool consensus_wanted_take(struct consensus *c, const struct cl_block_id *id, uint64_t *view);
 bool consensus_has_evidence(const struct consensus *c, size_t member);
+bool consensus_evidence_full(const struct consensus *c, size_t member); /* no more is kept of this one */
 /* The first vote of a kind stays; whatever contradicts what the member signed in this view is evidence. */
 void consensus_record_ballot(struct consensus *c, struct view *view, const struct cl_vote *vote);
 void consensus_vote_of(struct cl_vote *out, const struct consensus *c, uint64_t view, enum cl_vote_kind kind, uint32_t voter, const struct ballot *ballot);

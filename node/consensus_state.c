@@ -136,6 +136,13 @@ bool consensus_has_evidence(const struct consensus *c, size_t member)
     return false;
 }
 
+bool consensus_evidence_full(const struct consensus *c, size_t member)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->evidence_count; i++) kept += c->evidence[i].first.voter == member;
+    return kept == CONSENSUS_EVIDENCE_MAX;
+}
+
 /* At the bound of a member the oldest stays: one piece proves what there is to prove. */
 static void keep(struct consensus *c, const struct consensus_evidence *piece)
 {

@@ -185,6 +185,7 @@ enum cl_status consensus_take_certificate(struct consensus *c, struct consensus_
     *good = certificate->view < UINT64_MAX && consensus_certificate_good(c, certificate);
     if (!*good) {
         c->counters.certificates_dropped++;
+        c->counters.forged += certificate->epoch == c->config.epoch;
         return CL_OK;
     }
     enum cl_status status = consensus_keep_certificate(c, certificate, &view);

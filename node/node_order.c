@@ -102,15 +102,27 @@ static void send_certificate(struct node *node, const struct consensus_effect *e
 }
 
 /* ---- from the other members */
+/* Checking signatures is what costs: of a frame nothing more is looked at once one of them is bad. */
+static bool is_forged(const struct node *node, uint64_t *forged)
+{
+    struct consensus_report report = { 0 };
+    uint64_t before = *forged;
+    if (node->consensus != NULL) consensus_report(node->consensus, &report);
+    *forged = report.forged;
+    return report.forged > before;
+}
+
+/* Each member says its own votes only. */
 void node_on_votes(struct node *node, size_t peer, const struct frame *frame)
 {
+    uint64_t forged = UINT64_MAX;
     struct frame_items items;
     struct cl_view item;
     struct cl_vote vote;
     frame_items_init(&items, frame);
-    while (frame_items_next(&items, &item)) {
-        if (cl_vote_decode(&vote, item.data, item.length) != CL_OK) continue;
-        if (vote.kind == CL_VOTE_PROPOSE && vote.voter == peer) node->proposers[peer] = vote; /* its proposal comes next */
+    while (!is_forged(node, &forged) && frame_items_next(&items, &item)) {
+        if (cl_vote_decode(&vote, item.data, item.length) != CL_OK || vote.voter != peer) continue;
+        if (vote.kind == CL_VOTE_PROPOSE) node->proposers[peer] = vote; /* its proposal comes next */
         if (node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_VOTE, .now_ms = node_monotonic_ms(), .vote = &vote }) != CL_OK) return;
     }
 }
@@ -119,9 +131,10 @@ void node_on_certificates(struct node *node, size_t peer, const struct frame *fr
 {
     struct frame_items items;
     struct cl_view item;
+    uint64_t forged = UINT64_MAX;
     struct cl_certificate *certificate = malloc(sizeof *certificate);
     frame_items_init(&items, frame);
-    while (certificate != NULL && frame_items_next(&items, &item)) {
+    while (certificate != NULL && !is_forged(node, &forged) && frame_items_next(&items, &item)) {
         if (cl_certificate_decode(certificate, item.data, item.length) != CL_OK) continue;
         if (node->consensus == NULL && certificate->kind == CL_VOTE_FINALIZE) node_sync_hint(node, peer, certificate->view); /* an observer's only news */
         if (node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .now_ms = node_monotonic_ms(), .certificate = certificate }) != CL_OK) break;

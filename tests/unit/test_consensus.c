@@ -337,8 +337,27 @@ static void sign_nothing(void *context, uint8_t signature64[64], const void *dat
 
 static bool believe(void *context, size_t member, const uint8_t signature64[64], const void *data, size_t length)
 {
-    (void)context, (void)member, (void)signature64, (void)data, (void)length;
+    (void)member, (void)signature64, (void)data, (void)length;
+    if (context != NULL) ++*(size_t *)context;
     return true;
+}
+
+static void whoever_contradicts_himself_without_end_is_not_checked_without_end(void **state)
+{
+    (void)state;
+    size_t checked = 0;
+    const struct consensus_signatures signatures = { &checked, sign_nothing, believe };
+    struct consensus *consensus = NULL;
+    fixture_network_make(&network, 4);
+    struct consensus_config config = { .network = &network.genesis.network, .members = network.genesis.value.members, .member_count = 4, .d0_ms = 200, .signatures = &signatures };
+    assert_int_equal(consensus_new(&consensus, &config), CL_OK);
+    for (size_t i = 0; i < 5000; i++) {
+        struct cl_vote vote = { .view = 1 + i % 10, .kind = i % 3 == 0 ? CL_VOTE_FINALIZE : CL_VOTE_NOTARIZE, .has_block = true, .voter = 1 };
+        memcpy(vote.block.bytes, &i, sizeof i);
+        hear(consensus, &vote);
+    }
+    assert_in_range(checked, 10, 100);
+    consensus_free(consensus);
 }
 
 /* A certificate of 128 members has 86 signatures: as many as the most that a proposal names do not fit into a frame. */
@@ -369,6 +388,7 @@ static void with_128_members_and_many_nullified_views_a_proposal_still_fits_a_fr
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whoever_contradicts_himself_without_end_is_not_checked_without_end),
         cmocka_unit_test(with_128_members_and_many_nullified_views_a_proposal_still_fits_a_frame),
         cmocka_unit_test(a_consortium_of_one_finalizes_with_a_real_certificate),
         cmocka_unit_test(an_own_vote_counts_only_once_it_is_durable),
