@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HEED_MS 50u
+
 void node_push_event(struct node *node, const struct consensus_event *event)
 {
     assert(node->event_count < NODE_EVENTS_MAX);
@@ -142,23 +144,30 @@ void node_on_certificates(struct node *node, size_t peer, const struct frame *fr
     free(certificate);
 }
 
-/* From its leader's own link, right after the leader's vote for it. */
+/* From its leader's own link, right after the leader's vote for it. A leader repeats a proposal with its resends only, and
+   an honest one's is never refused for what it says: after either nothing more of it is looked at for a moment. */
 void node_on_proposal(struct node *node, size_t peer, const struct frame *frame)
 {
     struct cl_proposal proposal;
     struct cl_leaf_hash *leaves = NULL;
     const struct cl_vote *vote = &node->proposers[peer];
-    if (node->consensus == NULL || cl_proposal_decode(&proposal, &leaves, frame->payload.data, frame->payload.length) != CL_OK) return;
+    uint64_t now = node_monotonic_ms(), forged = UINT64_MAX;
+    if (node->consensus == NULL || now < node->heeded_ms[peer] || cl_proposal_decode(&proposal, &leaves, frame->payload.data, frame->payload.length) != CL_OK) return;
     struct consensus_report report;
     consensus_report(node->consensus, &report);
     bool fits = vote->kind == CL_VOTE_PROPOSE && vote->has_block && vote->view == proposal.view && vote->epoch == node->epoch && proposal.epoch == node->epoch &&
                 proposal.view > report.final_view && proposal.view <= report.view + CONSENSUS_VIEWS_AHEAD_MAX &&
                 consensus_leader(&node->genesis.core.network, node->epoch, proposal.view, node->genesis.core.value.member_count) == peer;
+    const struct pending_block *known = fits ? node_pending_find(node, &vote->block) : NULL;
+    bool again = known != NULL && known->proposal.length > 0;
     const struct pending_block *entry = fits ? node_hold_proposal(node, vote, &proposal, &frame->payload) : NULL;
     free(leaves);
+    if (fits && (entry == NULL || again)) node->heeded_ms[peer] = now + HEED_MS;
     if (entry == NULL) return; /* said again with the next resend */
+    (void)is_forged(node, &forged);
     node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_PROPOSAL, .now_ms = node_monotonic_ms(), .block = entry->block, .vote = vote,
                                                 .justification = proposal.justification });
+    if (is_forged(node, &forged)) node->heeded_ms[peer] = now + HEED_MS;
 }
 
 /* ---- effects */
