@@ -30,8 +30,8 @@ static bool port_is_free(unsigned port)
     return is_free;
 }
 
-/* Each node takes two ports that follow each other; below those that the kernel gives out by itself. */
-static unsigned free_ports(size_t nodes)
+/* Below those that the kernel gives out by itself. */
+unsigned homes_free_ports(size_t nodes)
 {
     unsigned count = 2 * (unsigned)nodes, base = 12000 + (unsigned)getpid() * 37u % 18000u;
     for (unsigned tries = 0; tries < 500; tries++, base = 12000 + (base + 101) % 18000u) {
@@ -84,7 +84,7 @@ void homes_make(struct homes *homes, const char *directory, size_t members, size
     if (members + observers > HOMES_MAX || strlen(directory) >= sizeof homes->directory) abort();
     memcpy(homes->directory, directory, strlen(directory) + 1);
     homes->count = members + observers;
-    unsigned port = free_ports(homes->count);
+    unsigned port = homes_free_ports(homes->count);
     for (size_t i = 0; i < homes->count; i++) {
         make_member(homes, i, i >= members, port + 2 * (unsigned)i);
         homes_path(folder, homes, i);

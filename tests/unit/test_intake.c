@@ -6,17 +6,16 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "files.h"
 #include "fixture.h"
+#include "homes.h"
 #include "logging.h"
 #include "node.h"
 
@@ -27,18 +26,7 @@ static struct fixture_network network; /* of which records are signed: the node'
 static uint64_t customers;             /* used up */
 static uint64_t now_ms;                /* at the start: when everything is issued */
 
-static unsigned short free_port(void)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t length = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
-    close(listener);
-    return ntohs(address.sin_port);
-}
-
-static void make_member(size_t index, char path[64])
+static void make_member(size_t index, unsigned port, char path[64])
 {
     struct node_keys keys;
     struct member_info info = { .role = "controller", .jurisdiction = "EU" };
@@ -48,7 +36,7 @@ static void make_member(size_t index, char path[64])
     snprintf(name, sizeof name, "member-%zu", index);
     snprintf(path, 64, "%s/%zu.json", home, index);
     snprintf(key_path, sizeof key_path, "%s/tls.key", directory);
-    snprintf(info.address, sizeof info.address, "127.0.0.1:%u", free_port());
+    snprintf(info.address, sizeof info.address, "127.0.0.1:%u", port);
     assert_int_equal(mkdir(directory, 0700), 0);
     FIXTURE_OK(node_keys_create(&keys, directory));
     FIXTURE_OK(node_certificate_make(info.certificate, key, name, words, sizeof words));
@@ -69,8 +57,9 @@ static int make_home(void **state)
     struct cl_buffer document = { 0 };
     char path[64];
     if (mkdtemp(home) == NULL) return 1;
+    unsigned port = homes_free_ports(MEMBERS);
     for (size_t i = 0; i < MEMBERS; i++) {
-        make_member(i, paths[i]);
+        make_member(i, port + 2 * (unsigned)i, paths[i]);
         names[i] = paths[i];
     }
     now_ms = (uint64_t)time(NULL) * 1000;
