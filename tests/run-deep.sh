@@ -51,14 +51,23 @@ asan() {
     UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:log_path=$absolute/asan/report" \
         run_scripts "$build/asan" $(ls tests/integration/*.py tests/integration/*.sh | grep -vE '/(interop|install|man|consortium_faults|consortium_hostile|consortium_soak)\.')
 }
-# The threads are in the node: what drives it with many clients at once, and stops or kills it while busy.
+# The threads are in the node: what drives it with many clients at once, and stops or kills it while busy; and the unit tests
+# that start real nodes or threads.
 tsan() {
     rm -f "$build"/tsan/report.*
-    make -s -j"$jobs" BUILD="$build/tsan" CC=clang OPTIMISE=-O1 SANITIZE=-fsanitize=thread all programs || return 1
-    TSAN_OPTIONS="second_deadlock_stack=1 log_path=$absolute/tsan/report suppressions=$PWD/tests/tsan.suppressions" \
-        run_scripts "$build/tsan" tests/integration/busy_stop.py tests/integration/api_walk.py tests/integration/feed_resume.py \
+    threaded="intake node_sync node_blocks node_votes transport verify_pool ledger_helper ledger_view gossip"
+    make -s -j"$jobs" BUILD="$build/tsan" CC=clang OPTIMISE=-O1 SANITIZE=-fsanitize=thread all programs \
+        $(for name in $threaded; do echo "$build/tsan/unit/test_$name"; done) || return 1
+    export TSAN_OPTIONS="second_deadlock_stack=1 log_path=$absolute/tsan/report suppressions=$PWD/tests/tsan.suppressions"
+    failures=0
+    for name in $threaded; do
+        echo "== test_$name"; timeout 900 "$build/tsan/unit/test_$name" || { failures=1; echo "FAILED: test_$name"; }
+    done
+    ROUNDS=3 run_scripts "$build/tsan" tests/integration/busy_stop.py tests/integration/api_walk.py tests/integration/feed_resume.py \
         tests/integration/bad_input.py tests/integration/bad_http.py tests/integration/hostile_http.py tests/integration/disk_faults.py \
-        tests/integration/kill_loop.py tests/integration/consortium.py
+        tests/integration/kill_loop.py tests/integration/consortium.py tests/integration/consortium_busy.py || failures=1
+    unset TSAN_OPTIONS
+    return "$failures"
 }
 # test_ledger_failures brings an allocator of its own, as valgrind does; test_buffer looks at all bytes of a block, written
 # or not. The address sanitizer looks at what they leave. nng keeps what is closed during a handshake (test_transport.c).
