@@ -1,9 +1,11 @@
 /* Links over nng (transport.h). The only file that knows nng.
 
-   Sockets: one PULL that takes frames, one REP that takes questions, and for each peer a PUSH and a REQ with one dialer
-   each. All are made at start and closed at the end: nng 1.5 can use freed memory when dialers come and go.
-   Threads: `links` decides on everything that goes out; `receiver` takes what comes in; nng's own only note that something
-   has ended, or, for questions, judge one. The lock is never held while nng is called, and a callback on a pipe does
+   Sockets: one REP that takes frames and one that takes questions, and for each peer two REQs with one dialer each. Frames
+   are acknowledged by an empty answer: PUSH would do without, but in nng 1.5 it can hand a message to a pipe that was freed,
+   when that went just as it had finished sending. All are made at start and closed at the end: nng 1.5 can use freed memory
+   when dialers come and go.
+   Threads: `links` decides on everything that goes out; nng's own only note that something has ended, or judge what came and
+   hand it over. The lock is never held while nng is called, and a callback on a pipe does
    nothing but note it or close it.
 
    First on a pipe comes a hello. A frame that waited for a pipe would go out first on the next one, so frames are given to
@@ -16,8 +18,6 @@
 
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
-#include <nng/protocol/pipeline0/pull.h>
-#include <nng/protocol/pipeline0/push.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/tls/tls.h>
@@ -31,6 +31,8 @@
 #define GREETING_MS 3000u     /* how long the answer to a hello may take */
 #define GREET_AGAIN_MS 1000u  /* after one that failed */
 #define QUIET_MS 200          /* at the end: what is on its way on a pipe arrives before that is closed */
+#define ACKNOWLEDGED_MS 10000 /* then the next frame goes, acknowledged or not */
+#define TAKERS 8u             /* frames that are judged and handed over at a time */
 #define CLOSE_MS 5000u        /* how long the end of a transport waits for nng */
 #define TRY_AFTER_MS 20000u   /* a peer is gone for so long: nng is tried, and again at such intervals */
 #define TRY_MS 15000u         /* nng hangs when a socket of its own does not close in so long */
@@ -46,6 +48,7 @@ struct outward {
     uint64_t lost_ms;                      /* when the last pipe went */
     nng_pipe pipe;
     bool busy, sending, cancelled;         /* the aio is in use; to send; and is being taken back */
+    bool unacknowledged;                   /* something went, and what comes back has not been waited for */
     uint64_t connects, busy_connect;       /* how many pipes there were; the one that the aio was started on */
     int result;                            /* of the aio, when it is no longer busy */
     nng_msg *message;                      /* what it received */
@@ -66,6 +69,8 @@ struct peer {
     transport_answered answered;
     void *answered_context;
 };
+/* Takes frames, one after the other. */
+struct taker { struct transport *transport; nng_ctx context; nng_aio *aio; bool open, acknowledging; };
 enum { QUESTION_COMES, QUESTION_ASKED, QUESTION_ANSWERED };
 struct transport_question {
     struct transport *transport;
@@ -92,14 +97,14 @@ struct transport {
     void (*question)(void *context, size_t sender, const struct frame *frame, struct transport_question *question);
     struct inward frames, questions;
     struct transport_question contexts[TRANSPORT_QUESTIONS_MAX];
+    struct taker takers[TAKERS];
     struct transport_strays strays;
     void (*hung)(void *context);
     struct attempt attempt;
     unsigned inside;       /* calls of receive and question that have not returned */
     bool closed, abandoned; /* at the end: nng let go of everything; nobody waits for that any more */
-    pthread_t links, receiver;
-    bool links_running, receiver_running;
-    nng_aio *receiving;    /* the receiver's */
+    pthread_t links;
+    bool links_running;
     struct peer peers[];
 };
 
@@ -247,7 +252,7 @@ static void begin(struct outward *outward, nng_msg *message_or_null, nng_duratio
     struct transport *transport = outward->transport;
     assert(!outward->busy);
     outward->busy = true;
-    outward->sending = message_or_null != NULL;
+    outward->sending = outward->unacknowledged = message_or_null != NULL;
     outward->busy_connect = outward->connects;
     outward->used_ms = steady_ms();
     pthread_mutex_unlock(&transport->lock);
@@ -302,6 +307,12 @@ static bool greet(struct outward *outward, size_t member, uint64_t now_ms)
 
 /* ---- frames to one peer (links thread, lock held) */
 
+/* A frame went, on the pipe that is still there. */
+static bool to_be_acknowledged(const struct outward *push)
+{
+    return !push->busy && push->unacknowledged && push->result == 0 && push->connected && push->connects == push->busy_connect;
+}
+
 static void serve_push(struct transport *transport, size_t member, uint64_t now_ms)
 {
     struct peer *peer = &transport->peers[member];
@@ -312,7 +323,14 @@ static void serve_push(struct transport *transport, size_t member, uint64_t now_
         uint64_t since_ms = peer->heard_ms > push->connected_ms ? peer->heard_ms : push->connected_ms;
         if (now_ms > since_ms && now_ms - since_ms > TRANSPORT_SILENCE_MS) close_outward(push);
     }
-    if (push->busy || !push->connected || transport->stopping || greet(push, member, now_ms)) return;
+    if (push->busy || transport->stopping) return;
+    if (push->message != NULL) nng_msg_free(push->message); /* an acknowledgement */
+    push->message = NULL;
+    if (to_be_acknowledged(push)) {
+        begin(push, NULL, ACKNOWLEDGED_MS);
+        return;
+    }
+    if (!push->connected || greet(push, member, now_ms)) return;
     struct lane_bytes *bytes = lanes_take(&peer->lanes);
     if (bytes == NULL) return;
     nng_msg *message = message_of(bytes->data, bytes->length);
@@ -488,6 +506,7 @@ static bool ready(const struct peer *peer, uint64_t now_ms)
 {
     const struct outward *push = &peer->push, *ask = &peer->ask;
     if (on_lost_pipe(push) || on_lost_pipe(ask)) return true;
+    if (to_be_acknowledged(push)) return true;
     if (!push->busy && push->connected && (!push->greeted || peer->lanes.frames > 0)) return true;
     if (ask->busy) return false;
     if (exchanging(peer)) return true;
@@ -570,24 +589,58 @@ static enum pipes_verdict judge(struct inward *inward, nng_pipe pipe, nng_msg *m
     return verdict;
 }
 
-static void *run_receiver(void *context)
+static void take_next(struct taker *taker)
 {
-    struct transport *transport = context;
-    for (;;) {
-        nng_recv_aio(transport->frames.socket, transport->receiving);
-        nng_aio_wait(transport->receiving);
-        if (nng_aio_result(transport->receiving) != 0) return NULL; /* it was stopped */
-        nng_msg *message = nng_aio_get_msg(transport->receiving);
-        nng_aio_set_msg(transport->receiving, NULL);
-        struct frame frame;
-        size_t sender;
-        enum pipes_verdict verdict = judge(&transport->frames, nng_msg_get_pipe(message), message, &frame, &sender);
-        if (verdict == PIPES_DELIVER && frame.kind != FRAME_HELLO && enter(transport)) {
-            transport->receive(transport->context, sender, &frame);
-            leave(transport);
-        }
-        nng_msg_free(message);
+    taker->acknowledging = false;
+    nng_aio_set_timeout(taker->aio, NNG_DURATION_INFINITE);
+    nng_ctx_recv(taker->context, taker->aio);
+}
+
+/* Whoever is not listened to any more gets no acknowledgement either. */
+static void take_frame(struct taker *taker, nng_msg *message)
+{
+    struct transport *transport = taker->transport;
+    struct frame frame;
+    size_t sender;
+    enum pipes_verdict verdict = judge(&transport->frames, nng_msg_get_pipe(message), message, &frame, &sender);
+    if (verdict == PIPES_DELIVER && frame.kind != FRAME_HELLO && enter(transport)) {
+        transport->receive(transport->context, sender, &frame);
+        leave(transport);
     }
+    if (verdict == PIPES_CLOSE || sender == PIPES_NOBODY) {
+        nng_msg_free(message);
+        take_next(taker);
+        return;
+    }
+    nng_msg_clear(message);
+    taker->acknowledging = true;
+    nng_aio_set_timeout(taker->aio, ANSWER_SEND_MS);
+    nng_aio_set_msg(taker->aio, message);
+    nng_ctx_send(taker->context, taker->aio);
+}
+
+static bool stopping(struct transport *transport)
+{
+    pthread_mutex_lock(&transport->lock);
+    bool is = transport->stopping;
+    pthread_mutex_unlock(&transport->lock);
+    return is;
+}
+
+static void on_taker_done(void *context)
+{
+    struct taker *taker = context;
+    int result = nng_aio_result(taker->aio);
+    nng_msg *message = nng_aio_get_msg(taker->aio);
+    nng_aio_set_msg(taker->aio, NULL);
+    if (taker->acknowledging && result == 0) message = NULL; /* it is nng's */
+    bool end = result == NNG_ECLOSED || stopping(taker->transport);
+    if (!end && !taker->acknowledging && result == 0) {
+        take_frame(taker, message);
+        return;
+    }
+    if (message != NULL) nng_msg_free(message);
+    if (!end) take_next(taker);
 }
 
 /* ---- questions of others (nng's threads) */
@@ -646,14 +699,6 @@ static void take_question(struct transport_question *question, nng_msg *message)
         leave(transport);
     } /* else it is the end, and nobody answers */
     nng_msg_free(message);
-}
-
-static bool stopping(struct transport *transport)
-{
-    pthread_mutex_lock(&transport->lock);
-    bool is = transport->stopping;
-    pthread_mutex_unlock(&transport->lock);
-    return is;
 }
 
 static void on_question_done(void *context)
@@ -777,14 +822,14 @@ void transport_count_strays(struct transport *transport, struct transport_strays
 static void stop_operations(struct transport *transport)
 {
     /* All operations end before any socket does: closing a socket over one has been seen to hang in nng. */
-    if (transport->receiving != NULL) nng_aio_stop(transport->receiving);
-    if (transport->receiver_running) pthread_join(transport->receiver, NULL);
     for (size_t member = 0; member < transport->config.member_count; member++) {
         if (transport->peers[member].push.aio != NULL) nng_aio_stop(transport->peers[member].push.aio);
         if (transport->peers[member].ask.aio != NULL) nng_aio_stop(transport->peers[member].ask.aio);
     }
     for (size_t i = 0; i < TRANSPORT_QUESTIONS_MAX; i++)
         if (transport->contexts[i].aio != NULL) nng_aio_stop(transport->contexts[i].aio);
+    for (size_t i = 0; i < TAKERS; i++)
+        if (transport->takers[i].aio != NULL) nng_aio_stop(transport->takers[i].aio);
 }
 
 static void close_peer(struct transport *transport, size_t member)
@@ -813,6 +858,8 @@ static void *close_all(void *context)
     stop_operations(transport);
     for (size_t i = 0; i < TRANSPORT_QUESTIONS_MAX; i++)
         if (transport->contexts[i].open) nng_ctx_close(transport->contexts[i].context);
+    for (size_t i = 0; i < TAKERS; i++)
+        if (transport->takers[i].open) nng_ctx_close(transport->takers[i].context);
     /* A pipe must not be closed between two parts of a message (pipes.h). Nobody takes messages any more, so each pipe
        takes at most one, and then keeps its peer waiting. */
     nanosleep(&(struct timespec){ 0, QUIET_MS * 1000000 }, NULL);
@@ -820,7 +867,7 @@ static void *close_all(void *context)
     if (transport->questions.open) nng_close(transport->questions.socket);
     for (size_t member = 0; member < transport->config.member_count; member++) close_peer(transport, member);
     for (size_t i = 0; i < TRANSPORT_QUESTIONS_MAX; i++) nng_aio_free(transport->contexts[i].aio);
-    nng_aio_free(transport->receiving);
+    for (size_t i = 0; i < TAKERS; i++) nng_aio_free(transport->takers[i].aio);
     if (transport->attempt.running) pthread_join(transport->attempt.thread, NULL);
     pthread_mutex_lock(&transport->lock);
     transport->closed = true;
@@ -921,16 +968,17 @@ static enum cl_status dial_peer(struct transport *transport, const struct transp
     int result = tls_config(&tls, NNG_TLS_MODE_CLIENT, config, remote->certificate, remote->name);
     if (result != 0) return fail(error, CL_E_ARGUMENT, "the certificate of", remote->name, result);
     peer->push.transport = peer->ask.transport = transport;
-    result = nng_push0_open(&peer->push.socket);
+    result = nng_req0_open(&peer->push.socket);
     peer->push.open = result == 0;
     if (result == 0) result = nng_req0_open(&peer->ask.socket);
     peer->ask.open = peer->push.open && result == 0;
     if (result == 0) result = nng_aio_alloc(&peer->push.aio, on_outward_done, &peer->push);
     if (result == 0) result = nng_aio_alloc(&peer->ask.aio, on_outward_done, &peer->ask);
-    if (result == 0) result = bounds(peer->push.socket, REQUEST_HEADER_BYTES); /* nothing comes that way */
+    if (result == 0) result = bounds(peer->push.socket, REQUEST_HEADER_BYTES); /* acknowledgements have no more */
     if (result == 0) result = bounds(peer->ask.socket, CL_FRAME_BYTES_MAX + REQUEST_HEADER_BYTES);
     /* Asked again is what the caller decides, not nng. */
     if (result == 0) result = nng_socket_set_ms(peer->ask.socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+    if (result == 0) result = nng_socket_set_ms(peer->push.socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
     if (result == 0) result = notify_outward(&peer->push);
     if (result == 0) result = notify_outward(&peer->ask);
     if (result == 0) result = dial(&peer->push, remote->address, tls);
@@ -977,11 +1025,11 @@ static enum cl_status listen_both(struct transport *transport, const struct tran
     int result = tls_config(&tls, NNG_TLS_MODE_SERVER, config, (const char *)trusted.data, NULL);
     cl_buffer_deinit(&trusted);
     if (result != 0) return fail(error, CL_E_ARGUMENT, "own certificate and key of", config->members[config->own].name, result);
-    result = nng_pull0_open(&frames->socket);
+    result = nng_rep0_open(&frames->socket);
     frames->open = result == 0;
     if (result == 0) result = nng_rep0_open(&questions->socket);
     questions->open = frames->open && result == 0;
-    if (result == 0) result = listen_at(frames, config->listen, tls, CL_FRAME_BYTES_MAX);
+    if (result == 0) result = listen_at(frames, config->listen, tls, CL_FRAME_BYTES_MAX + REQUEST_HEADER_BYTES);
     if (result == 0) where = config->listen_ask;
     if (result == 0) result = listen_at(questions, config->listen_ask, tls, CL_FRAME_BYTES_MAX + REQUEST_HEADER_BYTES);
     for (size_t i = 0; i < TRANSPORT_QUESTIONS_MAX && result == 0; i++) {
@@ -991,6 +1039,14 @@ static enum cl_status listen_both(struct transport *transport, const struct tran
         question->open = result == 0;
         if (result == 0) result = nng_aio_alloc(&question->aio, on_question_done, question);
         if (result == 0) next_question(question);
+    }
+    for (size_t i = 0; i < TAKERS && result == 0; i++) {
+        struct taker *taker = &transport->takers[i];
+        taker->transport = transport;
+        result = nng_ctx_open(&taker->context, frames->socket);
+        taker->open = result == 0;
+        if (result == 0) result = nng_aio_alloc(&taker->aio, on_taker_done, taker);
+        if (result == 0) take_next(taker);
     }
     nng_tls_config_free(tls);
     return result == 0 ? CL_OK : fail(error, CL_E_IO, "listening at", where, result);
@@ -1037,11 +1093,9 @@ enum cl_status transport_new(struct transport **out, struct transport_error *err
     if (status == CL_OK) status = listen_both(transport, config, error);
     for (size_t member = 0; member < config->member_count && status == CL_OK; member++)
         if (member != config->own) status = dial_peer(transport, config, member, error);
-    if (status == CL_OK && nng_aio_alloc(&transport->receiving, NULL, NULL) != 0) status = fail(error, CL_E_MEMORY, "starting", "links", NNG_ENOMEM);
     if (status == CL_OK) {
-        transport->receiver_running = pthread_create(&transport->receiver, NULL, run_receiver, transport) == 0;
         transport->links_running = pthread_create(&transport->links, NULL, run_links, transport) == 0;
-        if (!transport->receiver_running || !transport->links_running) status = fail(error, CL_E_MEMORY, "starting", "threads", NNG_ENOMEM);
+        if (!transport->links_running) status = fail(error, CL_E_MEMORY, "starting", "threads", NNG_ENOMEM);
     }
     if (status == CL_OK) *out = transport;
     else transport_free(transport);
