@@ -9,7 +9,7 @@ passed=0 failed=0
 mkdir -p "$build/log" "$build/asan" "$build/tsan"
 absolute=$(cd "$build" && pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
-steps=${STEPS:-asan tsan valgrind tidy cppcheck histories kills bulk faults hostile soak fuzz}
+steps=${STEPS:-asan tsan valgrind tidy cppcheck histories kills bulk faults hostile soak mutations fuzz}
 
 step() {
     name=$1; shift
@@ -111,6 +111,10 @@ hostile() {
 soak() {
     SOAK_SECONDS="${SOAK_SECONDS:-900}" /usr/bin/python3 tests/integration/consortium_soak.py "$build"
 }
+# Each rule of agreement taken out: its test has to fail.
+mutations() {
+    /usr/bin/python3 tests/sim/mutations.py
+}
 fuzz() {
     make -s -j"$jobs" BUILD="$build" fuzz SECONDS_EACH="${SECONDS_EACH:-60}"
 }
@@ -128,6 +132,7 @@ step bulk bulk
 step faults faults
 step hostile hostile
 step soak soak
+step mutations mutations
 step fuzz fuzz
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -236,6 +236,7 @@ static void who_finalized_never_nullifies(void **state)
     assert_int_equal(consensus_restore_vote(consensus, &own), CL_OK);
     resume(consensus);
     fire(consensus, CONSENSUS_TIMER_LEADER);
+    assert_int_equal(cast_of(CL_VOTE_NULLIFY), 0);
     fire(consensus, CONSENSUS_TIMER_ADVANCE);
     assert_int_equal(cast_of(CL_VOTE_NULLIFY), 0);
     consensus_free(consensus);
@@ -626,7 +627,96 @@ static void a_second_signature_of_one_vote_changes_nothing(void **state)
     consensus_free(consensus);
 }
 
+static void sign_nothing(void *context, uint8_t signature64[64], const void *data, size_t length)
+{
+    (void)context, (void)data, (void)length;
+    memset(signature64, 3, 64);
+}
+
+static bool accept_all(void *context, size_t member, const uint8_t signature64[64], const void *data, size_t length)
+{
+    (void)context, (void)member, (void)signature64, (void)data, (void)length;
+    return true;
+}
+
+/* Also where both signatures hold, as its signer can make them: all nodes that heard the first pass on the same bytes. */
+static void of_two_good_signatures_of_one_vote_the_first_stays(void **state)
+{
+    (void)state;
+    const struct consensus_signatures signatures = { .sign = sign_nothing, .verify = accept_all };
+    struct consensus *consensus = NULL;
+    fixture_network_make(&network, 4);
+    now_ms = 1000;
+    durable = 0;
+    struct consensus_config config = { .network = &network.genesis.network, .members = network.genesis.value.members, .member_count = 4,
+                                       .d0_ms = 200, .signatures = &signatures };
+    assert_int_equal(consensus_new(&consensus, &config), CL_OK);
+    struct cl_vote first = vote_of(1, CL_VOTE_NULLIFY, 1, NULL), twin = first;
+    twin.signature[40] ^= 1;
+    hear(consensus, &first);
+    hear(consensus, &twin);
+    cast(consensus, 2, CL_VOTE_NULLIFY, 1, NULL);
+    cast(consensus, 3, CL_VOTE_NULLIFY, 1, NULL);
+    const struct cl_certificate *certificate = effect_of(CONSENSUS_SEND_CERTIFICATE)->certificate;
+    assert_int_equal(certificate->voters[0], 14);
+    assert_memory_equal(certificate->signatures[0], first.signature, 64);
+    consensus_free(consensus);
+}
+
+/* Two blocks of one leader, and nobody has a quorum for either: everybody gives up the view, those who voted in it too, and
+   the next leader goes on without it. */
+static void votes_split_over_two_blocks_do_not_stall(void **state)
+{
+    (void)state;
+    fixture_network_make(&network, 4);
+    struct order_block parent = final_at(view_led_by(3, 4, 2) - 1);
+    struct consensus *consensus = start(4, 0, parent.view);
+    struct order_block a = block_of(1, parent.view + 1, &parent), b = block_of(2, parent.view + 1, &parent);
+    wake(consensus);
+    propose(consensus, 3, &a);
+    verdict(consensus, &a, CONSENSUS_VALID);
+    assert_int_equal(cast_of(CL_VOTE_NOTARIZE), 1);
+    synced(consensus, last_sync());
+    cast(consensus, 1, CL_VOTE_NOTARIZE, a.view, &b.id);
+    cast(consensus, 2, CL_VOTE_NOTARIZE, a.view, &b.id);
+    assert_int_equal(report_of(consensus).view, a.view);
+    fire(consensus, CONSENSUS_TIMER_ADVANCE);
+    assert_int_equal(cast_of(CL_VOTE_NULLIFY), 1);
+    synced(consensus, last_sync());
+    cast(consensus, 1, CL_VOTE_NULLIFY, a.view, NULL);
+    cast(consensus, 2, CL_VOTE_NULLIFY, a.view, NULL);
+    assert_int_equal(report_of(consensus).view, a.view + 1);
+    assert_int_equal(consensus_leader(&network.genesis.network, 0, a.view + 1, 4), 0); /* ours: it is skipped with proof */
+    assert_memory_equal(effect_of(CONSENSUS_BUILD)->block.parent.bytes, parent.id.bytes, 32);
+    consensus_free(consensus);
+}
+
 /* ---- restart */
+/* A crash after a block went to the ledger and before the vote log heard of it, or began anew. */
+static void what_the_ledger_has_as_final_is_passed_over_in_the_log(void **state)
+{
+    (void)state;
+    struct order_block parent;
+    struct consensus *consensus = start_before(1, &parent);
+    struct order_block settled = block_of(9, parent.view, &parent), block = block_of(1, parent.view + 1, &parent);
+    struct cl_vote own = vote_of(0, CL_VOTE_NOTARIZE, settled.view, &settled.id);
+    struct cl_certificate *certificate = calloc(1, sizeof *certificate);
+    assert_non_null(certificate);
+    *certificate = (struct cl_certificate){ .view = settled.view, .kind = CL_VOTE_NOTARIZE, .has_block = true, .block = settled.id, .member_count = 4, .vote_count = 3, .voters = { 14 } };
+    settled.parent_view = settled.view - 1;
+    assert_int_equal(consensus_restore_proposal(consensus, &settled), CL_OK);
+    assert_int_equal(consensus_restore_vote(consensus, &own), CL_OK);
+    assert_int_equal(consensus_restore_certificate(consensus, certificate), CL_OK);
+    resume(consensus);
+    assert_int_equal(report_of(consensus).view, block.view);
+    assert_int_equal(count_of(CONSENSUS_COMMIT) + count_of(CONSENSUS_SEND_VOTE) + count_of(CONSENSUS_SEND_CERTIFICATE), 0);
+    propose(consensus, 1, &block);
+    verdict(consensus, &block, CONSENSUS_VALID);
+    assert_int_equal(cast_of(CL_VOTE_NOTARIZE), 1);
+    free(certificate);
+    consensus_free(consensus);
+}
+
 static void an_own_vote_counts_after_a_restart_and_is_sent_with_the_same_bytes(void **state)
 {
     (void)state;
@@ -706,6 +796,9 @@ int main(void)
         cmocka_unit_test(evidence_nullifies_that_leaders_views_on_entry_and_is_bounded),
         cmocka_unit_test(finalize_and_nullify_by_one_member_is_evidence_and_notarize_and_nullify_is_not),
         cmocka_unit_test(a_second_signature_of_one_vote_changes_nothing),
+        cmocka_unit_test(of_two_good_signatures_of_one_vote_the_first_stays),
+        cmocka_unit_test(votes_split_over_two_blocks_do_not_stall),
+        cmocka_unit_test(what_the_ledger_has_as_final_is_passed_over_in_the_log),
         cmocka_unit_test(an_own_vote_counts_after_a_restart_and_is_sent_with_the_same_bytes),
         cmocka_unit_test(a_node_whose_disk_is_behind_casts_no_more_votes),
     };

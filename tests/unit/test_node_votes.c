@@ -389,7 +389,8 @@ static void one_certificate_heard_often_is_one_question(void **state)
     done(&block, record);
 }
 
-int main(void)
+/* A name as the only argument: that test alone (tests/sim/mutations.py). */
+int main(int argument_count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_hears_a_vote_before_it_is_on_the_disk),
@@ -400,5 +401,6 @@ int main(void)
         cmocka_unit_test(one_certificate_heard_often_is_one_question),
     };
     log_set_level(LOG_LEVEL_ERROR);
+    if (argument_count > 1) cmocka_set_test_filter(arguments[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
