@@ -78,7 +78,7 @@ static void check_items(struct cl_cbor_reader *reader, enum frame_kind kind, siz
     }
 }
 
-static size_t items_max(enum frame_kind kind)
+size_t frame_items_max(enum frame_kind kind)
 {
     switch (kind) {
     case FRAME_VOTES: return FRAME_VOTES_MAX;
@@ -102,7 +102,7 @@ static enum cl_status check_list(enum frame_kind kind, struct cl_view payload)
 {
     struct cl_cbor_reader reader;
     cl_cbor_reader_init(&reader, payload.data, payload.length);
-    size_t count = cl_cbor_array_at_most(&reader, items_max(kind));
+    size_t count = cl_cbor_array_at_most(&reader, frame_items_max(kind));
     if (count == 0) cl_cbor_fail(&reader, CL_E_FORMAT);
     check_items(&reader, kind, count);
     return cl_cbor_finish(&reader);
@@ -198,7 +198,7 @@ enum cl_status frame_decode(struct frame *out, const struct cl_network_id *netwo
 enum cl_status frame_list_encode(struct cl_buffer *out, enum frame_kind kind, const struct cl_view *items, size_t count)
 {
     struct cl_cbor_writer writer;
-    if (count == 0 || count > items_max(kind)) return CL_E_BOUND;
+    if (count == 0 || count > frame_items_max(kind)) return CL_E_BOUND;
     cl_cbor_writer_init(&writer, out);
     cl_cbor_put_array(&writer, count);
     for (size_t i = 0; i < count; i++) {
@@ -210,7 +210,7 @@ enum cl_status frame_list_encode(struct cl_buffer *out, enum frame_kind kind, co
 
 void frame_items_init(struct frame_items *items, const struct frame *frame)
 {
-    assert(items_max(frame->kind) > 0);
+    assert(frame_items_max(frame->kind) > 0);
     items->kind = frame->kind;
     cl_cbor_reader_init(&items->reader, frame->payload.data, frame->payload.length);
     items->left = cl_cbor_array(&items->reader);

@@ -49,6 +49,8 @@ CL_MUST_USE enum cl_status frame_hello_decode(struct frame_hello *out, struct cl
 /* Lists: of votes and certificates (encoded), of hashes to announce or fetch, of records, of cosignatures. An item is what
    the list carries: a record's bytes, not the byte string around them. */
 CL_MUST_USE enum cl_status frame_list_encode(struct cl_buffer *out, enum frame_kind kind, const struct cl_view *items, size_t count);
+/* How many items one frame of such a kind holds; 0: it is no list. */
+size_t frame_items_max(enum frame_kind kind);
 /* Walks the list in a decoded frame of such a kind; each item borrows from it. */
 struct frame_items { struct cl_cbor_reader reader; enum frame_kind kind; size_t left; };
 void frame_items_init(struct frame_items *items, const struct frame *frame);

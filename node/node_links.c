@@ -233,21 +233,6 @@ void node_send(struct node *node, size_t peer, enum lane lane, enum frame_kind k
     if (status != CL_OK && status != CL_E_BOUND) log_line(LOG_LEVEL_WARNING, "frame_left_out", "kind=%d code=%s", (int)kind, cl_status_code(status));
 }
 
-static size_t items_max(enum frame_kind kind)
-{
-    switch (kind) {
-    case FRAME_VOTES: return FRAME_VOTES_MAX;
-    case FRAME_CERTIFICATES: return FRAME_CERTIFICATES_MAX;
-    case FRAME_ANNOUNCE: return FRAME_ANNOUNCED_MAX;
-    case FRAME_FETCH: return FRAME_FETCHED_MAX;
-    case FRAME_RECORDS: return FRAME_RECORDS_MAX;
-    case FRAME_COSIGNATURES: return FRAME_COSIGNATURES_MAX;
-    case FRAME_HELLO: case FRAME_PROPOSAL: case FRAME_RANGE_REQUEST: case FRAME_RANGE: case FRAME_STATUS:
-    case FRAME_RECOVERY_QUESTION: case FRAME_RECOVERY_ANSWER: break;
-    }
-    return 0;
-}
-
 /* How many of the items fit into one frame, with five bytes of head each and sixty-four around all. */
 static size_t fitting(const struct cl_view *items, size_t count, size_t maximum)
 {
@@ -258,7 +243,7 @@ static size_t fitting(const struct cl_view *items, size_t count, size_t maximum)
 
 size_t node_list_encode(struct cl_buffer *out, enum frame_kind kind, const struct cl_view *items, size_t count)
 {
-    size_t taken = fitting(items, count, items_max(kind));
+    size_t taken = fitting(items, count, frame_items_max(kind));
     out->length = 0;
     return taken > 0 && frame_list_encode(out, kind, items, taken) == CL_OK ? taken : 0;
 }
