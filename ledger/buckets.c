@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -21,13 +20,7 @@ static_assert(sizeof(struct cl_smt_leaf) == 64, "a leaf is stored as it lies in 
 
 struct memory_slot { unsigned count; struct cl_smt_leaf *leaves; };
 struct memory_buckets { struct memory_slot *slots; size_t slot_count; };
-struct file_buckets {
-    int descriptor;
-    uint32_t slots_in_memory;
-    uint8_t *memory;             /* NULL: all is in the file */
-    atomic_uint slots_used;      /* the highest that was written, plus 1 */
-    atomic_bool in_memory;       /* what memory says, for other threads */
-};
+struct file_buckets { int descriptor; uint32_t slots_in_memory; uint8_t *memory; }; /* memory NULL: all is in the file */
 
 static enum cl_status memory_load(void *context, struct cl_smt_leaf *leaves, uint32_t slot, unsigned count)
 {
@@ -116,32 +109,22 @@ static void release_memory(struct file_buckets *buckets)
 {
     if (buckets->memory != NULL) (void)munmap(buckets->memory, buckets->slots_in_memory * SLOT_BYTES);
     buckets->memory = NULL;
-    atomic_store(&buckets->in_memory, false);
-}
-
-static void note_used(struct file_buckets *buckets, uint32_t slot)
-{
-    if (slot >= atomic_load(&buckets->slots_used)) atomic_store(&buckets->slots_used, slot + 1);
 }
 
 static enum cl_status file_save(void *context, uint32_t slot, const struct cl_smt_leaf *leaves, unsigned count)
 {
     struct file_buckets *buckets = context;
-    enum cl_status status = CL_OK;
     assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
     if (buckets->memory != NULL && slot < buckets->slots_in_memory) {
         memcpy(buckets->memory + slot * SLOT_BYTES, leaves, count * sizeof *leaves);
-        note_used(buckets, slot);
         return CL_OK;
     }
     if (buckets->memory != NULL) {
-        status = write_at(buckets->descriptor, buckets->memory, buckets->slots_in_memory * SLOT_BYTES, 0);
+        enum cl_status status = write_at(buckets->descriptor, buckets->memory, buckets->slots_in_memory * SLOT_BYTES, 0);
         if (status != CL_OK) return status;
         release_memory(buckets);
     }
-    status = write_at(buckets->descriptor, leaves, count * sizeof *leaves, (uint64_t)slot * SLOT_BYTES);
-    if (status == CL_OK) note_used(buckets, slot);
-    return status;
+    return write_at(buckets->descriptor, leaves, count * sizeof *leaves, (uint64_t)slot * SLOT_BYTES);
 }
 
 /* File systems without O_TMPFILE (some network and overlay ones) get a name that is removed at once. */
@@ -173,7 +156,6 @@ static void take_memory(struct file_buckets *buckets, uint32_t slots)
     if (memory == MAP_FAILED) return;
     buckets->memory = memory;
     buckets->slots_in_memory = slots;
-    atomic_store(&buckets->in_memory, true);
 }
 
 enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *directory, uint32_t slots_in_memory)
@@ -190,16 +172,6 @@ enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *direc
     take_memory(buckets, slots_in_memory);
     *out = (struct cl_smt_buckets){ .context = buckets, .load = file_load, .save = file_save };
     return CL_OK;
-}
-
-void cl_buckets_report(struct cl_buckets_report *out, const struct cl_smt_buckets *buckets)
-{
-    struct file_buckets *file = buckets->context;
-    assert(buckets->load == file_load);
-    out->slots = atomic_load(&file->slots_used);
-    out->memory_bytes_max = file->slots_in_memory * SLOT_BYTES;
-    out->memory_bytes = atomic_load(&file->in_memory) ? out->slots * SLOT_BYTES : 0;
-    if (out->memory_bytes > out->memory_bytes_max) out->memory_bytes = out->memory_bytes_max; /* as they move */
 }
 
 void cl_buckets_free(struct cl_smt_buckets *buckets)

@@ -293,16 +293,14 @@ static enum cl_status check_checkpoint(struct cl_audit *audit)
     return drop(audit, view);
 }
 
-/* backup: it has no indexes and no state. */
-static enum cl_status compare_all(struct cl_audit *audit, bool backup, uint64_t *differences)
+enum cl_status cl_audit_compare(struct cl_audit *audit)
 {
+    uint64_t repaired = 0;
     enum cl_status status = CL_OK;
     for (size_t i = 0; i < sizeof rebuilt / sizeof rebuilt[0] && status == CL_OK; i++) {
-        if (backup && rebuilt[i].letter != CL_TABLE_BLOCK && rebuilt[i].letter != CL_TABLE_META)
-            continue;
         if (audit->progress != NULL)
             audit->progress(audit->progress_context, rebuilt[i].name, i, sizeof rebuilt / sizeof rebuilt[0]);
-        status = compare_table(audit, &rebuilt[i], differences);
+        status = compare_table(audit, &rebuilt[i], &repaired);
     }
     if (status == CL_OK)
         status = compare_chunks(audit);
@@ -310,13 +308,6 @@ static enum cl_status compare_all(struct cl_audit *audit, bool backup, uint64_t 
         status = check_withdrawals(audit);
     if (status == CL_OK)
         status = check_checkpoint(audit);
-    return status;
-}
-
-enum cl_status cl_audit_compare(struct cl_audit *audit)
-{
-    uint64_t repaired = 0;
-    enum cl_status status = compare_all(audit, false, &repaired);
     if (status != CL_OK)
         return status;
     if (!audit->repair)
@@ -366,7 +357,16 @@ enum cl_status cl_audit_carry_over(struct cl_audit *audit)
 {
     static const uint8_t withdrawals[] = {CL_TABLE_WITHDRAWAL}, checkpoint[] = "mcheckpoint";
     uint64_t differences = 0;
-    enum cl_status status = compare_all(audit, true, &differences);
+    enum cl_status status = CL_OK;
+    for (size_t i = 0; i < sizeof rebuilt / sizeof rebuilt[0] && status == CL_OK; i++)
+        if (rebuilt[i].letter == CL_TABLE_BLOCK || rebuilt[i].letter == CL_TABLE_META)
+            status = compare_table(audit, &rebuilt[i], &differences);
+    if (status == CL_OK)
+        status = compare_chunks(audit);
+    if (status == CL_OK)
+        status = check_withdrawals(audit);
+    if (status == CL_OK)
+        status = check_checkpoint(audit);
     if (status == CL_OK)
         status = check_last_certificate(audit);
     if (status == CL_OK && audit->damage_count > 0)

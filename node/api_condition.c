@@ -38,17 +38,6 @@ static void add_sentence(void *context, const char *sentence)
 
 /* ---- this machine */
 
-/* net.ipv4.tcp_syn_retries; -1: not known. */
-static int syn_retries(void)
-{
-    int value = -1;
-    FILE *file = fopen("/proc/sys/net/ipv4/tcp_syn_retries", "re");
-    if (file == NULL) return -1;
-    if (fscanf(file, "%d", &value) != 1) value = -1;
-    fclose(file);
-    return value;
-}
-
 /* Names of secret files that others than their owner may read. */
 static json_t *open_files(const char *data)
 {
@@ -67,11 +56,8 @@ static json_t *machine_json(const struct node *node)
 {
     struct timex time_state = { .modes = 0 };
     int state = adjtimex(&time_state);
-    json_t *out = json_pack("{s:o,s:o}", "clock_synchronised", state < 0 ? json_null() : json_boolean(state != TIME_ERROR), "open_key_files",
-                            open_files(node->options.config.data));
-    int retries = syn_retries();
-    if (out != NULL) json_object_set_new(out, "tcp_syn_retries", retries < 0 ? json_null() : json_integer(retries));
-    return out;
+    return json_pack("{s:o,s:o}", "clock_synchronised", state < 0 ? json_null() : json_boolean(state != TIME_ERROR), "open_key_files",
+                     open_files(node->options.config.data));
 }
 
 void json_condition(json_t *object, struct node *node)

@@ -1,4 +1,4 @@
-/* Makes the self-signed P-256 certificate that links between nodes will use. The only file that uses mbedTLS. */
+/* Makes and reads the self-signed P-256 certificates of links between nodes, by mbedTLS. */
 #include "crypto.h"
 #include "keys.h"
 

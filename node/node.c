@@ -78,26 +78,11 @@ static uint64_t rounds(struct node *node)
     if (node->peer_count < 2) return node_cosign_round(node, node_monotonic_ms());
     if (atomic_load(&node->failed)) return UINT64_MAX;
     node_links_round(node);
-    uint64_t blocks = node_fetch_round(node, node_monotonic_ms());
+    uint64_t blocks = node_blocks_round(node, node_monotonic_ms());
     uint64_t sync = node_sync_round(node, node_monotonic_ms());
     uint64_t recovery = node_vote_recovery_round(node, node_monotonic_ms());
     uint64_t order = node_order_round(node, node_monotonic_ms()); /* the last of ordering: what was done before arms its timers */
     return least(least(least(gossip, sync), least(blocks, least(order, recovery))), node_cosign_round(node, node_monotonic_ms()));
-}
-
-/* Frames come first, but no more than there were, so that lanes and rounds have their turn. Returns: whether there was
-   anything. */
-static bool run_inbox(struct node *node, struct inbox_list lists[INBOX_LANES], uint64_t wait_ms)
-{
-    struct inbox_message frame;
-    size_t frames = inbox_take(&node->inbox, lists, wait_ms);
-    bool any = frames > 0;
-    for (; frames > 0 && inbox_take_frame(&node->inbox, &frame); frames--) frame.run(node, frame.context);
-    for (size_t lane = 0; lane < INBOX_LANES; lane++) {
-        for (size_t i = 0; i < lists[lane].count; i++, any = true) lists[lane].items[i].run(node, lists[lane].items[i].context);
-        lists[lane].count = 0;
-    }
-    return any;
 }
 
 static void *own(void *context)
@@ -111,9 +96,13 @@ static void *own(void *context)
         uint64_t wait = since >= NODE_TICK_MS ? 0 : NODE_TICK_MS - since;
         wait = least(wait, least(due, pool_pause_left_ms(node->pool, node_monotonic_ms())));
         if (node->progress && pool_ready(node->pool, node_monotonic_ms())) wait = 0;
+        inbox_take(&node->inbox, lists, wait);
         node->progress = false;
-        (void)run_inbox(node, lists, wait);
+        for (size_t lane = 0; lane < INBOX_LANES; lane++)
+            for (size_t i = 0; i < lists[lane].count; i++) lists[lane].items[i].run(node, lists[lane].items[i].context);
+        for (size_t lane = 0; lane < INBOX_LANES; lane++) lists[lane].count = 0;
         due = rounds(node);
+        node_flush(node);
         publish_pool(node);
         now = node_now_ms();
         if (now < node->last_tick_ms || now - node->last_tick_ms >= NODE_TICK_MS) tick(node, now);
@@ -294,7 +283,12 @@ enum cl_status node_start(struct node **out, const struct node_options *options,
 static void run_left_over(struct node *node)
 {
     struct inbox_list lists[INBOX_LANES] = { 0 };
-    while (run_inbox(node, lists, 0)) continue;
+    for (bool any = true; any;) {
+        any = false;
+        inbox_take(&node->inbox, lists, 0);
+        for (size_t lane = 0; lane < INBOX_LANES; lane++)
+            for (size_t i = 0; i < lists[lane].count; i++, any = true) lists[lane].items[i].run(node, lists[lane].items[i].context);
+    }
     for (size_t lane = 0; lane < INBOX_LANES; lane++) free(lists[lane].items);
 }
 
@@ -302,7 +296,11 @@ static void run_left_over(struct node *node)
 static void cancel_all(struct node *node)
 {
     const struct timespec pause = { 0, 1000000 };
-    node_stop_list(&node->finished); /* final, but no checkpoint that is kept covers it */
+    while (node->finished != NULL) { /* final, but no checkpoint that is kept covers it */
+        struct submission *submission = node->finished;
+        node->finished = submission->next;
+        node_finish_submission(submission, OUTCOME_STOPPED);
+    }
     if (node->pool == NULL) return;
     for (;;) {
         run_left_over(node);

@@ -12,6 +12,7 @@
 
 #define INBOX_PEER_BYTES (4u * 1024 * 1024) /* of one member's frames that the owner has not come to; dropped beyond */
 #define INBOX_PEER_FRAMES 4096u
+#define SERVED_MAX (TRANSPORT_MEMBER_QUESTIONS_MAX * GENESIS_PEERS_MAX)
 
 /* One frame on its way to the owner. */
 struct arrival {
@@ -40,12 +41,12 @@ struct link_peer {
 struct links {
     struct node *node;
     struct link_peer *peers;
-    atomic_bool stopping, answers, hung;   /* answers: a question is done */
+    atomic_bool stopping, answers;         /* answers: a question is done */
     pthread_t server;
     bool server_running;
     pthread_mutex_t lock;                  /* the queue of questions that need the store */
     pthread_cond_t filled;
-    struct arrival *served[TRANSPORT_QUESTIONS_MAX];
+    struct arrival *served[SERVED_MAX];
     size_t served_count;
 };
 
@@ -112,7 +113,7 @@ static bool to_owner(struct links *links, size_t sender, const struct frame *fra
     size_t bytes = atomic_fetch_add(&peer->waiting_bytes, frame->payload.length), frames = atomic_fetch_add(&peer->waiting_frames, 1);
     struct arrival *made = NULL;
     if (bytes + frame->payload.length <= INBOX_PEER_BYTES && frames < INBOX_PEER_FRAMES) made = arrival_new(links, sender, frame, question);
-    if (made != NULL && inbox_put_frame(&links->node->inbox, sender, on_arrival, made) == CL_OK) return true;
+    if (made != NULL && inbox_put(&links->node->inbox, INBOX_LINKS, on_arrival, made) == CL_OK) return true;
     free(made);
     atomic_fetch_sub(&peer->waiting_bytes, frame->payload.length);
     atomic_fetch_sub(&peer->waiting_frames, 1);
@@ -131,7 +132,7 @@ static bool to_server(struct links *links, size_t sender, const struct frame *fr
 {
     struct arrival *made = arrival_new(links, sender, frame, question);
     pthread_mutex_lock(&links->lock);
-    bool taken = made != NULL && links->server_running && links->served_count < TRANSPORT_QUESTIONS_MAX;
+    bool taken = made != NULL && links->server_running && links->served_count < SERVED_MAX;
     if (taken) links->served[links->served_count++] = made;
     pthread_cond_signal(&links->filled);
     pthread_mutex_unlock(&links->lock);
@@ -205,21 +206,9 @@ static void hand_over(struct node *node, size_t peer)
     cl_buffer_deinit(&payload);
 }
 
-static void on_hung(void *context)
-{
-    struct links *links = context;
-    atomic_store(&links->hung, true);
-    inbox_nudge(&links->node->inbox);
-}
-
 void node_links_round(struct node *node)
 {
     struct links *links = node->links;
-    if (links != NULL && atomic_load(&links->hung)) {
-        (void)node_fail(node, CL_E_IO, "The library of the links (nng) hangs, as its versions before 1.6 may when another node goes away in the middle of a "
-                                       "message: lost links would not come back. Nothing is lost; start the node again (or let its service manager do it).");
-        return;
-    }
     if (links == NULL || !atomic_exchange(&links->answers, false)) return;
     for (size_t i = 0; i < node->peer_count; i++)
         if (links->peers[i].question.answered != NULL && atomic_load(&links->peers[i].question.done)) hand_over(node, i);
@@ -231,6 +220,11 @@ void node_send(struct node *node, size_t peer, enum lane lane, enum frame_kind k
     if (node->transport == NULL) return;
     enum cl_status status = transport_send(node->transport, peer, lane, kind, payload->data, payload->length);
     if (status != CL_OK && status != CL_E_BOUND) log_line(LOG_LEVEL_WARNING, "frame_left_out", "kind=%d code=%s", (int)kind, cl_status_code(status));
+}
+
+void node_flush(struct node *node)
+{
+    if (node->transport != NULL) transport_flush(node->transport);
 }
 
 /* How many of the items fit into one frame, with five bytes of head each and sixty-four around all. */
@@ -285,7 +279,7 @@ static enum cl_status open_transport(struct node *node, struct transport_member 
     else node_address_ask(addresses->listen_ask, listen);
     struct transport_config config = { .network = node->genesis.core.network, .members = members, .member_count = node->peer_count, .own = node->own,
         .vote_seed32 = node->keys.vote_seed, .key = key, .listen = listen, .listen_ask = addresses->listen_ask, .wall_ms = node_now_ms,
-        .context = node->links, .receive = on_frame, .question = on_question, .hung = on_hung };
+        .context = node->links, .receive = on_frame, .question = on_question };
     enum cl_status status = transport_new(&node->transport, &error, &config);
     if (status != CL_OK) snprintf(sentence, sentence_size, "Links to the other members cannot be opened: %s", error.sentence);
     return status;

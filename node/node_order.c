@@ -171,9 +171,15 @@ void node_on_proposal(struct node *node, size_t peer, const struct frame *frame)
 }
 
 /* ---- effects */
+static bool takes_time(enum consensus_effect_kind kind)
+{
+    return kind == CONSENSUS_BUILD || kind == CONSENSUS_SYNC || kind == CONSENSUS_COMMIT || kind == CONSENSUS_VALIDATE;
+}
+
 static enum cl_status carry_out(struct node *node, const struct consensus_effect *effect)
 {
     enum cl_status status = CL_OK;
+    if (takes_time(effect->kind)) node_flush(node);
     switch (effect->kind) {
     case CONSENSUS_BUILD: return node_build(node, effect);
     case CONSENSUS_SYNC: return sync_votelog(node, effect->sequence);

@@ -18,14 +18,21 @@ static struct pipes_entry *find(struct pipes *pipes, uint32_t id)
 bool pipes_add(struct pipes *pipes, uint32_t id, uint64_t now_ms)
 {
     if (pipes->count == PIPES_MAX) return false;
-    pipes->entries[pipes->count++] = (struct pipes_entry){ .id = id, .member = PIPES_NOBODY, .since_ms = now_ms };
+    pipes->entries[pipes->count++] = (struct pipes_entry){ .id = id, .certified = PIPES_NOBODY, .member = PIPES_NOBODY, .since_ms = now_ms };
     return true;
 }
 
-void pipes_remove(struct pipes *pipes, uint32_t id)
+void pipes_certified(struct pipes *pipes, uint32_t id, size_t member)
+{
+    struct pipes_entry *entry = find(pipes, id);
+    if (entry != NULL) entry->certified = member;
+}
+
+bool pipes_remove(struct pipes *pipes, uint32_t id)
 {
     struct pipes_entry *entry = find(pipes, id);
     if (entry != NULL) *entry = pipes->entries[--pipes->count];
+    return entry != NULL;
 }
 
 size_t pipes_member(const struct pipes *pipes, uint32_t id)
@@ -75,7 +82,7 @@ enum pipes_verdict pipes_hello(struct pipes *pipes, uint32_t id, const struct fr
     size_t member = pipes_hello_sender(pipes->config, hello, wall_ms);
     if (member == PIPES_NOBODY) return count_malformed(entry);
     if (hello->time_ms <= pipes->last_hello_ms[member]) return count_malformed(entry);
-    if (entry->member != PIPES_NOBODY && entry->member != member) return count_malformed(entry);
+    if (entry->certified != member) return count_malformed(entry);
     pipes->last_hello_ms[member] = hello->time_ms;
     for (size_t i = 0; i < pipes->count; i++)
         if (pipes->entries[i].member == member && pipes->entries[i].id != id) {
@@ -88,29 +95,20 @@ enum pipes_verdict pipes_hello(struct pipes *pipes, uint32_t id, const struct fr
     return PIPES_DELIVER;
 }
 
-void pipes_condemn(struct pipes *pipes, uint32_t id, uint64_t now_ms)
+uint32_t pipes_oldest_stranger(const struct pipes *pipes)
 {
-    struct pipes_entry *entry = find(pipes, id);
-    if (entry == NULL || entry->condemned) return;
-    entry->condemned = true;
-    entry->condemned_ms = now_ms;
-    entry->member = PIPES_NOBODY;
-}
-
-bool pipes_condemned(struct pipes *pipes, uint32_t id, uint64_t now_ms)
-{
-    struct pipes_entry *entry = find(pipes, id);
-    if (entry == NULL || !entry->condemned) return entry == NULL;
-    entry->condemned_ms = now_ms;
-    return true;
+    const struct pipes_entry *oldest = NULL;
+    for (size_t i = 0; i < pipes->count; i++) {
+        const struct pipes_entry *entry = &pipes->entries[i];
+        if (entry->member == PIPES_NOBODY && (oldest == NULL || entry->since_ms < oldest->since_ms)) oldest = entry;
+    }
+    return oldest != NULL ? oldest->id : 0;
 }
 
 uint32_t pipes_overdue(const struct pipes *pipes, uint64_t now_ms)
 {
-    for (size_t i = 0; i < pipes->count; i++) {
-        const struct pipes_entry *entry = &pipes->entries[i];
-        if (entry->condemned && (now_ms - entry->condemned_ms >= PIPES_QUIET_MS || pipes->count == PIPES_MAX)) return entry->id;
-        if (!entry->condemned && entry->member == PIPES_NOBODY && now_ms - entry->since_ms > PIPES_HELLO_WAIT_MS) return entry->id;
-    }
+    uint32_t oldest = pipes_oldest_stranger(pipes);
+    for (size_t i = 0; i < pipes->count; i++)
+        if (pipes->entries[i].id == oldest && now_ms - pipes->entries[i].since_ms > PIPES_HELLO_WAIT_MS) return oldest;
     return 0;
 }

@@ -1,5 +1,5 @@
 /* Links between nodes: frames to and from the other members over mutual TLS. Who uses it: node_links.c, for the owner thread of a node
-   with peers: what arrives goes into the inbox, and what consensus, gossip and catching up ask for goes out.
+   with peers: what arrives goes into the inbox's lane for links, and what consensus, gossip and catching up ask for goes out.
 
    A transport promises little: a frame that was sent may be lost (a full lane, a broken pipe), and frames of different
    lanes overtake each other. It promises that what arrives is well-formed and comes from the member it names, that
@@ -10,12 +10,11 @@
 #include "frame.h"
 #include "lanes.h"
 
-#define TRANSPORT_QUESTIONS_MAX 16u          /* that this node answers at a time */
-#define TRANSPORT_MEMBER_QUESTIONS_MAX 2u    /* of these, one member's; dropped beyond */
+#define TRANSPORT_MEMBER_QUESTIONS_MAX 2u    /* of one member that this node answers at a time; dropped beyond */
 #define TRANSPORT_QUESTION_MS_MAX 60000u     /* longest time limit of a question */
 #define TRANSPORT_QUIET_MS 10000u            /* a hello goes out where nothing else did for so long */
 #define TRANSPORT_HELLO_MS 60000u            /* and at least so often */
-#define TRANSPORT_SILENCE_MS 45000u          /* nothing heard for so long: dial that peer anew */
+#define TRANSPORT_SILENCE_MS 25000u          /* nothing heard for so long: dial that peer anew */
 #define TRANSPORT_RECONNECT_MS_MIN 100
 #define TRANSPORT_RECONNECT_MS_MAX 2000
 #define TRANSPORT_ALL SIZE_MAX
@@ -44,24 +43,22 @@ struct transport_config {
     void (*receive)(void *context, size_t sender, const struct frame *frame);
     /* Then transport_answer or transport_decline has to be called once, by any thread. */
     void (*question)(void *context, size_t sender, const struct frame *frame, struct transport_question *question);
-    /* Called once where the library under the links is found to hang, so that no lost link comes back: only a new process
-       helps. On the transport's thread. */
-    void (*hung)(void *context);
 };
 struct transport_error { char sentence[256]; };
 
 /* Listens and begins to dial; a peer that is not there yet is dialled again and again. CL_E_ARGUMENT, CL_E_IO,
    CL_E_MEMORY, with a sentence. */
 CL_MUST_USE enum cl_status transport_new(struct transport **out, struct transport_error *error, const struct transport_config *config);
-/* Nobody else may be in one of these functions, or answer a question later. Own questions end with TRANSPORT_STOPPED.
-   Where the library will not let go of its sockets within 5 s, they and the transport's memory stay. */
+/* Nobody else may be in one of these functions, or answer a question later. Own questions end with TRANSPORT_STOPPED. */
 void transport_free(struct transport *transport);
 
-/* Any thread; never waits. To one member, or TRANSPORT_ALL. CL_E_BOUND: too long for a frame, or nothing less important
+/* Any thread; never waits. To one member, or TRANSPORT_ALL; goes out with transport_flush, or within a second. CL_E_BOUND: too long for a frame, or nothing less important
    waits in a full lane (counted; with TRANSPORT_ALL only the count tells); CL_E_MEMORY. */
 CL_MUST_USE enum cl_status transport_send(struct transport *transport, size_t member, enum lane lane, enum frame_kind kind, const uint8_t *payload, size_t length);
-/* Any thread. One question to a member at a time: CL_E_EXISTS while one is open. answered is called once, on the
-   transport's thread; frame is NULL unless TRANSPORT_ANSWERED. */
+/* Sends what waits: together what was said together, so call it when all is said. Any thread; never waits. */
+void transport_flush(struct transport *transport);
+/* Any thread. One question to a member at a time: CL_E_EXISTS while one is open. answered is called once, on
+   one of the transport's threads; frame is NULL unless TRANSPORT_ANSWERED. */
 typedef void (*transport_answered)(void *context, size_t member, enum transport_outcome outcome, const struct frame *frame);
 CL_MUST_USE enum cl_status transport_ask(struct transport *transport, size_t member, enum frame_kind kind, const uint8_t *payload, size_t length,
                                          uint32_t limit_ms, transport_answered answered, void *context);

@@ -70,10 +70,10 @@ tsan() {
     return "$failures"
 }
 # test_ledger_failures brings an allocator of its own, as valgrind does; test_buffer looks at all bytes of a block, written
-# or not. The address sanitizer looks at what they leave. nng keeps what is closed during a handshake (test_transport.c).
+# or not. The address sanitizer looks at what they leave.
 valgrind_units() {
     for test in "$build"/unit/test_*; do
-        case $test in *.d|*/test_ledger_failures|*/test_buffer|*/test_transport) continue ;; esac
+        case $test in *.d|*/test_ledger_failures|*/test_buffer) continue ;; esac
         echo "$test"
     done | xargs -P "$jobs" -I{} sh -c 'started=$(date +%s) log=$1/log/valgrind-$(basename {}).log
         timeout 1200 valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite {} >"$log" 2>&1 || {

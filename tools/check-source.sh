@@ -14,7 +14,8 @@ only() {
 only 'secp256k1|sodium|nettle/' ledger/crypto.c
 only 'leveldb/' ledger/store_leveldb.c
 only 'microhttpd' node/http.c
-only 'nng/' node/transport_nng.c
+only 'nng/' node/link_nng.c
+only 'mbedtls/|psa/' node/certificate.c node/tls.c
 only 'curl/' tools/http_client.c
 for file in ledger/*.[ch] include/consent/*.h; do
     [ -e "$file" ] || continue

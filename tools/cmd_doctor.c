@@ -84,9 +84,6 @@ static void examine_machine(struct doctor *doctor, const json_t *status)
     size_t index;
     if (json_is_boolean(synchronised))
         finding(doctor, json_is_true(synchronised) ? GOOD : ADVICE, json_is_true(synchronised) ? "its clock is kept right by a time service" : "no time service keeps its clock right: run chrony or systemd-timesyncd");
-    if (json_is_integer(json_object_get(machine, "tcp_syn_retries")) && json_array_size(json_object_get(status, "peers")) > 0)
-        finding(doctor, number(machine, "tcp_syn_retries") <= 3 ? GOOD : ADVICE, "net.ipv4.tcp_syn_retries is %lld%s", (long long)number(machine, "tcp_syn_retries"),
-                number(machine, "tcp_syn_retries") <= 3 ? "" : ": with 2, links are back soon after a long cut");
     const json_t *open_files = json_object_get(machine, "open_key_files");
     json_array_foreach(open_files, index, name)
         finding(doctor, WRONG, "others than its user may read %s: chmod 600", json_is_string(name) ? output_printable(json_string_value(name), json_string_length(name)) : "?");

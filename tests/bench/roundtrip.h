@@ -1,4 +1,4 @@
-/* The limit that agreement is measured against: a question and its answer between two ends of the nodes' own links. */
+/* The limit that agreement is measured against: a question and its answer between two of nng's own sockets. */
 #ifndef BENCH_ROUNDTRIP_H
 #define BENCH_ROUNDTRIP_H
 

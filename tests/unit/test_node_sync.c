@@ -364,6 +364,7 @@ static void liar_says(struct liar *liar)
     cl_ledger_tip(liar->ledger, &tip);
     FIXTURE_OK(frame_status_encode(&payload, &(struct frame_status){ tip.height, tip.view + 1, tip.view }));
     FIXTURE_OK(transport_send(liar->transport, TRANSPORT_ALL, LANE_ANNOUNCEMENTS, FRAME_STATUS, payload.data, payload.length));
+    transport_flush(liar->transport);
     cl_buffer_deinit(&payload);
 }
 

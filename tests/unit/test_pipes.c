@@ -32,6 +32,8 @@ static int start(void **state)
     }
     pipes_init(&pipes, &config);
     assert_true(pipes_add(&pipes, PIPE, 1000) && pipes_add(&pipes, OTHER_PIPE, 1000));
+    pipes_certified(&pipes, PIPE, SENDER);
+    pipes_certified(&pipes, OTHER_PIPE, SENDER);
     return 0;
 }
 
@@ -147,7 +149,7 @@ static void a_pipe_without_a_hello_is_closed_by_count_and_by_time(void **state)
     struct frame_hello hello = hello_of(SENDER, OWN, NOW_MS);
     for (unsigned i = 0; i < PIPES_EARLY_MAX; i++) assert_int_equal(pipes_judge(&pipes, PIPE, CL_OK), PIPES_DROP);
     assert_int_equal(pipes_judge(&pipes, PIPE, CL_OK), PIPES_CLOSE);
-    pipes_remove(&pipes, PIPE);
+    assert_true(pipes_remove(&pipes, PIPE));
     assert_int_equal(pipes_judge(&pipes, PIPE, CL_OK), PIPES_CLOSE);
     assert_int_equal(pipes_overdue(&pipes, 1000 + PIPES_HELLO_WAIT_MS), 0);
     assert_int_equal(pipes_overdue(&pipes, 1001 + PIPES_HELLO_WAIT_MS), OTHER_PIPE);
@@ -160,37 +162,33 @@ static void there_are_at_most_so_many_pipes(void **state)
     (void)state;
     for (uint32_t id = 100; pipes.count < PIPES_MAX; id++) assert_true(pipes_add(&pipes, id, 1000));
     assert_false(pipes_add(&pipes, 99, 1000));
-    pipes_remove(&pipes, 100);
-    pipes_remove(&pipes, 100);
+    assert_true(pipes_remove(&pipes, 100));
+    assert_false(pipes_remove(&pipes, 100));
     assert_true(pipes_add(&pipes, 99, 1000));
 }
 
-static void what_is_condemned_is_dropped_and_closed_when_it_is_quiet(void **state)
+static void a_hello_of_another_than_the_certificate_names_is_refused(void **state)
 {
     (void)state;
     struct frame_hello hello = hello_of(SENDER, OWN, NOW_MS);
-    assert_int_equal(greet(PIPE, &hello), PIPES_DELIVER);
-    assert_false(pipes_condemned(&pipes, PIPE, 2000));
-    pipes_condemn(&pipes, PIPE, 2000);
-    assert_int_equal(pipes_member(&pipes, PIPE), PIPES_NOBODY);
-    assert_true(pipes_condemned(&pipes, PIPE, 2400));
-    pipes_condemn(&pipes, PIPE, 2100); /* the later message counts */
-    assert_int_equal(pipes_overdue(&pipes, 2399 + PIPES_QUIET_MS), 0);
-    assert_int_equal(pipes_overdue(&pipes, 2400 + PIPES_QUIET_MS), PIPE);
-    pipes_remove(&pipes, PIPE);
-    assert_true(pipes_condemned(&pipes, PIPE, 2400)); /* what is closed is not listened to */
-    assert_int_equal(pipes_overdue(&pipes, 2400 + PIPES_QUIET_MS), 0);
+    pipes_certified(&pipes, PIPE, 2); /* member 2 shows what it heard from the sender */
+    refused(hello);
+    assert_true(pipes_add(&pipes, 77, 1000)); /* no handshake yet */
+    assert_int_equal(greet(77, &hello), PIPES_DROP);
+    assert_int_equal(greet(OTHER_PIPE, &hello), PIPES_DELIVER);
 }
 
-static void a_busy_condemned_pipe_is_closed_where_there_is_no_room(void **state)
+static void room_is_made_by_the_oldest_stranger(void **state)
 {
     (void)state;
-    pipes_condemn(&pipes, PIPE, 2000);
-    for (uint32_t id = 100; pipes.count < PIPES_MAX; id++) {
-        assert_int_equal(pipes_overdue(&pipes, 2000), 0);
-        assert_true(pipes_add(&pipes, id, 2000));
-    }
-    assert_int_equal(pipes_overdue(&pipes, 2000), PIPE);
+    struct frame_hello hello = hello_of(SENDER, OWN, NOW_MS);
+    assert_true(pipes_add(&pipes, 100, 999));
+    assert_int_equal(pipes_oldest_stranger(&pipes), 100);
+    assert_true(pipes_remove(&pipes, 100));
+    assert_int_equal(greet(PIPE, &hello), PIPES_DELIVER);
+    assert_int_equal(pipes_oldest_stranger(&pipes), OTHER_PIPE);
+    assert_true(pipes_remove(&pipes, OTHER_PIPE));
+    assert_int_equal(pipes_oldest_stranger(&pipes), 0); /* members' pipes stay */
 }
 
 int main(void)
@@ -201,8 +199,8 @@ int main(void)
         cmocka_unit_test_setup(a_hello_of_another_time_is_refused, start),
         cmocka_unit_test_setup(a_hello_counts_once, start),
         cmocka_unit_test_setup(of_two_pipes_of_a_member_the_later_counts, start),
-        cmocka_unit_test_setup(what_is_condemned_is_dropped_and_closed_when_it_is_quiet, start),
-        cmocka_unit_test_setup(a_busy_condemned_pipe_is_closed_where_there_is_no_room, start),
+        cmocka_unit_test_setup(a_hello_of_another_than_the_certificate_names_is_refused, start),
+        cmocka_unit_test_setup(room_is_made_by_the_oldest_stranger, start),
         cmocka_unit_test_setup(a_pipe_belongs_to_one_member, start),
         cmocka_unit_test_setup(too_many_malformed_frames_close_the_pipe, start),
         cmocka_unit_test_setup(a_pipe_without_a_hello_is_closed_by_count_and_by_time, start),
