@@ -1,8 +1,8 @@
 /* The two places where the state tree's buckets of leaves live: an array in memory (tests, small ledgers) and a scratch
    file of fixed slots. The file has no name from the moment it is open, so that no other run can take it for its own.
 
-   Scratch file: slot s stands at offset s * 1024; it holds up to 16 leaves of 64 bytes (key hash, leaf hash). The count
-   is kept by the tree. Bytes that were never written are never read. While the tree is small the slots lie in memory
+   Scratch file: slot s stands at offset s * 1152; it holds four hashes of 32 bytes and up to 16 leaves of 64 bytes (key
+   hash, leaf hash). The count is kept by the tree. Bytes that were never written are never read. While the tree is small the slots lie in memory
    instead, in the same places: two calls of the system for each bucket that changes are more than all its hashes cost. */
 #include "buckets.h"
 
@@ -14,19 +14,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SLOT_BYTES (CL_SMT_BUCKET_MAX * sizeof(struct cl_smt_leaf))
+#define SLOT_BYTES sizeof(struct cl_smt_slot)
 
-static_assert(sizeof(struct cl_smt_leaf) == 64, "a leaf is stored as it lies in memory");
+static_assert(sizeof(struct cl_smt_leaf) == 64 && SLOT_BYTES == 1152, "a slot is stored as it lies in memory");
 
-struct memory_slot { unsigned count; struct cl_smt_leaf *leaves; };
+struct memory_slot { unsigned count; struct cl_smt_slot *content; /* as long as count asks for */ };
 struct memory_buckets { struct memory_slot *slots; size_t slot_count; };
 struct file_buckets { int descriptor; uint32_t slots_in_memory; uint8_t *memory; }; /* memory NULL: all is in the file */
 
-static enum cl_status memory_load(void *context, struct cl_smt_leaf *leaves, uint32_t slot, unsigned count)
+static enum cl_status memory_load(void *context, struct cl_smt_slot *out, uint32_t slot, unsigned count)
 {
     const struct memory_buckets *buckets = context;
-    assert(slot < buckets->slot_count && count <= buckets->slots[slot].count);
-    if (count > 0) memcpy(leaves, buckets->slots[slot].leaves, count * sizeof *leaves);
+    assert(slot < buckets->slot_count && count > 0 && count <= buckets->slots[slot].count);
+    memcpy(out, buckets->slots[slot].content, cl_smt_slot_bytes(count));
     return CL_OK;
 }
 
@@ -43,19 +43,19 @@ static enum cl_status memory_grow(struct memory_buckets *buckets, uint32_t slot)
     return CL_OK;
 }
 
-static enum cl_status memory_save(void *context, uint32_t slot, const struct cl_smt_leaf *leaves, unsigned count)
+static enum cl_status memory_save(void *context, uint32_t slot, const struct cl_smt_slot *in, unsigned count)
 {
     struct memory_buckets *buckets = context;
-    struct cl_smt_leaf *copy;
+    struct cl_smt_slot *copy;
     assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
     if (slot >= buckets->slot_count) {
         enum cl_status status = memory_grow(buckets, slot);
         if (status != CL_OK) return status;
     }
-    copy = realloc(buckets->slots[slot].leaves, count * sizeof *copy);
+    copy = realloc(buckets->slots[slot].content, cl_smt_slot_bytes(count));
     if (copy == NULL) return CL_E_MEMORY;
-    memcpy(copy, leaves, count * sizeof *copy);
-    buckets->slots[slot].leaves = copy;
+    memcpy(copy, in, cl_smt_slot_bytes(count));
+    buckets->slots[slot].content = copy;
     buckets->slots[slot].count = count;
     return CL_OK;
 }
@@ -68,18 +68,18 @@ enum cl_status cl_buckets_memory_new(struct cl_smt_buckets *out)
     return CL_OK;
 }
 
-static enum cl_status file_load(void *context, struct cl_smt_leaf *leaves, uint32_t slot, unsigned count)
+static enum cl_status file_load(void *context, struct cl_smt_slot *out, uint32_t slot, unsigned count)
 {
     const struct file_buckets *buckets = context;
-    size_t length = count * sizeof *leaves, done = 0;
+    size_t length = cl_smt_slot_bytes(count), done = 0;
     assert(count <= CL_SMT_BUCKET_MAX);
     if (buckets->memory != NULL) {
         assert(slot < buckets->slots_in_memory);
-        memcpy(leaves, buckets->memory + slot * SLOT_BYTES, length);
+        memcpy(out, buckets->memory + slot * SLOT_BYTES, length);
         return CL_OK;
     }
     while (done < length) {
-        ssize_t got = pread(buckets->descriptor, (uint8_t *)leaves + done, length - done, (off_t)((uint64_t)slot * SLOT_BYTES + done));
+        ssize_t got = pread(buckets->descriptor, (uint8_t *)out + done, length - done, (off_t)((uint64_t)slot * SLOT_BYTES + done));
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
             if (got == 0) errno = EIO; /* the file is shorter than what was written to it */
@@ -111,12 +111,12 @@ static void release_memory(struct file_buckets *buckets)
     buckets->memory = NULL;
 }
 
-static enum cl_status file_save(void *context, uint32_t slot, const struct cl_smt_leaf *leaves, unsigned count)
+static enum cl_status file_save(void *context, uint32_t slot, const struct cl_smt_slot *in, unsigned count)
 {
     struct file_buckets *buckets = context;
     assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
     if (buckets->memory != NULL && slot < buckets->slots_in_memory) {
-        memcpy(buckets->memory + slot * SLOT_BYTES, leaves, count * sizeof *leaves);
+        memcpy(buckets->memory + slot * SLOT_BYTES, in, cl_smt_slot_bytes(count));
         return CL_OK;
     }
     if (buckets->memory != NULL) {
@@ -124,7 +124,7 @@ static enum cl_status file_save(void *context, uint32_t slot, const struct cl_sm
         if (status != CL_OK) return status;
         release_memory(buckets);
     }
-    return write_at(buckets->descriptor, leaves, count * sizeof *leaves, (uint64_t)slot * SLOT_BYTES);
+    return write_at(buckets->descriptor, in, cl_smt_slot_bytes(count), (uint64_t)slot * SLOT_BYTES);
 }
 
 /* File systems without O_TMPFILE (some network and overlay ones) get a name that is removed at once. */
@@ -183,7 +183,7 @@ void cl_buckets_free(struct cl_smt_buckets *buckets)
         close(file->descriptor);
     } else {
         struct memory_buckets *memory = buckets->context;
-        for (size_t i = 0; i < memory->slot_count; i++) free(memory->slots[i].leaves);
+        for (size_t i = 0; i < memory->slot_count; i++) free(memory->slots[i].content);
         free(memory->slots);
     }
     free(buckets->context);

@@ -7,8 +7,8 @@
 #include "smt.h"
 
 CL_MUST_USE enum cl_status cl_buckets_memory_new(struct cl_smt_buckets *out);
-/* As many slots stay in memory (96 MiB, some million leaves; the nodes of a tree of that size take a tenth of it). */
-#define CL_BUCKETS_IN_MEMORY 98304u
+/* As many slots stay in memory (94.5 MiB, nearly a million leaves; the nodes of a tree of that size take a tenth of it). */
+#define CL_BUCKETS_IN_MEMORY 86016u
 /* directory: where the scratch file is made. slots_in_memory: with the first slot beyond them all move to the file. CL_E_IO
    with errno set. */
 CL_MUST_USE enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *directory, uint32_t slots_in_memory);

@@ -56,6 +56,26 @@ void smt_leaves_hash(struct cl_hash *out, const struct cl_smt_leaf *leaves, unsi
     smt_node_hash(out, &left, &right);
 }
 
+/* Two subtrees side by side; their leaves decide whether a node stands above them. */
+static void join(struct cl_hash *out, const struct cl_hash *left, unsigned left_count, const struct cl_hash *right, unsigned right_count)
+{
+    if (left_count + right_count > 1) smt_node_hash(out, left, right);
+    else *out = left_count == 1 ? *left : *right;
+}
+
+void smt_slot_hash(struct cl_hash *out, struct cl_smt_slot *slot, unsigned count, unsigned depth, unsigned changed)
+{
+    unsigned counts[CL_SMT_QUARTERS] = { 0 }, first = 0;
+    struct cl_hash left, right;
+    assert(count <= CL_SMT_BUCKET_MAX && depth + 2 <= CL_SMT_DEPTH); /* more than a bucket holds have less in common */
+    for (unsigned i = 0; i < count; i++) counts[smt_quarter(slot->leaves[i].key_hash, depth)]++;
+    for (unsigned i = 0; i < CL_SMT_QUARTERS; first += counts[i++])
+        if ((changed >> i & 1) != 0) smt_leaves_hash(&slot->quarters[i], slot->leaves + first, counts[i], depth + 2);
+    join(&left, &slot->quarters[0], counts[0], &slot->quarters[1], counts[1]);
+    join(&right, &slot->quarters[2], counts[2], &slot->quarters[3], counts[3]);
+    join(out, &left, counts[0] + counts[1], &right, counts[2] + counts[3]);
+}
+
 void smt_bucket_mark(struct smt_bucket *bucket, const struct cl_smt_leaf *leaves, unsigned count)
 {
     assert(count <= CL_SMT_BUCKET_MAX);
@@ -63,11 +83,19 @@ void smt_bucket_mark(struct smt_bucket *bucket, const struct cl_smt_leaf *leaves
     bucket->count = (uint8_t)count;
 }
 
-enum cl_status smt_bucket_load(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, uint32_t reference)
+enum cl_status smt_slot_load(struct cl_smt_slot *out, unsigned *count, const struct cl_smt *tree, uint32_t reference)
 {
     *count = smt_bucket_at(tree, reference)->count;
     assert(*count > 0 && *count <= CL_SMT_BUCKET_MAX);
-    return tree->buckets.load(tree->buckets.context, leaves, reference & ~SMT_BUCKET, *count);
+    return tree->buckets.load(tree->buckets.context, out, reference & ~SMT_BUCKET, *count);
+}
+
+enum cl_status smt_bucket_load(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, uint32_t reference)
+{
+    struct cl_smt_slot slot;
+    enum cl_status status = smt_slot_load(&slot, count, tree, reference);
+    if (status == CL_OK) memcpy(leaves, slot.leaves, *count * sizeof *leaves);
+    return status;
 }
 
 /* One more chunk at the end of an array of chunks. */
@@ -183,6 +211,7 @@ void smt_builder_free(struct cl_smt *tree)
 static enum cl_status build_bucket(uint32_t *out, struct cl_smt *tree, const struct cl_smt_leaf *leaves, unsigned count, unsigned depth)
 {
     struct smt_bucket *bucket;
+    struct cl_smt_slot slot;
     enum cl_status status = CL_OK;
     *out = SMT_EMPTY;
     if (count == 0) return CL_OK;
@@ -191,8 +220,9 @@ static enum cl_status build_bucket(uint32_t *out, struct cl_smt *tree, const str
     *out = smt_bucket_take(tree);
     bucket = smt_bucket_at(tree, *out);
     smt_bucket_mark(bucket, leaves, count);
-    smt_leaves_hash(&bucket->hash, leaves, count, depth);
-    return tree->buckets.save(tree->buckets.context, *out & ~SMT_BUCKET, leaves, count);
+    memcpy(slot.leaves, leaves, count * sizeof *leaves);
+    smt_slot_hash(&bucket->hash, &slot, count, depth, SMT_QUARTERS_ALL);
+    return tree->buckets.save(tree->buckets.context, *out & ~SMT_BUCKET, &slot, count);
 }
 
 static void build_attach(struct smt_builder *builder, unsigned depth, uint32_t child)

@@ -5,6 +5,8 @@
 #ifndef LEDGER_SMT_H
 #define LEDGER_SMT_H
 
+#include <stddef.h>
+
 #include "consent/limits.h"
 #include "consent/status.h"
 #include "consent/types.h"
@@ -15,12 +17,17 @@
 struct cl_smt_leaf { uint8_t key_hash[32]; uint8_t leaf_hash[32]; };
 void cl_smt_leaf_make(struct cl_smt_leaf *out, const uint8_t key_hash[32], const uint8_t *value, size_t length);
 
-/* Where buckets live: slot numbers are handed out by the tree, dense from 0, and reused. count <= CL_SMT_BUCKET_MAX.
-   Leaves in a bucket are sorted by key_hash. A memory and a scratch-file implementation: ledger/buckets.h. */
+/* What a bucket's slot holds, as it lies in memory: leaves sorted by key_hash, and before them the hashes of its four subtrees
+   two levels down, so that a leaf that changes has only its own quarter hashed again. */
+#define CL_SMT_QUARTERS 4u
+struct cl_smt_slot { struct cl_hash quarters[CL_SMT_QUARTERS]; struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX]; };
+static inline size_t cl_smt_slot_bytes(unsigned count) { return offsetof(struct cl_smt_slot, leaves) + count * sizeof(struct cl_smt_leaf); }
+/* Where buckets live: slot numbers are handed out by the tree, dense from 0, and reused. count <= CL_SMT_BUCKET_MAX: so many
+   leaves are there. A memory and a scratch-file implementation: ledger/buckets.h. */
 struct cl_smt_buckets {
     void *context;
-    enum cl_status (*load)(void *context, struct cl_smt_leaf *leaves, uint32_t slot, unsigned count);
-    enum cl_status (*save)(void *context, uint32_t slot, const struct cl_smt_leaf *leaves, unsigned count);
+    enum cl_status (*load)(void *context, struct cl_smt_slot *out, uint32_t slot, unsigned count);
+    enum cl_status (*save)(void *context, uint32_t slot, const struct cl_smt_slot *in, unsigned count);
 };
 
 struct cl_smt;

@@ -29,9 +29,9 @@ struct result_node {
     struct view_reference old;          /* what stood here before */
     union {
         struct { struct view_reference left, right; } inner;
-        const struct cl_smt_leaf *leaves;
-        /* of a large overlay: only what changes in the old bucket */
-        struct { const struct cl_smt_leaf *const *changes; size_t change_count; } thin;
+        const struct cl_smt_slot *slot;  /* as long as bucket_count asks for */
+        /* of a large overlay: only what changes in the old bucket, and the quarters that change, one behind the other */
+        struct { const struct cl_smt_leaf *const *changes; const struct cl_hash *quarters; uint32_t change_count, changed; } thin;
     } is;
     uint32_t placed;                    /* where fold put it in the tree */
     uint8_t bucket_count;               /* 0: an inner node */
@@ -74,7 +74,7 @@ struct apply {
     struct arena_block *arena, *spare;
     size_t inner_count, bucket_count;
     uint64_t added;
-    struct cl_smt_leaf existing[CL_SMT_BUCKET_MAX];
+    struct cl_smt_slot existing;
 };
 
 static struct cl_smt_overlay **list_of(struct cl_smt_overlay *overlay)
@@ -268,7 +268,7 @@ static const struct cl_hash *view_hash(const struct cl_smt *tree, struct view_re
     return at.node != NULL ? &at.node->hash : smt_hash_of(tree, at.base);
 }
 
-static enum cl_status view_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, struct view_reference at);
+static enum cl_status view_slot(struct cl_smt_slot *out, unsigned *count, const struct cl_smt *tree, struct view_reference at);
 
 /* Existing leaves and changes, both sorted, into one; a change replaces the leaf with its key. */
 static size_t merge(const struct cl_smt_leaf **out, const struct cl_smt_leaf *existing, unsigned existing_count,
@@ -285,59 +285,70 @@ static size_t merge(const struct cl_smt_leaf **out, const struct cl_smt_leaf *ex
     return used;
 }
 
-/* The leaves of a thin bucket: those of the one it replaces, with its changes. */
-static enum cl_status thin_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], const struct cl_smt *tree, const struct result_node *node)
+/* What a thin bucket holds: what the one that it replaces does, with its changes. */
+static enum cl_status thin_slot(struct cl_smt_slot *out, const struct cl_smt *tree, const struct result_node *node)
 {
-    struct cl_smt_leaf existing[CL_SMT_BUCKET_MAX];
+    struct cl_smt_slot existing;
     const struct cl_smt_leaf *merged[CL_SMT_BUCKET_MAX];
+    const struct cl_hash *changed = node->is.thin.quarters;
     unsigned existing_count;
     size_t count;
-    enum cl_status status = view_leaves(existing, &existing_count, tree, node->old);
+    enum cl_status status = view_slot(&existing, &existing_count, tree, node->old);
     if (status != CL_OK) return status;
-    count = merge(merged, existing, existing_count, node->is.thin.changes, node->is.thin.change_count);
+    count = merge(merged, existing.leaves, existing_count, node->is.thin.changes, node->is.thin.change_count);
     assert(count == node->bucket_count);
-    for (size_t i = 0; i < count; i++) leaves[i] = *merged[i];
+    for (size_t i = 0; i < count; i++) out->leaves[i] = *merged[i];
+    for (unsigned i = 0; i < CL_SMT_QUARTERS; i++) out->quarters[i] = (node->is.thin.changed >> i & 1) != 0 ? *changed++ : existing.quarters[i];
     return CL_OK;
 }
 
-static enum cl_status view_leaves(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, struct view_reference at)
+static enum cl_status view_slot(struct cl_smt_slot *out, unsigned *count, const struct cl_smt *tree, struct view_reference at)
 {
     *count = 0;
     if (at.node == NULL && at.base == SMT_EMPTY) return CL_OK;
-    if (at.node == NULL) return smt_bucket_load(leaves, count, tree, at.base);
+    if (at.node == NULL) return smt_slot_load(out, count, tree, at.base);
     *count = at.node->bucket_count;
-    if (at.node->is_thin) return thin_leaves(leaves, tree, at.node);
-    memcpy(leaves, at.node->is.leaves, *count * sizeof *leaves);
+    if (at.node->is_thin) return thin_slot(out, tree, at.node);
+    memcpy(out, at.node->is.slot, cl_smt_slot_bytes(*count));
     return CL_OK;
 }
 
+/* The quarters that do not change are taken from `quarters`, which may be NULL where all do. */
 static enum cl_status add_bucket(struct view_reference *out, struct apply *apply, struct view_reference old, unsigned depth,
-                                 const struct cl_smt_leaf *const *leaves, size_t count)
+                                 const struct cl_smt_leaf *const *leaves, size_t count, const struct cl_hash *quarters, unsigned changed)
 {
     struct result_node *node = node_new(apply, old);
-    struct cl_smt_leaf *copy = arena_take(apply, count * sizeof *copy);
+    struct cl_smt_slot *slot = arena_take(apply, cl_smt_slot_bytes((unsigned)count));
     assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
-    if (node == NULL || copy == NULL) return CL_E_MEMORY;
-    for (size_t i = 0; i < count; i++) copy[i] = *leaves[i];
-    node->is.leaves = copy;
+    if (node == NULL || slot == NULL) return CL_E_MEMORY;
+    if (quarters != NULL) memcpy(slot->quarters, quarters, sizeof slot->quarters);
+    for (size_t i = 0; i < count; i++) slot->leaves[i] = *leaves[i];
+    node->is.slot = slot;
     node->bucket_count = (uint8_t)count;
-    smt_leaves_hash(&node->hash, copy, (unsigned)count, depth);
+    smt_slot_hash(&node->hash, slot, (unsigned)count, depth, changed);
     *out = node_add(apply, node);
     return CL_OK;
 }
 
+/* A bucket in place of the existing one, of which only what changes is kept. */
 static enum cl_status add_thin_bucket(struct view_reference *out, struct apply *apply, struct view_reference old, unsigned depth,
                                       const struct cl_smt_leaf *const *merged, size_t count,
-                                      const struct cl_smt_leaf *const *changes, size_t change_count)
+                                      const struct cl_smt_leaf *const *changes, size_t change_count, unsigned changed)
 {
-    struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
+    struct cl_smt_slot slot;
     struct result_node *node = node_new(apply, old);
-    assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
-    if (node == NULL) return CL_E_MEMORY;
-    for (size_t i = 0; i < count; i++) leaves[i] = *merged[i];
-    smt_leaves_hash(&node->hash, leaves, (unsigned)count, depth);
+    struct cl_hash *quarters = arena_take(apply, (size_t)__builtin_popcount(changed) * sizeof *quarters);
+    assert(count > 0 && count <= CL_SMT_BUCKET_MAX && change_count <= count);
+    if (node == NULL || quarters == NULL) return CL_E_MEMORY;
+    memcpy(slot.quarters, apply->existing.quarters, sizeof slot.quarters);
+    for (size_t i = 0; i < count; i++) slot.leaves[i] = *merged[i];
+    smt_slot_hash(&node->hash, &slot, (unsigned)count, depth, changed);
     node->is.thin.changes = changes;
-    node->is.thin.change_count = change_count;
+    node->is.thin.change_count = (uint32_t)change_count;
+    node->is.thin.changed = changed;
+    node->is.thin.quarters = quarters;
+    for (unsigned i = 0; i < CL_SMT_QUARTERS; i++)
+        if ((changed >> i & 1) != 0) *quarters++ = slot.quarters[i];
     node->bucket_count = (uint8_t)count;
     node->is_thin = true;
     *out = node_add(apply, node);
@@ -377,7 +388,7 @@ static enum cl_status build_subtree(struct view_reference *out, struct apply *ap
     size_t split;
     *out = nothing;
     if (count == 0) return CL_OK;
-    if (count <= CL_SMT_BUCKET_MAX) return add_bucket(out, apply, old, depth, leaves, count);
+    if (count <= CL_SMT_BUCKET_MAX) return add_bucket(out, apply, old, depth, leaves, count, NULL, SMT_QUARTERS_ALL);
     assert(depth < CL_SMT_DEPTH);
     split = split_of(leaves, count, depth);
     status = build_subtree(&left, apply, nothing, depth + 1, leaves, split);
@@ -396,8 +407,8 @@ static void note_before(struct apply *apply, unsigned existing_count, const stru
         int order = -1;
         memcpy(before[i].key_hash, changes[i]->key_hash, sizeof before[i].key_hash);
         memcpy(before[i].leaf_hash, &smt_empty_hash, sizeof before[i].leaf_hash);
-        while (at < existing_count && (order = memcmp(apply->existing[at].key_hash, before[i].key_hash, 32)) < 0) at++;
-        if (at < existing_count && order == 0) before[i] = apply->existing[at];
+        while (at < existing_count && (order = memcmp(apply->existing.leaves[at].key_hash, before[i].key_hash, 32)) < 0) at++;
+        if (at < existing_count && order == 0) before[i] = apply->existing.leaves[at];
     }
 }
 
@@ -405,19 +416,23 @@ static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference
                                       const struct cl_smt_leaf *const *changes, size_t count)
 {
     const struct cl_smt_leaf *few[4 * CL_SMT_BUCKET_MAX], **merged = few;
-    unsigned existing;
+    unsigned existing, changed = 0;
     size_t total;
-    enum cl_status status = view_leaves(apply->existing, &existing, apply->overlay->tree, old);
+    enum cl_status status = view_slot(&apply->existing, &existing, apply->overlay->tree, old);
     if (status != CL_OK) return status;
     if (apply->overlay->before != NULL) note_before(apply, existing, changes, count);
     if (existing + count > sizeof few / sizeof few[0]) {
         merged = malloc((existing + count) * sizeof *merged);
         if (merged == NULL) return CL_E_MEMORY;
     }
-    total = merge(merged, apply->existing, existing, changes, count);
+    total = merge(merged, apply->existing.leaves, existing, changes, count);
     apply->added += total - existing;
+    if (existing == 0) changed = SMT_QUARTERS_ALL;
+    for (size_t i = 0; i < count; i++) changed |= 1u << smt_quarter(changes[i]->key_hash, depth);
     if (total <= CL_SMT_BUCKET_MAX && apply->overlay->sorted_count > WHOLE_BUCKETS_MAX) {
-        status = add_thin_bucket(out, apply, old, depth, merged, total, changes, count);
+        status = add_thin_bucket(out, apply, old, depth, merged, total, changes, count, changed);
+    } else if (total <= CL_SMT_BUCKET_MAX) {
+        status = add_bucket(out, apply, old, depth, merged, total, apply->existing.quarters, changed);
     } else {
         status = build_subtree(out, apply, old, depth, merged, total);
     }
@@ -685,18 +700,18 @@ static enum cl_status place_node(struct cl_smt *tree, struct result_node *node)
 {
     assert(node->old.node == NULL); /* all ancestors are folded */
     if (node->bucket_count > 0) {
-        struct cl_smt_leaf thin[CL_SMT_BUCKET_MAX];
-        const struct cl_smt_leaf *leaves = node->is_thin ? thin : node->is.leaves;
+        struct cl_smt_slot thin;
+        const struct cl_smt_slot *slot = node->is_thin ? &thin : node->is.slot;
         struct smt_bucket *bucket;
         if (node->is_thin) {
-            enum cl_status status = thin_leaves(thin, tree, node);
+            enum cl_status status = thin_slot(&thin, tree, node);
             if (status != CL_OK) return status;
         }
         node->placed = smt_is_bucket(node->old.base) ? node->old.base : smt_bucket_take(tree);
         bucket = smt_bucket_at(tree, node->placed);
         bucket->hash = node->hash;
-        smt_bucket_mark(bucket, leaves, node->bucket_count);
-        return tree->buckets.save(tree->buckets.context, node->placed & ~SMT_BUCKET, leaves, node->bucket_count);
+        smt_bucket_mark(bucket, slot->leaves, node->bucket_count);
+        return tree->buckets.save(tree->buckets.context, node->placed & ~SMT_BUCKET, slot, node->bucket_count);
     }
     struct smt_inner *inner;
     if (smt_is_bucket(node->old.base)) smt_bucket_give(tree, node->old.base);

@@ -70,7 +70,15 @@ void smt_node_hash(struct cl_hash *out, const struct cl_hash *left, const struct
 void smt_leaves_hash(struct cl_hash *out, const struct cl_smt_leaf *leaves, unsigned count, unsigned depth);
 /* How many of the sorted leaves have bit 0 at depth. */
 unsigned smt_leaves_split(const struct cl_smt_leaf *leaves, unsigned count, unsigned depth);
+/* Of a bucket at depth, from leaves and quarters; first the quarters whose bit is set in `changed` are hashed. */
+#define SMT_QUARTERS_ALL ((1u << CL_SMT_QUARTERS) - 1)
+void smt_slot_hash(struct cl_hash *out, struct cl_smt_slot *slot, unsigned count, unsigned depth, unsigned changed);
+static inline unsigned smt_quarter(const uint8_t key_hash[32], unsigned depth)
+{
+    return smt_bit(key_hash, depth) << 1 | smt_bit(key_hash, depth + 1);
+}
 void smt_bucket_mark(struct smt_bucket *bucket, const struct cl_smt_leaf *leaves, unsigned count); /* sets count and marks */
+CL_MUST_USE enum cl_status smt_slot_load(struct cl_smt_slot *out, unsigned *count, const struct cl_smt *tree, uint32_t reference);
 CL_MUST_USE enum cl_status smt_bucket_load(struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], unsigned *count, const struct cl_smt *tree, uint32_t reference);
 
 /* Room for that many more nodes; after it the takes below cannot fail. CL_E_MEMORY, CL_E_BOUND. */

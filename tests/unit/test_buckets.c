@@ -15,27 +15,28 @@
 
 #include "buckets.h"
 
-static void fill(struct cl_smt_leaf *leaves, uint32_t slot, unsigned count)
+static void fill(struct cl_smt_slot *content, uint32_t slot, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) memset(&leaves[i], (int)(slot * 31 + i), sizeof leaves[i]);
+    for (unsigned i = 0; i < CL_SMT_QUARTERS; i++) memset(&content->quarters[i], (int)(slot * 17 + i), sizeof content->quarters[i]);
+    for (unsigned i = 0; i < count; i++) memset(&content->leaves[i], (int)(slot * 31 + i), sizeof content->leaves[i]);
 }
 
 static void keeps_what_it_is_given(struct cl_smt_buckets *buckets)
 {
-    struct cl_smt_leaf in[CL_SMT_BUCKET_MAX], out[CL_SMT_BUCKET_MAX];
+    struct cl_smt_slot in, out;
     for (uint32_t slot = 0; slot < 300; slot++) {
-        fill(in, slot, 1 + slot % 16);
-        assert_int_equal(buckets->save(buckets->context, slot, in, 1 + slot % 16), CL_OK);
+        fill(&in, slot, 1 + slot % 16);
+        assert_int_equal(buckets->save(buckets->context, slot, &in, 1 + slot % 16), CL_OK);
     }
     for (uint32_t slot = 0; slot < 300; slot += 3) { /* a slot is used again, with another count */
-        fill(in, slot + 7, 1 + (slot + 7) % 16);
-        assert_int_equal(buckets->save(buckets->context, slot, in, 1 + (slot + 7) % 16), CL_OK);
+        fill(&in, slot + 7, 1 + (slot + 7) % 16);
+        assert_int_equal(buckets->save(buckets->context, slot, &in, 1 + (slot + 7) % 16), CL_OK);
     }
     for (uint32_t slot = 300; slot-- > 0;) {
         uint32_t content = slot % 3 == 0 ? slot + 7 : slot;
-        fill(in, content, 1 + content % 16);
-        assert_int_equal(buckets->load(buckets->context, out, slot, 1 + content % 16), CL_OK);
-        assert_memory_equal(in, out, (1 + content % 16) * sizeof *in);
+        fill(&in, content, 1 + content % 16);
+        assert_int_equal(buckets->load(buckets->context, &out, slot, 1 + content % 16), CL_OK);
+        assert_memory_equal(&in, &out, cl_smt_slot_bytes(1 + content % 16));
     }
     cl_buckets_free(buckets);
     assert_null(buckets->context);
@@ -79,7 +80,7 @@ static void a_missing_directory_is_told_with_errno(void **state)
 }
 
 /* Saves slot after slot while no file may be longer than 1,500 bytes. Returns: the first slot that fails, with errno. */
-static uint32_t first_that_fails(struct cl_smt_buckets *buckets, const struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX])
+static uint32_t first_that_fails(struct cl_smt_buckets *buckets, const struct cl_smt_slot *content)
 {
     struct rlimit limit, before;
     uint32_t slot = 0;
@@ -88,7 +89,7 @@ static uint32_t first_that_fails(struct cl_smt_buckets *buckets, const struct cl
     limit.rlim_cur = 1500;
     (void)signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    while (slot < 10 && buckets->save(buckets->context, slot, leaves, 16) == CL_OK) slot++;
+    while (slot < 10 && buckets->save(buckets->context, slot, content, 16) == CL_OK) slot++;
     int reason = errno;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     errno = reason;
@@ -98,32 +99,32 @@ static uint32_t first_that_fails(struct cl_smt_buckets *buckets, const struct cl
 static void a_full_disk_is_told_and_so_is_a_file_that_is_too_short(void **state)
 {
     struct cl_smt_buckets buckets;
-    struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX];
+    struct cl_smt_slot content;
     (void)state;
-    fill(leaves, 1, 16);
+    fill(&content, 1, 16);
     assert_int_equal(cl_buckets_file_new(&buckets, "/tmp", 0), CL_OK);
-    assert_int_equal(first_that_fails(&buckets, leaves), 1); /* half of it was written before the end was reached */
+    assert_int_equal(first_that_fails(&buckets, &content), 1); /* half of it was written before the end was reached */
     assert_int_equal(errno, EFBIG);
-    assert_int_equal(buckets.load(buckets.context, leaves, 1, 16), CL_E_IO);
-    assert_int_equal(buckets.load(buckets.context, leaves, 0, 16), CL_OK);
+    assert_int_equal(buckets.load(buckets.context, &content, 1, 16), CL_E_IO);
+    assert_int_equal(buckets.load(buckets.context, &content, 0, 16), CL_OK);
     cl_buckets_free(&buckets);
 }
 
 static void a_full_disk_leaves_the_slots_in_memory(void **state)
 {
     struct cl_smt_buckets buckets;
-    struct cl_smt_leaf leaves[CL_SMT_BUCKET_MAX], out[CL_SMT_BUCKET_MAX];
+    struct cl_smt_slot content, out;
     (void)state;
-    fill(leaves, 1, 16);
+    fill(&content, 1, 16);
     assert_int_equal(cl_buckets_file_new(&buckets, "/tmp", 4), CL_OK);
-    assert_int_equal(first_that_fails(&buckets, leaves), 4); /* when the four move to the file */
+    assert_int_equal(first_that_fails(&buckets, &content), 4); /* when the four move to the file */
     assert_int_equal(errno, EFBIG);
     for (unsigned i = 0; i < 2; i++) {
         for (uint32_t slot = 0; slot < 4 + i; slot++) {
-            assert_int_equal(buckets.load(buckets.context, out, slot, 16), CL_OK);
-            assert_memory_equal(out, leaves, sizeof leaves);
+            assert_int_equal(buckets.load(buckets.context, &out, slot, 16), CL_OK);
+            assert_memory_equal(&out, &content, sizeof content);
         }
-        assert_int_equal(buckets.save(buckets.context, 4, leaves, 16), CL_OK); /* there is room again */
+        assert_int_equal(buckets.save(buckets.context, 4, &content, 16), CL_OK); /* there is room again */
     }
     cl_buckets_free(&buckets);
 }

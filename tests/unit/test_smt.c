@@ -650,18 +650,18 @@ static void no_pair_of_true_leaves_hides_one_between_them(void **state)
 
 struct failing { struct cl_smt_buckets inner; unsigned load_in, save_in; };
 
-static enum cl_status failing_load(void *context, struct cl_smt_leaf *leaves, uint32_t slot, unsigned count)
+static enum cl_status failing_load(void *context, struct cl_smt_slot *out, uint32_t slot, unsigned count)
 {
     struct failing *failing = context;
     if (failing->load_in > 0 && --failing->load_in == 0) return CL_E_IO;
-    return failing->inner.load(failing->inner.context, leaves, slot, count);
+    return failing->inner.load(failing->inner.context, out, slot, count);
 }
 
-static enum cl_status failing_save(void *context, uint32_t slot, const struct cl_smt_leaf *leaves, unsigned count)
+static enum cl_status failing_save(void *context, uint32_t slot, const struct cl_smt_slot *in, unsigned count)
 {
     struct failing *failing = context;
     if (failing->save_in > 0 && --failing->save_in == 0) return CL_E_IO;
-    return failing->inner.save(failing->inner.context, slot, leaves, count);
+    return failing->inner.save(failing->inner.context, slot, in, count);
 }
 
 static void failing_buckets_are_heard_and_a_broken_tree_says_nothing_more(void **state)
