@@ -182,8 +182,12 @@ void cl_recent_put(struct cl_recent *recent, const uint8_t key_hash[32], bool is
         add(recent, key_hash, value, (uint32_t)length);
 }
 
+/* Without any mark in its place it is not here: most keys that are new are told so by one byte, not by a list. */
 struct cl_view cl_recent_get(struct cl_recent *recent, const uint8_t key_hash[32])
 {
+    uint8_t mark;
+    if (atomic_load_explicit(mark_of(recent, key_hash, &mark), memory_order_relaxed) == 0)
+        return (struct cl_view){NULL, 0};
     const struct recent_entry *entry = find(recent, *list_of(recent, key_hash), key_hash);
     return entry != NULL ? (struct cl_view){entry->value, entry->length} : (struct cl_view){NULL, 0};
 }
