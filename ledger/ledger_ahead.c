@@ -101,10 +101,16 @@ const uint8_t *cl_ahead_find(struct cl_view *value, const struct cl_ahead *ahead
     return key_hash;
 }
 
-void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_smt *tree)
+void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_ledger *ledger, const struct cl_map *map)
 {
-    if (ahead != NULL)
-        cl_smt_warm(tree, (const uint8_t (*)[32])ahead->key_hashes, ahead->count);
+    if (ahead == NULL)
+        return;
+    for (uint32_t i = 0; i < ahead->count; i++) {
+        cl_map_warm(map, ahead->values[i].key);
+        __builtin_prefetch(last_change(&ledger->changes, ahead->key_hashes[i]));
+        cl_recent_warm(ledger->recent, ahead->key_hashes[i]);
+    }
+    cl_smt_warm(ledger->tree, (const uint8_t (*)[32])ahead->key_hashes, ahead->count);
 }
 
 /* ---- the reader's side */

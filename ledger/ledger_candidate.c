@@ -382,7 +382,7 @@ enum cl_status cl_candidate_add(struct cl_candidate *candidate, struct cl_ledger
         return CL_E_BLOCK_SIZE;
     enum cl_status status = reserve(candidate);
     candidate->ahead = record->ahead;
-    cl_ahead_warm(record->ahead, candidate->ledger->tree);
+    cl_ahead_warm(record->ahead, candidate->ledger, &candidate->map);
     if (status == CL_OK)
         status = apply(candidate, decoded, candidate->head.time_ms, true, refused_entry);
     candidate->ahead = NULL;

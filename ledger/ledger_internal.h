@@ -62,6 +62,11 @@ static inline uint32_t cl_slot_of(const uint8_t hash32[32], uint64_t seed, uint3
 }
 /* The number of entries is all that undoing needs: values of what is undone stay unused until the map goes. */
 struct cl_map_entry *cl_map_find(const struct cl_map *map, const uint8_t key32[32]); /* or NULL */
+static inline void cl_map_warm(const struct cl_map *map, const uint8_t key32[32])
+{
+    if (map->slot_count > 0)
+        __builtin_prefetch(&map->slots[cl_slot_of(key32, map->seed, map->slot_count)]);
+}
 /* The key must be new. Pointers to other entries are void after it. NULL: out of memory. */
 struct cl_map_entry *cl_map_insert(struct cl_map *map, const uint8_t key32[32], const uint8_t key_hash32[32]);
 CL_MUST_USE enum cl_status cl_map_set(struct cl_map *map, struct cl_map_entry *entry, enum cl_map_state state, const uint8_t *value, size_t length);
@@ -81,7 +86,8 @@ void cl_changes_commit(struct cl_changes *changes, const struct cl_map *map);
 /* Owner thread; ahead may be NULL. Returns: the key's hash, or NULL where nobody has worked it out. value: what the store
    has for the key; length 0 where that is not known. */
 const uint8_t *cl_ahead_find(struct cl_view *value, const struct cl_ahead *ahead, const struct cl_changes *changes, const uint8_t key32[32]);
-void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_smt *tree);
+/* Asks for the memory that the record's keys will be looked for in, all at once. Changes nothing; ahead may be NULL. */
+void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_ledger *ledger, const struct cl_map *map);
 void cl_ahead_free(struct cl_ahead *ahead);
 
 /* ---- ledger_recent.c: values that are waited for, as they were left last */
@@ -95,6 +101,7 @@ void cl_recent_free(struct cl_recent *recent); /* or NULL */
 void cl_recent_put(struct cl_recent *recent, const uint8_t key_hash[32], bool is_new, const uint8_t *value, size_t length);
 /* Owner thread. Good until the next put; data NULL: it is not here, ask the store. */
 struct cl_view cl_recent_get(struct cl_recent *recent, const uint8_t key_hash[32]);
+void cl_recent_warm(const struct cl_recent *recent, const uint8_t key_hash[32]);
 /* [any thread] Probably: is it not worth reading from the store? */
 bool cl_recent_may_have(const struct cl_recent *recent, const uint8_t key_hash[32]);
 

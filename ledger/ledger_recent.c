@@ -68,6 +68,11 @@ static _Atomic uint8_t *mark_of(const struct cl_recent *recent, const uint8_t ke
     return &recent->marks[cl_slot_of(key_hash, recent->seed, MARKS)];
 }
 
+void cl_recent_warm(const struct cl_recent *recent, const uint8_t key_hash[32])
+{
+    __builtin_prefetch(&recent->lists[cl_slot_of(key_hash, recent->seed, LISTS)]);
+}
+
 bool cl_recent_may_have(const struct cl_recent *recent, const uint8_t key_hash[32])
 {
     uint8_t mark;
