@@ -359,6 +359,13 @@ static void count(struct transport *transport, size_t sender, enum pipes_verdict
     peer->counters.clock_ahead_ms = (int64_t)(hello->time_ms - transport->wall_ms());
 }
 
+/* A member that has dialled us is there: our own connections to it need not wait any longer. Lock held. */
+static void dial_now(struct peer *peer)
+{
+    peer->push.dial_from_ms = peer->ask.dial_from_ms = 0;
+    pthread_cond_signal(&peer->transport->changed);
+}
+
 /* Judges what came on a pipe and counts it. True: a good frame, no hello, for the caller to hand over. */
 static bool judge(struct inward *inward, uint32_t id, const uint8_t *data, size_t length, struct frame *frame, size_t *sender)
 {
@@ -372,6 +379,7 @@ static bool judge(struct inward *inward, uint32_t id, const uint8_t *data, size_
     enum pipes_verdict verdict = is_hello ? pipes_hello(&inward->pipes, id, &hello, transport->wall_ms(), &replaced) : pipes_judge(&inward->pipes, id, status);
     *sender = pipes_member(&inward->pipes, id);
     count(transport, *sender, verdict, status, is_hello ? &hello : NULL, length);
+    if (verdict == PIPES_DELIVER && is_hello) dial_now(&transport->peers[*sender]);
     if (verdict == PIPES_CLOSE) close_pipe(inward, id);
     if (replaced != 0) close_pipe(inward, replaced);
     bool open = !transport->stopping;
