@@ -149,27 +149,27 @@ static int newest_first(const void *a, const void *b)
     return left->member < right->member ? -1 : left->member > right->member;
 }
 
-/* Is this the line of that key, with a signature that holds? */
-static bool line_holds(uint64_t *time_s, const struct cl_note_line *line, const struct cl_note_key *key, const struct cl_view *body)
+/* Is this the line of that key, with a signature that holds, or is known to? */
+static bool line_holds(const struct cl_note_line *line, const struct cl_note_key *key, const struct cl_view *body, bool known)
 {
-    return strlen(key->name) == line->name.length && memcmp(key->name, line->name.data, line->name.length) == 0 &&
-           memcmp(key->id, line->key_id, 4) == 0 && cl_note_signature_holds(time_s, key, line->bytes, line->length, body);
+    uint64_t time_s;
+    return strlen(key->name) == line->name.length && memcmp(key->name, line->name.data, line->name.length) == 0 && memcmp(key->id, line->key_id, 4) == 0 &&
+           (known || cl_note_signature_holds(&time_s, key, line->bytes, line->length, body));
 }
 
 /* Takes one line into best (a cosignature) or own (our log line); what is neither, or does not hold, is passed over. */
 static enum cl_status merge_line(struct cosigner *best, struct cl_view *own, const struct cl_view *view, const struct cl_view *body,
-                                 const char *origin, const struct cl_member *members, size_t member_count, size_t own_member)
+                                 const char *origin, const struct cl_member *members, size_t member_count, size_t own_member, bool known)
 {
     struct cl_note_line line;
     struct cl_note_key key;
-    uint64_t time_s;
     size_t prefix = strlen(origin), length = view->length;
     if (length == 0 || view->data[length - 1] != '\n' || memchr(view->data, '\n', length) != view->data + length - 1 ||
         !cl_note_text_valid(view->data, length) || cl_note_line_decode(&line, view->data, length - 1) != CL_OK)
         return CL_E_CHECKPOINT;
     if (line.name.length == prefix && memcmp(line.name.data, origin, prefix) == 0) {
         cl_note_key_make(&key, origin, CL_NOTE_ED25519, members[own_member].log);
-        if (line_holds(&time_s, &line, &key, body))
+        if (line_holds(&line, &key, body, known))
             *own = *view;
         return CL_OK;
     }
@@ -184,13 +184,13 @@ static enum cl_status merge_line(struct cosigner *best, struct cl_view *own, con
         enum cl_status status = cl_witness_key_make(&key, origin, members[i].name, members[i].witness);
         if (status != CL_OK)
             return status;
-        if (line_holds(&time_s, &line, &key, body))
-            best[i] = (struct cosigner){*view, time_s, i, true};
+        if (line_holds(&line, &key, body, known))
+            best[i] = (struct cosigner){*view, cl_cosignature_time(line.bytes), i, true};
     }
     return CL_OK;
 }
 
-enum cl_status cl_checkpoint_merge(struct cl_buffer *out, const struct cl_view *body, const char *origin, const struct cl_view *lines, size_t line_count, const struct cl_member *members, size_t member_count, size_t own_member)
+enum cl_status cl_checkpoint_merge(struct cl_buffer *out, const struct cl_view *body, const char *origin, const struct cl_view *lines, size_t line_count, const struct cl_member *members, size_t member_count, size_t own_member, bool known)
 {
     struct cosigner best[CL_MEMBERS_MAX];
     struct cl_view own = {NULL, 0};
@@ -201,7 +201,7 @@ enum cl_status cl_checkpoint_merge(struct cl_buffer *out, const struct cl_view *
     for (size_t i = 0; i < member_count; i++)
         best[i] = (struct cosigner){.member = i};
     for (size_t i = 0; i < line_count && status == CL_OK; i++)
-        status = merge_line(best, &own, &lines[i], body, origin, members, member_count, own_member);
+        status = merge_line(best, &own, &lines[i], body, origin, members, member_count, own_member, known);
     if (status != CL_OK)
         return status;
     if (own.length == 0)

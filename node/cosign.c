@@ -389,7 +389,8 @@ static enum cl_status merge_as(struct cosign *cosign, struct cl_buffer *note, si
         size_t start = i == 0 ? 0 : ends[i - 1];
         views[i] = (struct cl_view){ text.data + start, ends[i] - start };
     }
-    if (status == CL_OK) status = cl_checkpoint_merge(note, &body_view, cosign->config.origin, views, count, cosign->config.members, cosign->config.member_count, index);
+    /* Each line was checked when it came; but a log line that an observer goes by was not. */
+    if (status == CL_OK) status = cl_checkpoint_merge(note, &body_view, cosign->config.origin, views, count, cosign->config.members, cosign->config.member_count, index, index == cosign->config.own);
     cl_buffer_deinit(&text);
     cl_buffer_deinit(&body);
     return status;
@@ -406,14 +407,20 @@ enum cl_status cosign_merge(struct cosign *cosign, struct cl_buffer *note, const
 /* ---- what is kept */
 uint64_t cosign_kept_size(const struct cosign *cosign) { return cosign->kept_size; }
 
-enum cl_status cosign_kept(struct cosign *cosign, const uint8_t *note, size_t length)
+static bool is_good(const struct cosign *cosign, const struct cl_checkpoint *note, size_t line, size_t index)
+{
+    uint64_t time_s;
+    return cl_note_signature_holds(&time_s, &cosign->members[index].witness, note->signatures[line].bytes, 72, &note->body);
+}
+
+enum cl_status cosign_kept(struct cosign *cosign, const uint8_t *note, size_t length, bool known)
 {
     struct cl_checkpoint *decoded = &cosign->decoded;
     enum cl_status status = cl_checkpoint_decode(decoded, note, length);
     if (status != CL_OK) return status;
     for (size_t i = 0; i < decoded->signature_count; i++) {
         size_t index = witness_index(cosign, decoded, i);
-        if (index != SIZE_MAX) (void)take_line(cosign, index, i, NULL, 0);
+        if (index != SIZE_MAX && (known || is_good(cosign, decoded, i, index))) (void)take_line(cosign, index, i, NULL, 0);
     }
     cosign->kept_size = decoded->size;
     if (!quorum_time(cosign, &cosign->kept_time_s, decoded->size, &decoded->root)) cosign->kept_time_s = 0;

@@ -31,9 +31,9 @@ void cosign_final(struct cosign *cosign, const struct cosign_tree *tree);
 /* This node holds a notarization of view, first at wall_ms: no tree of an earlier view is signed with a later time. 0: held
    before it started, so not at all. */
 void cosign_notarized(struct cosign *cosign, uint64_t view, uint64_t wall_ms);
-/* The checkpoint that is kept: at start, and after each merge that was made durable. Its signatures are known to hold.
-   CL_E_CHECKPOINT, CL_E_BOUND. */
-CL_MUST_USE enum cl_status cosign_kept(struct cosign *cosign, const uint8_t *note, size_t length);
+/* The checkpoint that is kept: at start, and after each merge that was made durable. known: its signatures hold; else those
+   that do not are passed over. CL_E_CHECKPOINT, CL_E_BOUND. */
+CL_MUST_USE enum cl_status cosign_kept(struct cosign *cosign, const uint8_t *note, size_t length, bool known);
 uint64_t cosign_kept_size(const struct cosign *cosign); /* 0: none */
 
 /* Signs the newest final tree at wall_ms, or when the first notarization above it was held: appends a note of body, own

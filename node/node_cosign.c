@@ -50,7 +50,7 @@ static enum cl_status load_kept(struct node *node)
     if (status == CL_OK) status = cl_view_checkpoint(view, kept);
     cl_ledger_view_free(view);
     if (status == CL_E_NOT_FOUND) return CL_OK;
-    return status == CL_OK ? cosign_kept(node->cosigning->cosign, kept->data, kept->length) : status;
+    return status == CL_OK ? cosign_kept(node->cosigning->cosign, kept->data, kept->length, false) : status;
 }
 
 enum cl_status node_cosign_new(struct node *node)
@@ -154,7 +154,7 @@ static enum cl_status keep(struct node *node, const struct cosign_tree *tree)
         return CL_OK;
     }
     if (status == CL_OK) status = cl_ledger_checkpoint_keep(node->ledger, tree->size, &tree->root, note.data, note.length);
-    if (status == CL_OK) status = cosign_kept(cosigning->cosign, note.data, note.length);
+    if (status == CL_OK) status = cosign_kept(cosigning->cosign, note.data, note.length, true);
     if (status != CL_OK) {
         cl_buffer_deinit(&note);
         return node_fail(node, status, "The checkpoint could not be kept: %s", cl_status_sentence(status));

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define HEED_MS 50u
+#define SMALL_BLOCK_BYTES (16u * 1024u) /* such a block is committed in a millisecond or two */
 
 void node_push_event(struct node *node, const struct consensus_event *event)
 {
@@ -171,15 +172,19 @@ void node_on_proposal(struct node *node, size_t peer, const struct frame *frame)
 }
 
 /* ---- effects */
-static bool takes_time(enum consensus_effect_kind kind)
+/* Then what has been said does not wait for it. A small block's certificate does: it goes out together with the cosignature
+   that follows, which spares everybody a message for each block. */
+static bool takes_time(struct node *node, const struct consensus_effect *effect)
 {
-    return kind == CONSENSUS_BUILD || kind == CONSENSUS_SYNC || kind == CONSENSUS_COMMIT || kind == CONSENSUS_VALIDATE;
+    const struct pending_block *pending = effect->kind == CONSENSUS_COMMIT ? node_pending_find(node, &effect->block.id) : NULL;
+    if (effect->kind == CONSENSUS_COMMIT) return pending == NULL || pending->record_bytes > SMALL_BLOCK_BYTES;
+    return effect->kind == CONSENSUS_BUILD || effect->kind == CONSENSUS_SYNC || effect->kind == CONSENSUS_VALIDATE;
 }
 
 static enum cl_status carry_out(struct node *node, const struct consensus_effect *effect)
 {
     enum cl_status status = CL_OK;
-    if (takes_time(effect->kind)) node_flush(node);
+    if (takes_time(node, effect)) node_flush(node);
     switch (effect->kind) {
     case CONSENSUS_BUILD: return node_build(node, effect);
     case CONSENSUS_SYNC: return sync_votelog(node, effect->sequence);

@@ -53,7 +53,7 @@ void bench_world_checkpoint(struct cl_buffer *note, const struct bench_world *wo
     for (size_t i = 0; i + 1 < count; i++)
         bench_need(cl_checkpoint_cosign(&lines[i + 1], &text, origin, value->members[i].name, time_s, world->witness_seed[i]), "cosignature");
     for (size_t i = 0; i < count; i++) views[i] = (struct cl_view){ lines[i].data, lines[i].length };
-    bench_need(cl_checkpoint_merge(note, &text, origin, views, count, value->members, value->member_count, 0), "checkpoint");
+    bench_need(cl_checkpoint_merge(note, &text, origin, views, count, value->members, value->member_count, 0, false), "checkpoint");
     for (size_t i = 0; i < count; i++) cl_buffer_deinit(&lines[i]);
     cl_buffer_deinit(&body);
 }

@@ -320,7 +320,7 @@ void fixture_note(struct cl_buffer *note, const struct fixture_network *network,
     for (size_t i = 0; i <= members; i++)
         views[i] = (struct cl_view){lines[i].data, lines[i].length};
     note->length = 0;
-    FIXTURE_OK(cl_checkpoint_merge(note, &text, genesis->origin, views, members + 1, genesis->value.members, members, 0));
+    FIXTURE_OK(cl_checkpoint_merge(note, &text, genesis->origin, views, members + 1, genesis->value.members, members, 0, false));
     for (size_t i = 0; i <= members; i++)
         cl_buffer_deinit(&lines[i]);
     cl_buffer_deinit(&body);

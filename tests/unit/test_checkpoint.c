@@ -194,7 +194,7 @@ static void add_log_line(struct merge *merge, size_t member)
 static enum cl_status run_merge(struct merge *merge, struct cl_buffer *out)
 {
     struct cl_view body = {merge->body.data, merge->body.length};
-    return cl_checkpoint_merge(out, &body, WORLD_ORIGIN, merge->views, merge->count, merge->world->value.members, merge->world->value.member_count, 1);
+    return cl_checkpoint_merge(out, &body, WORLD_ORIGIN, merge->views, merge->count, merge->world->value.members, merge->world->value.member_count, 1, false);
 }
 
 static void merge_init(struct merge *merge)

@@ -149,7 +149,7 @@ static void keep(struct consortium *all, struct cosign *cosign, enum cosign_read
     assert_int_equal(tree.size, size);
     assert_int_equal(cosign_merge(cosign, &note, &tree), CL_OK);
     check_by_policy(all, &note, 3, as_of_s);
-    assert_int_equal(cosign_kept(cosign, note.data, note.length), CL_OK);
+    assert_int_equal(cosign_kept(cosign, note.data, note.length, true), CL_OK);
     assert_int_equal(cosign_kept_size(cosign), size);
     assert_int_equal(cosign_ready(cosign, &tree), COSIGN_NOTHING);
     cl_buffer_deinit(&note);
@@ -532,7 +532,7 @@ static void an_idle_tree_is_refreshed_by_the_newest_cosignatures(void **state)
 static void a_kept_checkpoint_brings_whoever_lacks_the_quorum_there_at_once(void **state)
 {
     struct consortium *all = *state;
-    struct cl_buffer note = { 0 };
+    struct cl_buffer note = { 0 }, merged = { 0 };
     struct cosign_received received;
     struct cosign_tree tree;
     final_at_all(all, 5, 1);
@@ -552,10 +552,19 @@ static void a_kept_checkpoint_brings_whoever_lacks_the_quorum_there_at_once(void
     /* and over a restart */
     struct cosign *again = node_new(all, 0);
     final(again, 5, 1);
-    assert_int_equal(cosign_kept(again, note.data, note.length), CL_OK);
+    assert_int_equal(cosign_kept(again, note.data, note.length, false), CL_OK);
     assert_int_equal(cosign_kept_size(again), 5);
     assert_int_equal(cosign_ready(again, &tree), COSIGN_NOTHING);
+    assert_int_equal(cosign_merge(again, &merged, &tree), CL_OK);
     cosign_free(again);
+    /* what a disk spoilt of it does not count */
+    again = node_new(all, 0);
+    final(again, 5, 1);
+    note.data[note.length - 20] = note.data[note.length - 20] == 'A' ? 'B' : 'A';
+    assert_int_equal(cosign_kept(again, note.data, note.length, false), CL_OK);
+    assert_int_equal(cosign_merge(again, &merged, &tree), CL_E_QUORUM);
+    cosign_free(again);
+    cl_buffer_deinit(&merged);
     cl_buffer_deinit(&note);
 }
 
