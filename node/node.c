@@ -78,7 +78,7 @@ static uint64_t rounds(struct node *node)
     if (node->peer_count < 2) return node_cosign_round(node, node_monotonic_ms());
     if (atomic_load(&node->failed)) return UINT64_MAX;
     node_links_round(node);
-    uint64_t blocks = node_blocks_round(node, node_monotonic_ms());
+    uint64_t blocks = node_fetch_round(node, node_monotonic_ms());
     uint64_t sync = node_sync_round(node, node_monotonic_ms());
     uint64_t recovery = node_vote_recovery_round(node, node_monotonic_ms());
     uint64_t order = node_order_round(node, node_monotonic_ms()); /* the last of ordering: what was done before arms its timers */

@@ -1,5 +1,5 @@
 /* What the parts of the node share: node.c (start, owner loop, stop), node_order.c (carries out what ordering asks),
-   node_blocks.c (blocks that are not final), node_recover.c (ordering at start), node_links.c (frames and questions), node_gossip.c (records to and from others), node_submit.c (records on their way in), node_withdraw.c (accepted withdrawals), node_final.c (what follows finality), node_cosign.c (checkpoints), and the HTTP routes. */
+   node_blocks.c (blocks that are not final), node_build.c (this node's own), node_fetch.c (what they lack), node_recover.c (ordering at start), node_links.c (frames and questions), node_gossip.c (records to and from others), node_submit.c (records on their way in), node_withdraw.c (accepted withdrawals), node_final.c (what follows finality), node_cosign.c (checkpoints), and the HTTP routes. */
 #ifndef NODE_NODE_PRIVATE_H
 #define NODE_NODE_PRIVATE_H
 
@@ -189,27 +189,44 @@ CL_MUST_USE enum cl_status node_evidence_read(struct consensus_evidence **pieces
 CL_MUST_USE enum cl_status node_recover(struct node *node, char *sentence, size_t sentence_size); /* vote log and consensus at start */
 
 /* node_blocks.c, owner thread. A failure has also stopped the node. */
-enum cl_status node_build(struct node *node, const struct consensus_effect *effect);
 enum cl_status node_validate(struct node *node, const struct consensus_effect *effect);
 enum cl_status node_want(struct node *node, const struct order_block *block); /* CONSENSUS_FETCH */
 enum cl_status node_commit_pending(struct node *node, const struct consensus_effect *effect);
-uint64_t node_blocks_round(struct node *node, uint64_t now_ms);
+/* Tells ordering what it asked about this block, as far as it can be told. */
+enum cl_status node_settle_block(struct node *node, struct pending_block *entry);
 /* CL_OK: it has its candidate. CL_E_PENDING: something is missing. CL_E_BLOCK_INVALID. Others: node_fail is the caller's. */
 CL_MUST_USE enum cl_status node_evaluate(struct node *node, struct pending_block *entry);
 /* The leader's proposal with its vote, kept; NULL: another one of that view is, or it is not of this view, or does not
    prove its parent, or there is no room. payload: its bytes. */
 struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote *vote, const struct cl_proposal *proposal, const struct cl_view *payload);
+/* A proposal of a block that was asked for by its id. Returns: whether it was taken. */
+bool node_take_answer(struct node *node, struct pending_block *entry, size_t peer, const struct cl_view *payload);
+/* Whoever gave it may have lied about what nobody has. From now on only answers are believed, each time the next member's,
+   and no leader, who could go on. */
+void node_doubt(struct pending_block *entry);
+struct cl_ledger_record *node_record_at_hand(struct node *node, const struct cl_leaf_hash *leaf); /* borrowed; NULL: not here */
+/* Out: the leaf hashes, borrowed from the proposal. to_ask: without those that came and are being checked. */
+size_t node_missing_records(struct node *node, const struct cl_proposal *proposal, struct cl_view *missing, size_t max, bool to_ask);
 struct pending_block *node_pending_find(struct node *node, const struct cl_block_id *id);
 struct pending_block *node_pending_add(struct node *node, const struct order_block *block);
 /* The candidate of a block on the tip that was evaluated here, so that catching up need not do it again; it becomes the
    caller's. */
 bool node_order_adopt(struct node *node, const struct cl_block_id *id, struct cl_candidate **candidate, struct cl_candidate_summary *summary);
-void node_sweep_pool(struct node *node); /* of an observer: refuses what does not apply */
 void node_pending_settle(struct node *node); /* after the tip moved: what does not stand on it goes */
 void node_pending_deinit(struct pending_block *pending);
 void node_pending_free(struct node *node);
+/* Out: the candidate to build on, NULL for the last final block. Returns: whether it is at hand. */
 bool node_find_parent(struct node *node, const struct cl_block_id *id, struct cl_candidate **parent, uint64_t *parent_time);
-void node_prepare(void *context); /* the node: cl_ledger_set_meanwhile */
+bool node_blocks_full(const struct node *node); /* from now on one record at most */
+size_t node_candidate_bytes(const struct cl_candidate *candidate); /* of its records */
+
+/* node_build.c, owner thread. A failure has also stopped the node. */
+enum cl_status node_build(struct node *node, const struct consensus_effect *effect);
+void node_prepare(void *context);        /* the node: cl_ledger_set_meanwhile */
+void node_sweep_pool(struct node *node); /* of an observer: refuses what does not apply */
+
+/* node_fetch.c, owner thread. A failure has also stopped the node. */
+uint64_t node_fetch_round(struct node *node, uint64_t now_ms);
 void node_take_proposal_records(struct node *node, struct verify_batch *batch);
 void node_on_fetch_question(struct node *node, size_t peer, const struct frame *frame, struct transport_question *question);
 

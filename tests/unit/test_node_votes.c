@@ -18,7 +18,7 @@
 
 #define SLOW_SYNC_MS 80u /* longer than a frame takes to arrive, so that what leaves too early arrives too early */
 #define SYNCS_MAX 1024u
-#define QUESTION_MS 2000u /* node_blocks.c: after that another member is asked */
+#define QUESTION_MS 2000u /* node_fetch.c: after that another member is asked */
 
 static struct puppets puppets;
 
