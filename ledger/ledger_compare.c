@@ -293,14 +293,16 @@ static enum cl_status check_checkpoint(struct cl_audit *audit)
     return drop(audit, view);
 }
 
-enum cl_status cl_audit_compare(struct cl_audit *audit)
+/* backup: it has no indexes and no state. */
+static enum cl_status compare_all(struct cl_audit *audit, bool backup, uint64_t *differences)
 {
-    uint64_t repaired = 0;
     enum cl_status status = CL_OK;
     for (size_t i = 0; i < sizeof rebuilt / sizeof rebuilt[0] && status == CL_OK; i++) {
+        if (backup && rebuilt[i].letter != CL_TABLE_BLOCK && rebuilt[i].letter != CL_TABLE_META)
+            continue;
         if (audit->progress != NULL)
             audit->progress(audit->progress_context, rebuilt[i].name, i, sizeof rebuilt / sizeof rebuilt[0]);
-        status = compare_table(audit, &rebuilt[i], &repaired);
+        status = compare_table(audit, &rebuilt[i], differences);
     }
     if (status == CL_OK)
         status = compare_chunks(audit);
@@ -308,6 +310,13 @@ enum cl_status cl_audit_compare(struct cl_audit *audit)
         status = check_withdrawals(audit);
     if (status == CL_OK)
         status = check_checkpoint(audit);
+    return status;
+}
+
+enum cl_status cl_audit_compare(struct cl_audit *audit)
+{
+    uint64_t repaired = 0;
+    enum cl_status status = compare_all(audit, false, &repaired);
     if (status != CL_OK)
         return status;
     if (!audit->repair)
@@ -357,16 +366,7 @@ enum cl_status cl_audit_carry_over(struct cl_audit *audit)
 {
     static const uint8_t withdrawals[] = {CL_TABLE_WITHDRAWAL}, checkpoint[] = "mcheckpoint";
     uint64_t differences = 0;
-    enum cl_status status = CL_OK;
-    for (size_t i = 0; i < sizeof rebuilt / sizeof rebuilt[0] && status == CL_OK; i++)
-        if (rebuilt[i].letter == CL_TABLE_BLOCK || rebuilt[i].letter == CL_TABLE_META)
-            status = compare_table(audit, &rebuilt[i], &differences);
-    if (status == CL_OK)
-        status = compare_chunks(audit);
-    if (status == CL_OK)
-        status = check_withdrawals(audit);
-    if (status == CL_OK)
-        status = check_checkpoint(audit);
+    enum cl_status status = compare_all(audit, true, &differences);
     if (status == CL_OK)
         status = check_last_certificate(audit);
     if (status == CL_OK && audit->damage_count > 0)

@@ -296,11 +296,7 @@ static void run_left_over(struct node *node)
 static void cancel_all(struct node *node)
 {
     const struct timespec pause = { 0, 1000000 };
-    while (node->finished != NULL) { /* final, but no checkpoint that is kept covers it */
-        struct submission *submission = node->finished;
-        node->finished = submission->next;
-        node_finish_submission(submission, OUTCOME_STOPPED);
-    }
+    node_stop_list(&node->finished); /* final, but no checkpoint that is kept covers it */
     if (node->pool == NULL) return;
     for (;;) {
         run_left_over(node);

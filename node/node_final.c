@@ -42,28 +42,25 @@ void node_finish_final(struct node *node, struct submission *submission)
     }
 }
 
-/* now_ms 0: nobody's time is up. */
-static void walk_finished(struct node *node, uint64_t now_ms)
+void node_answer_finished(struct node *node)
 {
-    struct submission *submission = node->finished, *left = NULL;
     uint64_t covered = node_cosigned_size(node);
-    while (submission != NULL) {
-        struct submission *next = submission->next;
-        if (submission->covering_size <= covered) {
-            node_finish_submission(submission, OUTCOME_FINAL);
-        } else if (submission->deadline_ms <= now_ms) {
-            node_finish_submission(submission, OUTCOME_ACCEPTED);
-        } else {
-            submission->next = left;
-            left = submission;
+    for (struct submission **list = &node->finished; *list != NULL;) {
+        struct submission *submission = *list;
+        if (submission->covering_size > covered) {
+            list = &submission->next;
+            continue;
         }
-        submission = next;
+        *list = submission->next;
+        node_finish_submission(submission, OUTCOME_FINAL);
     }
-    node->finished = left;
 }
 
-void node_answer_finished(struct node *node) { walk_finished(node, 0); }
-void node_expire_finished(struct node *node, uint64_t now_ms) { walk_finished(node, now_ms); }
+void node_expire_finished(struct node *node, uint64_t now_ms)
+{
+    node_answer_finished(node);
+    node_expire_list(&node->finished, now_ms);
+}
 
 enum cl_status node_commit(struct node *node, struct pending_block *pending, const struct cl_certificate *certificate)
 {

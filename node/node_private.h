@@ -285,6 +285,8 @@ void node_count_bad(struct node *node, size_t source, const struct verify_item *
 void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_status status, uint32_t refused_entry);
 void node_settle_final(struct node *node, struct cl_ledger_record *record);
 void node_finish_submission(struct submission *submission, enum outcome outcome);
+void node_stop_list(struct submission **list);                    /* all of them: OUTCOME_STOPPED */
+void node_expire_list(struct submission **list, uint64_t now_ms); /* those whose deadline has come: OUTCOME_ACCEPTED */
 void node_expire_waiters(struct node *node, uint64_t now_ms);
 void node_cancel_waiters(struct node *node);
 const struct refusal *node_find_refusal(const struct node *node, const struct cl_record_id *id);

@@ -189,6 +189,28 @@ void node_finish_submission(struct submission *submission, enum outcome outcome)
     submission->done(submission);
 }
 
+void node_stop_list(struct submission **list)
+{
+    while (*list != NULL) {
+        struct submission *submission = *list;
+        *list = submission->next;
+        node_finish_submission(submission, OUTCOME_STOPPED);
+    }
+}
+
+void node_expire_list(struct submission **list, uint64_t now_ms)
+{
+    while (*list != NULL) {
+        struct submission *submission = *list;
+        if (submission->deadline_ms > now_ms) {
+            list = &submission->next;
+            continue;
+        }
+        *list = submission->next;
+        node_finish_submission(submission, OUTCOME_ACCEPTED);
+    }
+}
+
 static void finish_refused(struct submission *submission, enum cl_status status, uint32_t entry)
 {
     submission->status = status;
@@ -281,28 +303,17 @@ void node_settle_final(struct node *node, struct cl_ledger_record *record)
     pool_take_out(node, entry);
 }
 
-static void walk_waiters(struct node *node, bool all, uint64_t now_ms)
+void node_expire_waiters(struct node *node, uint64_t now_ms)
 {
-    for (struct pool_entry *entry = pool_next(node->pool, NULL); entry != NULL; entry = pool_next(node->pool, entry)) {
-        struct submission *left = NULL, *submission = entry->waiters;
-        while (submission != NULL) {
-            struct submission *next = submission->next;
-            if (all) {
-                node_finish_submission(submission, OUTCOME_STOPPED);
-            } else if (submission->deadline_ms <= now_ms) {
-                node_finish_submission(submission, OUTCOME_ACCEPTED);
-            } else {
-                submission->next = left;
-                left = submission;
-            }
-            submission = next;
-        }
-        entry->waiters = left;
-    }
+    for (struct pool_entry *entry = pool_next(node->pool, NULL); entry != NULL; entry = pool_next(node->pool, entry))
+        node_expire_list(&entry->waiters, now_ms);
 }
 
-void node_expire_waiters(struct node *node, uint64_t now_ms) { walk_waiters(node, false, now_ms); }
-void node_cancel_waiters(struct node *node) { walk_waiters(node, true, 0); }
+void node_cancel_waiters(struct node *node)
+{
+    for (struct pool_entry *entry = pool_next(node->pool, NULL); entry != NULL; entry = pool_next(node->pool, entry))
+        node_stop_list(&entry->waiters);
+}
 
 /* ---- admission, owner thread */
 static void wait_in(struct pool_entry *entry, struct submission *submission)

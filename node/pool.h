@@ -14,6 +14,7 @@
 
 struct pool;
 struct pool_queue;
+struct submission;
 struct pool_options {
     struct shares_amount limits;
     size_t source_count, own;     /* members; which of them this node is */
@@ -21,7 +22,7 @@ struct pool_options {
 };
 struct pool_entry {
     struct cl_ledger_record *record;
-    void *waiters;                /* the node's: who waits for the outcome; NULL: nobody */
+    struct submission *waiters;   /* the node's: who waits for the outcome; NULL: nobody */
     struct pool_entry *previous, *next; /* in its queue */
     struct pool_queue *queue;
     size_t source;

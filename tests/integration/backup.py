@@ -10,17 +10,12 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from consent_node import DEADLINE_S, main, wait_for  # noqa: E402
+from consent_node import DEADLINE_S, main, says, wait_for  # noqa: E402
 from consortium import Consortium, grant, wait_final  # noqa: E402
 from load import Load, Supply  # noqa: E402
 
 ACKNOWLEDGED = 150
 KEYS = ("node.seed", "tls.key", "reader.token")
-
-
-def says(text, *words):
-    for word in words:
-        assert word in text, f"{word!r} is missing in: {text}"
 
 
 def fails(member, *arguments):

@@ -166,12 +166,7 @@ def many_connections(node):
         connection.close()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    def answers():
-        try:
-            return node.get("/livez").status == 200
-        except OSError:
-            return False
-    wait_for(answers, "an answer after ten thousand connections")
+    wait_for(node.alive, "an answer after ten thousand connections")
     return len(held)
 
 

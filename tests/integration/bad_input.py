@@ -130,14 +130,7 @@ def many_connections(node):
     assert len(os.listdir(opened)) <= before + 40, "it takes more connections than it may"
     for connection in held:
         connection.close()
-    wait_for(lambda: alive(node), "an answer after too many connections")
-
-
-def alive(node):
-    try:
-        return node.get("/livez").status == 200
-    except OSError:
-        return False
+    wait_for(node.alive, "an answer after too many connections")
 
 
 def streams(node):

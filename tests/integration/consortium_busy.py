@@ -5,53 +5,34 @@ end all are told to stop while they are busy. This is what the sanitizers look a
 import http.client
 import os
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import main, wait_for  # noqa: E402
 from consortium import Consortium  # noqa: E402
 from invariants import Observer, check  # noqa: E402
-from load import Load, Supply  # noqa: E402
+from load import Crew, Load, Supply  # noqa: E402
 
 PATHS = ("/checkpoint", "/metrics", "/v1/status", "/v1/network", "/v1/policy", "/v1/consistency?from=1", "/tile/0/000.p/1",
          "/tile/entries/000.p/1", "/v1/feed?follow=0&after=now", "/readyz")
 HEALED_S = 120  # under a sanitizer everything takes its time
 
 
-class Readers:
+class Readers(Crew):
     """Three of each node: one asks for everything there is, one follows the feed, one proves its own records."""
 
     def __init__(self, consortium, supply):
-        self.supply, self.stopping = supply, threading.Event()
+        super().__init__([(self.again, job, member) for member in consortium for job in (self.ask, self.follow, self.prove)])
+        self.supply = supply
         self.read, self.events, self.proofs = ([0] * len(list(consortium)) for _ in range(3))
-        self.strange = []
-        self.threads = [threading.Thread(target=self.guard, args=(job, member), daemon=True)
-                        for member in consortium for job in (self.ask, self.follow, self.prove)]
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, kind, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(timeout=60)
-        if kind is None:
-            assert not any(thread.is_alive() for thread in self.threads), "a reader hangs"
-            assert not self.strange, self.strange[:5]
-
-    def guard(self, job, member):
+    def again(self, job, member):
         while not self.stopping.is_set():
             connection = member.connect(timeout=30)
             try:
                 job(member, connection)
             except (OSError, ValueError, http.client.HTTPException):
                 self.stopping.wait(0.1)  # the node is stopping, stopped, killed or not there yet
-            except Exception as error:  # said by whoever ends this
-                self.strange.append(repr(error))
-                return
             finally:
                 connection.close()
 

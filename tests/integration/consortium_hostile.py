@@ -11,14 +11,13 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import DEADLINE_S, wait_for  # noqa: E402
 from consortium import Consortium  # noqa: E402
 from invariants import Observer, check  # noqa: E402
-from load import Load, Supply, percentile  # noqa: E402
+from load import Crew, Load, Supply, percentile  # noqa: E402
 
 SECONDS_EACH = int(os.environ.get("SECONDS_EACH", "15"))
 PER_SECOND = 20         # load by which latency is measured
@@ -123,28 +122,18 @@ def was_counted(mode, before, after):
             assert new[word] > old[word], f"{mode}: no node counts it as {word}: {old} {new}"
 
 
-class Rude:
+class Rude(Crew):
     """Clients of one kind, until they are told to stop."""
 
     def __init__(self, nodes, count, act):
-        self.stopping, self.acts = threading.Event(), 0
-        self.threads = [threading.Thread(target=self.run, args=(nodes[i % len(nodes)], act), daemon=True) for i in range(count)]
+        super().__init__([(self.run, nodes[i % len(nodes)], act) for i in range(count)])
+        self.acts = 0
 
     def run(self, node, act):
         while not self.stopping.is_set():
             with contextlib.suppress(OSError, http.client.HTTPException):
                 act(node, self.stopping)
                 self.acts += 1
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(timeout=DEADLINE_S)
 
 
 def flood_requests(node, stopping):

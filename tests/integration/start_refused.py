@@ -7,12 +7,7 @@ import stat
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from consent_node import Maker, Node, main, now_ms  # noqa: E402
-
-
-def says(text, *words):
-    for word in words:
-        assert word in text, f"{word!r} is missing in: {text}"
+from consent_node import Maker, Node, main, now_ms, says  # noqa: E402
 
 
 def config_errors(node):

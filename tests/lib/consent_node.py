@@ -24,6 +24,11 @@ def wait_for(condition, what, deadline_s=DEADLINE_S):
     raise AssertionError(f"not within {deadline_s} s: {what}")
 
 
+def says(text, *words):
+    for word in words:
+        assert word in text, f"{word!r} is missing in: {text}"
+
+
 def now_ms():
     return int(time.time() * 1000)
 
@@ -143,6 +148,12 @@ class Node:
         if accept:
             headers["Accept"] = accept
         return self.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def alive(self):
+        try:
+            return self.get("/livez").status == 200
+        except OSError:
+            return False
 
     def post(self, record, wait=False, accept=None, connection=None):
         headers = {"Content-Type": "application/cose"}

@@ -35,17 +35,19 @@ class Supply:
             return record_id, record
 
 
-class Load:
-    """clients connections; per_second: of all together, None for as many as are answered; targets: nodes posted to."""
+class Crew:
+    """Threads that work until the block ends that they were started for. What goes wrong in one fails that block."""
 
-    def __init__(self, consortium, supply, clients=8, per_second=None, targets=None, withdraw_every=7):
-        self.supply, self.targets = supply, targets if targets is not None else list(consortium)
-        self.pause = clients / per_second if per_second else 0
-        self.withdraw_every = withdraw_every
-        self.lock, self.stopping = threading.Lock(), threading.Event()
-        self.acknowledged, self.accepted = {}, {}   # record id -> (record, log index); record id -> record
-        self.samples, self.refused, self.broken, self.pending, self.strange = [], 0, 0, 0, []
-        self.threads = [threading.Thread(target=self.client, args=(number,), daemon=True) for number in range(clients)]
+    def __init__(self, jobs, deadline_s=60):
+        """jobs: (function, argument, …) each; deadline_s: how long one may take to end when it is told to."""
+        self.stopping, self.strange, self.deadline_s = threading.Event(), [], deadline_s
+        self.threads = [threading.Thread(target=self.guard, args=job, daemon=True) for job in jobs]
+
+    def guard(self, job, *arguments):
+        try:
+            job(*arguments)
+        except Exception as error:  # said by whoever ends the crew
+            self.strange.append(repr(error))
 
     def __enter__(self):
         for thread in self.threads:
@@ -55,21 +57,31 @@ class Load:
     def __exit__(self, kind, *_):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(timeout=4 * POST_DEADLINE_S)
+            thread.join(timeout=self.deadline_s)
         if kind is None:
-            assert not any(thread.is_alive() for thread in self.threads), "a client hangs"
+            assert not any(thread.is_alive() for thread in self.threads), f"one of a {type(self).__name__} hangs"
             assert not self.strange, self.strange[:5]
 
+
+class Load(Crew):
+    """clients connections; per_second: of all together, None for as many as are answered; targets: nodes posted to."""
+
+    def __init__(self, consortium, supply, clients=8, per_second=None, targets=None, withdraw_every=7):
+        super().__init__([(self.client, number) for number in range(clients)], 4 * POST_DEADLINE_S)
+        self.supply, self.targets = supply, targets if targets is not None else list(consortium)
+        self.pause = clients / per_second if per_second else 0
+        self.withdraw_every = withdraw_every
+        self.lock = threading.Lock()
+        self.acknowledged, self.accepted = {}, {}   # record id -> (record, log index); record id -> record
+        self.samples, self.refused, self.broken, self.pending = [], 0, 0, 0
+
     def client(self, turn):
-        try:
-            while not self.stopping.is_set():
-                member, turn = self.targets[turn % len(self.targets)], turn + 1
-                if member.running():
-                    self.converse(member)
-                else:
-                    self.stopping.wait(0.05)
-        except Exception as error:  # said by whoever ends the load
-            self.strange.append(repr(error))
+        while not self.stopping.is_set():
+            member, turn = self.targets[turn % len(self.targets)], turn + 1
+            if member.running():
+                self.converse(member)
+            else:
+                self.stopping.wait(0.05)
 
     def converse(self, member):
         """Some records over one connection, so that all nodes get their share."""
