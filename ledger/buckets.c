@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,7 +21,13 @@ static_assert(sizeof(struct cl_smt_leaf) == 64 && SLOT_BYTES == 1152, "a slot is
 
 struct memory_slot { unsigned count; struct cl_smt_slot *content; /* as long as count asks for */ };
 struct memory_buckets { struct memory_slot *slots; size_t slot_count; };
-struct file_buckets { int descriptor; uint32_t slots_in_memory; uint8_t *memory; }; /* memory NULL: all is in the file */
+struct file_buckets {
+    int descriptor;
+    uint32_t slots_in_memory;
+    uint8_t *memory;             /* NULL: all is in the file */
+    atomic_uint slots_used;      /* the highest that was written, plus 1 */
+    atomic_bool in_memory;       /* what memory says, for other threads */
+};
 
 static enum cl_status memory_load(void *context, struct cl_smt_slot *out, uint32_t slot, unsigned count)
 {
@@ -109,22 +116,32 @@ static void release_memory(struct file_buckets *buckets)
 {
     if (buckets->memory != NULL) (void)munmap(buckets->memory, buckets->slots_in_memory * SLOT_BYTES);
     buckets->memory = NULL;
+    atomic_store(&buckets->in_memory, false);
+}
+
+static void note_used(struct file_buckets *buckets, uint32_t slot)
+{
+    if (slot >= atomic_load(&buckets->slots_used)) atomic_store(&buckets->slots_used, slot + 1);
 }
 
 static enum cl_status file_save(void *context, uint32_t slot, const struct cl_smt_slot *in, unsigned count)
 {
     struct file_buckets *buckets = context;
+    enum cl_status status = CL_OK;
     assert(count > 0 && count <= CL_SMT_BUCKET_MAX);
     if (buckets->memory != NULL && slot < buckets->slots_in_memory) {
         memcpy(buckets->memory + slot * SLOT_BYTES, in, cl_smt_slot_bytes(count));
+        note_used(buckets, slot);
         return CL_OK;
     }
     if (buckets->memory != NULL) {
-        enum cl_status status = write_at(buckets->descriptor, buckets->memory, buckets->slots_in_memory * SLOT_BYTES, 0);
+        status = write_at(buckets->descriptor, buckets->memory, buckets->slots_in_memory * SLOT_BYTES, 0);
         if (status != CL_OK) return status;
         release_memory(buckets);
     }
-    return write_at(buckets->descriptor, in, cl_smt_slot_bytes(count), (uint64_t)slot * SLOT_BYTES);
+    status = write_at(buckets->descriptor, in, cl_smt_slot_bytes(count), (uint64_t)slot * SLOT_BYTES);
+    if (status == CL_OK) note_used(buckets, slot);
+    return status;
 }
 
 /* File systems without O_TMPFILE (some network and overlay ones) get a name that is removed at once. */
@@ -156,6 +173,7 @@ static void take_memory(struct file_buckets *buckets, uint32_t slots)
     if (memory == MAP_FAILED) return;
     buckets->memory = memory;
     buckets->slots_in_memory = slots;
+    atomic_store(&buckets->in_memory, true);
 }
 
 enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *directory, uint32_t slots_in_memory)
@@ -172,6 +190,16 @@ enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *direc
     take_memory(buckets, slots_in_memory);
     *out = (struct cl_smt_buckets){ .context = buckets, .load = file_load, .save = file_save };
     return CL_OK;
+}
+
+void cl_buckets_report(struct cl_buckets_report *out, const struct cl_smt_buckets *buckets)
+{
+    struct file_buckets *file = buckets->context;
+    assert(buckets->load == file_load);
+    out->slots = atomic_load(&file->slots_used);
+    out->memory_bytes_max = file->slots_in_memory * SLOT_BYTES;
+    out->memory_bytes = atomic_load(&file->in_memory) ? out->slots * SLOT_BYTES : 0;
+    if (out->memory_bytes > out->memory_bytes_max) out->memory_bytes = out->memory_bytes_max; /* as they move */
 }
 
 void cl_buckets_free(struct cl_smt_buckets *buckets)

@@ -12,6 +12,10 @@ CL_MUST_USE enum cl_status cl_buckets_memory_new(struct cl_smt_buckets *out);
 /* directory: where the scratch file is made. slots_in_memory: with the first slot beyond them all move to the file. CL_E_IO
    with errno set. */
 CL_MUST_USE enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *directory, uint32_t slots_in_memory);
+/* Of the second kind, from any thread while it is not freed. memory_bytes grows to memory_bytes_max at most, then to 0: all is
+   in the file. */
+struct cl_buckets_report { uint64_t slots, memory_bytes, memory_bytes_max; }; /* slots: that were ever in use; they are used again */
+void cl_buckets_report(struct cl_buckets_report *out, const struct cl_smt_buckets *buckets);
 void cl_buckets_free(struct cl_smt_buckets *buckets); /* either kind */
 
 #endif

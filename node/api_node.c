@@ -1,6 +1,7 @@
 /* The network, the node's own condition, metrics. */
 #include "api_private.h"
 
+#include "buckets.h"
 #include "gossip.h"
 
 #include <stdio.h>
@@ -171,6 +172,8 @@ void api_metrics(struct api_call *call)
     if (node->http != NULL) http_counters(node->http, &h);
     struct backup_report b;
     backup_server_report(node->backup, &b);
+    struct cl_buckets_report buckets;
+    cl_buckets_report(&buckets, &node->buckets);
     struct node_vote_recovery forgotten;
     node_vote_recovery(node, &forgotten);
     const struct metric metrics[] = {
@@ -204,6 +207,9 @@ void api_metrics(struct api_call *call)
         { "consent_gossip_duplicate_records_total", "counter", "Of these, records that were known.", g.duplicates },
         { "consent_gossip_unserved_records_total", "counter", "Records that members asked for beyond what they may.", g.unserved },
         { "consent_gossip_missing_records", "gauge", "Announced records that are not here.", g.missing },
+        { "consent_state_buckets", "gauge", "Buckets that hold the state tree's leaves, a KiB each.", buckets.slots },
+        { "consent_state_buckets_memory_bytes", "gauge", "Memory that they take; 0: they have outgrown what is set aside for them, and are in a file.", buckets.memory_bytes },
+        { "consent_state_buckets_memory_max_bytes", "gauge", "What is set aside for them: a small node's memory grows up to it.", buckets.memory_bytes_max },
         { "consent_uptime_seconds", "gauge", "Since the start.", node_uptime_s(node) },
         { "consent_http_requests_total", "counter", "HTTP requests.", h.requests },
         { "consent_http_answers_4xx_total", "counter", "HTTP answers that refuse.", h.answers_4xx },

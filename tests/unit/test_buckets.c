@@ -110,6 +110,37 @@ static void a_full_disk_is_told_and_so_is_a_file_that_is_too_short(void **state)
     cl_buckets_free(&buckets);
 }
 
+static void reports(const struct cl_smt_buckets *buckets, uint64_t slots, uint64_t memory_bytes, uint64_t memory_bytes_max)
+{
+    struct cl_buckets_report report;
+    cl_buckets_report(&report, buckets);
+    assert_int_equal(report.slots, slots);
+    assert_int_equal(report.memory_bytes, memory_bytes);
+    assert_int_equal(report.memory_bytes_max, memory_bytes_max);
+}
+
+static void what_they_take_is_told(void **state)
+{
+    static const uint32_t order[] = {0, 2, 1, 0}; /* up to 3 slots */
+    struct cl_smt_buckets buckets;
+    struct cl_smt_slot content;
+    (void)state;
+    fill(&content, 1, 16);
+    assert_int_equal(cl_buckets_file_new(&buckets, "/tmp", 4), CL_OK);
+    reports(&buckets, 0, 0, 4608);
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) assert_int_equal(buckets.save(buckets.context, order[i], &content, 1), CL_OK);
+    reports(&buckets, 3, 3456, 4608);
+    assert_int_equal(buckets.save(buckets.context, 3, &content, 16), CL_OK);
+    reports(&buckets, 4, 4608, 4608);
+    assert_int_equal(buckets.save(buckets.context, 4, &content, 16), CL_OK); /* all move to the file */
+    reports(&buckets, 5, 0, 4608);
+    cl_buckets_free(&buckets);
+    assert_int_equal(cl_buckets_file_new(&buckets, "/tmp", 0), CL_OK);
+    assert_int_equal(buckets.save(buckets.context, 0, &content, 16), CL_OK);
+    reports(&buckets, 1, 0, 0);
+    cl_buckets_free(&buckets);
+}
+
 static void a_full_disk_leaves_the_slots_in_memory(void **state)
 {
     struct cl_smt_buckets buckets;
@@ -119,6 +150,7 @@ static void a_full_disk_leaves_the_slots_in_memory(void **state)
     assert_int_equal(cl_buckets_file_new(&buckets, "/tmp", 4), CL_OK);
     assert_int_equal(first_that_fails(&buckets, &content), 4); /* when the four move to the file */
     assert_int_equal(errno, EFBIG);
+    reports(&buckets, 4, 4096, 4096);
     for (unsigned i = 0; i < 2; i++) {
         for (uint32_t slot = 0; slot < 4 + i; slot++) {
             assert_int_equal(buckets.load(buckets.context, &out, slot, 16), CL_OK);
@@ -135,6 +167,7 @@ int main(void)
         cmocka_unit_test(memory_keeps_what_it_is_given),
         cmocka_unit_test(the_scratch_file_keeps_what_it_is_given_and_has_no_name),
         cmocka_unit_test(a_missing_directory_is_told_with_errno),
+        cmocka_unit_test(what_they_take_is_told),
         cmocka_unit_test(a_full_disk_is_told_and_so_is_a_file_that_is_too_short),
         cmocka_unit_test(a_full_disk_leaves_the_slots_in_memory),
     };
