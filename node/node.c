@@ -85,6 +85,21 @@ static uint64_t rounds(struct node *node)
     return least(least(least(gossip, sync), least(blocks, least(order, recovery))), node_cosign_round(node, node_monotonic_ms()));
 }
 
+/* Frames come first, but no more than there were, so that lanes and rounds have their turn. Returns: whether there was
+   anything. */
+static bool run_inbox(struct node *node, struct inbox_list lists[INBOX_LANES], uint64_t wait_ms)
+{
+    struct inbox_message frame;
+    size_t frames = inbox_take(&node->inbox, lists, wait_ms);
+    bool any = frames > 0;
+    for (; frames > 0 && inbox_take_frame(&node->inbox, &frame); frames--) frame.run(node, frame.context);
+    for (size_t lane = 0; lane < INBOX_LANES; lane++) {
+        for (size_t i = 0; i < lists[lane].count; i++, any = true) lists[lane].items[i].run(node, lists[lane].items[i].context);
+        lists[lane].count = 0;
+    }
+    return any;
+}
+
 static void *own(void *context)
 {
     struct node *node = context;
@@ -96,11 +111,8 @@ static void *own(void *context)
         uint64_t wait = since >= NODE_TICK_MS ? 0 : NODE_TICK_MS - since;
         wait = least(wait, least(due, pool_pause_left_ms(node->pool, node_monotonic_ms())));
         if (node->progress && pool_ready(node->pool, node_monotonic_ms())) wait = 0;
-        inbox_take(&node->inbox, lists, wait);
         node->progress = false;
-        for (size_t lane = 0; lane < INBOX_LANES; lane++)
-            for (size_t i = 0; i < lists[lane].count; i++) lists[lane].items[i].run(node, lists[lane].items[i].context);
-        for (size_t lane = 0; lane < INBOX_LANES; lane++) lists[lane].count = 0;
+        (void)run_inbox(node, lists, wait);
         due = rounds(node);
         node_flush(node);
         publish_pool(node);
@@ -283,12 +295,7 @@ enum cl_status node_start(struct node **out, const struct node_options *options,
 static void run_left_over(struct node *node)
 {
     struct inbox_list lists[INBOX_LANES] = { 0 };
-    for (bool any = true; any;) {
-        any = false;
-        inbox_take(&node->inbox, lists, 0);
-        for (size_t lane = 0; lane < INBOX_LANES; lane++)
-            for (size_t i = 0; i < lists[lane].count; i++, any = true) lists[lane].items[i].run(node, lists[lane].items[i].context);
-    }
+    while (run_inbox(node, lists, 0)) continue;
     for (size_t lane = 0; lane < INBOX_LANES; lane++) free(lists[lane].items);
 }
 

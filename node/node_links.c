@@ -113,7 +113,7 @@ static bool to_owner(struct links *links, size_t sender, const struct frame *fra
     size_t bytes = atomic_fetch_add(&peer->waiting_bytes, frame->payload.length), frames = atomic_fetch_add(&peer->waiting_frames, 1);
     struct arrival *made = NULL;
     if (bytes + frame->payload.length <= INBOX_PEER_BYTES && frames < INBOX_PEER_FRAMES) made = arrival_new(links, sender, frame, question);
-    if (made != NULL && inbox_put(&links->node->inbox, INBOX_LINKS, on_arrival, made) == CL_OK) return true;
+    if (made != NULL && inbox_put_frame(&links->node->inbox, sender, on_arrival, made) == CL_OK) return true;
     free(made);
     atomic_fetch_sub(&peer->waiting_bytes, frame->payload.length);
     atomic_fetch_sub(&peer->waiting_frames, 1);

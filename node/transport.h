@@ -1,5 +1,5 @@
 /* Links between nodes: frames to and from the other members over mutual TLS. Who uses it: node_links.c, for the owner thread of a node
-   with peers: what arrives goes into the inbox's lane for links, and what consensus, gossip and catching up ask for goes out.
+   with peers: what arrives goes into the inbox, and what consensus, gossip and catching up ask for goes out.
 
    A transport promises little: a frame that was sent may be lost (a full lane, a broken pipe), and frames of different
    lanes overtake each other. It promises that what arrives is well-formed and comes from the member it names, that
