@@ -119,6 +119,11 @@ CL_MUST_USE enum cl_status consensus_resume(struct consensus *consensus, struct 
    until there are no more effects. */
 CL_MUST_USE enum cl_status consensus_retained(struct consensus *consensus, struct consensus_effects *effects, uint64_t *from);
 
+/* For an executor that has no room: true where nothing can need this block any more, and then it is known no longer, nor
+   retained. Its view is nullified, and no certificate that is here names it: whoever learns of one later may pass over that
+   view all the same, and what a quorum builds on it, a quorum has. The caller sees to it that it holds nothing built on it. */
+bool consensus_forget(struct consensus *consensus, const struct order_block *block);
+
 struct consensus_report {
     uint64_t view, final_view, barred, votes_dropped, certificates_dropped, proposals_dropped, evidence;
     uint64_t forged; /* of those dropped: what no honest member signs or sends on */

@@ -100,6 +100,24 @@ void consensus_bodies_settle(struct consensus *c, const struct order_block *cons
     c->body_count = kept;
 }
 
+static bool is_nullified(const struct view *view) { return view->tallies[CL_VOTE_NULLIFY].certificate != NULL; }
+
+bool consensus_forget(struct consensus *c, const struct order_block *block)
+{
+    const struct view *home = consensus_view_find(c, block->view);
+    if (home == NULL || !is_nullified(home)) return false;
+    for (const struct view *view = c->views; view != NULL; view = view->next) {
+        const struct cl_block_id *certified = consensus_certified(view);
+        bool proposed = view->state != PROPOSAL_NONE && consensus_same_block(&view->proposal.id, &block->id);
+        if ((certified != NULL && consensus_same_block(certified, &block->id)) || (proposed && !is_nullified(view))) return false;
+    }
+    for (struct view *view = c->views; view != NULL; view = view->next)
+        if (consensus_same_block(&view->proposal.id, &block->id)) view->logged = false; /* the executor has nothing to write any more */
+    for (size_t i = 0; i < c->body_count; i++)
+        if (consensus_same_block(&c->bodies[i].id, &block->id)) c->bodies[i--] = c->bodies[--c->body_count];
+    return true;
+}
+
 /* One request for a body, however many certificates name it; resending repeats it. Where there is no room, the next
    resend finds it missing again. */
 void consensus_want(struct consensus *c, struct consensus_effects *effects, const struct cl_block_id *id, uint64_t view)

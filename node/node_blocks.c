@@ -43,8 +43,33 @@ void node_pending_free(struct node *node)
     while (node->pending_count > 0) pending_remove(node, node->pending_count - 1);
 }
 
-/* Room for one more; what waits for something makes way for it: what nobody asked about first, and the oldest view's.
-   NULL: all are evaluated. */
+static bool is_parent(const struct node *node, const struct cl_block_id *id)
+{
+    for (size_t i = 0; i < node->pending_count; i++)
+        if (memcmp(node->pending[i].block.parent.bytes, id->bytes, 32) == 0) return true;
+    return false;
+}
+
+/* Where views are nullified one after the other, blocks that were evaluated stay behind in them: the oldest that nothing can
+   need any more makes way. */
+static void forget_one(struct node *node)
+{
+    for (size_t i = 0; i < node->pending_count && node->consensus != NULL; i++) {
+        const struct pending_block *pending = &node->pending[i];
+        if (pending->candidate == NULL || is_parent(node, &pending->block.id) || !consensus_forget(node->consensus, &pending->block)) continue;
+        pending_remove(node, i);
+        return;
+    }
+}
+
+bool node_pending_room(struct node *node)
+{
+    if (node->pending_count == NODE_PENDING_MAX) forget_one(node);
+    return node->pending_count < NODE_PENDING_MAX;
+}
+
+/* What waits for something makes way as well: what nobody asked about first, and the oldest view's. NULL: all are evaluated,
+   and needed. */
 struct pending_block *node_pending_add(struct node *node, const struct order_block *block)
 {
     size_t unevaluated = 0, least = SIZE_MAX;
@@ -55,7 +80,8 @@ struct pending_block *node_pending_add(struct node *node, const struct order_blo
         unevaluated++;
         if (least == SIZE_MAX || asked < worst_asked || (asked == worst_asked && each->block.view < worst->block.view)) least = i;
     }
-    if (unevaluated >= UNEVALUATED_MAX || (node->pending_count == NODE_PENDING_MAX && least != SIZE_MAX)) pending_remove(node, least);
+    if (unevaluated >= UNEVALUATED_MAX) pending_remove(node, least);
+    else if (!node_pending_room(node) && least != SIZE_MAX) pending_remove(node, least);
     if (node->pending_count == NODE_PENDING_MAX) return NULL;
     struct pending_block *made = &node->pending[node->pending_count++];
     *made = (struct pending_block){ .block = *block, .asking = SIZE_MAX, .next_peer = consensus_leader(&node->genesis.core.network, node->epoch, block->view, node->genesis.core.value.member_count) };

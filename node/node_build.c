@@ -130,7 +130,7 @@ enum cl_status node_build(struct node *node, const struct consensus_effect *effe
     uint64_t before = pool_changes(node->pool);
     size_t records_max = effect->empty ? 0 : proposal_records_max(node, &effect->justification);
     if (records_max > 1 && node_blocks_full(node)) records_max = 1;
-    if (node->pending_count == NODE_PENDING_MAX || (!effect->empty && (seen || records_max == 0)) ||
+    if (!node_pending_room(node) || (!effect->empty && (seen || records_max == 0)) ||
         !node_find_parent(node, &effect->block.parent, &parent, &parent_time)) {
         node_push_event(node, &answer);
         return CL_OK;

@@ -208,7 +208,8 @@ struct cl_ledger_record *node_record_at_hand(struct node *node, const struct cl_
 /* Out: the leaf hashes, borrowed from the proposal. to_ask: without those that came and are being checked. */
 size_t node_missing_records(struct node *node, const struct cl_proposal *proposal, struct cl_view *missing, size_t max, bool to_ask);
 struct pending_block *node_pending_find(struct node *node, const struct cl_block_id *id);
-struct pending_block *node_pending_add(struct node *node, const struct order_block *block);
+bool node_pending_room(struct node *node); /* for one more that is evaluated; pointers to others are void after it */
+struct pending_block *node_pending_add(struct node *node, const struct order_block *block); /* likewise */
 /* The candidate of a block on the tip that was evaluated here, so that catching up need not do it again; it becomes the
    caller's. */
 bool node_order_adopt(struct node *node, const struct cl_block_id *id, struct cl_candidate **candidate, struct cl_candidate_summary *summary);

@@ -114,7 +114,7 @@ static enum cl_status recover_proposal(struct recovery *recovery, const uint8_t 
     if (status != CL_OK) return CL_E_STORE_CORRUPT;
     struct cl_candidate *parent;
     uint64_t parent_time;
-    bool above = proposal.view > recovery->final_view && node->pending_count < NODE_PENDING_MAX;
+    bool above = proposal.view > recovery->final_view && node_pending_room(node);
     if (above) status = pin_records(recovery);
     if (status != CL_OK) {
         free(leaves);

@@ -397,16 +397,17 @@ struct cl_ledger_record *puppets_large(struct puppets *puppets)
     return fixture_record(&puppets->network, CL_PROFILE, puppets->customer++, entries, 400, node_now_ms() - 1000);
 }
 
-/* Array of the parent's notarization, where there is a parent, and of nullifications. */
+/* Array of the parent's notarization, where there is a parent, and of nullifications: the newest, if there are many. */
 static void justify(struct puppets *puppets, struct cl_buffer *out, const struct order_block *block)
 {
     struct cl_cbor_writer writer;
     uint64_t between = block->view - block->parent_view - 1;
+    if (between >= CONSENSUS_JUSTIFICATION_MAX) between = CONSENSUS_JUSTIFICATION_MAX - 1;
     cl_cbor_writer_init(&writer, out);
     cl_cbor_put_array(&writer, (size_t)between + (block->parent_view > 0));
     FIXTURE_OK(writer.status);
     if (block->parent_view > 0) certificate_of(puppets, out, CL_VOTE_NOTARIZE, block->parent_view, &block->parent);
-    for (uint64_t view = block->parent_view + 1; view < block->view; view++) certificate_of(puppets, out, CL_VOTE_NULLIFY, view, NULL);
+    for (uint64_t view = block->view - between; view < block->view; view++) certificate_of(puppets, out, CL_VOTE_NULLIFY, view, NULL);
 }
 
 void puppets_make(struct puppets *puppets, struct puppet_block *out, const struct puppet_block *parent, uint64_t view, struct cl_ledger_record **records, size_t count)

@@ -68,7 +68,8 @@ size_t puppets_leader(const struct puppets *puppets, uint64_t view);
 uint64_t puppets_view(const struct puppets *puppets, uint64_t from);
 struct cl_ledger_record *puppets_grant(struct puppets *puppets); /* a record that applies */
 struct cl_ledger_record *puppets_large(struct puppets *puppets); /* one of 50 KB */
-/* parent NULL: genesis. Takes nothing of the records. Justified by the parent's notarization and nullifications between. */
+/* parent NULL: genesis. Takes nothing of the records. Justified by the parent's notarization and nullifications between, the
+   newest 63. */
 void puppets_make(struct puppets *puppets, struct puppet_block *out, const struct puppet_block *parent, uint64_t view, struct cl_ledger_record **records, size_t count);
 void puppet_block_free(struct puppet_block *block);
 /* Its proposal with something else in it. */

@@ -321,6 +321,30 @@ static void a_body_is_asked_for_once_and_commits_all_its_ancestors(void **state)
 }
 
 /* The verdict may come after everyone else's finalization. */
+/* For whoever has no room: no block that may still be final without a certificate that leads back to it. */
+static void only_a_nullified_block_that_no_certificate_names_is_forgotten(void **state)
+{
+    (void)state;
+    struct order_block parent;
+    struct consensus *consensus = start_before(1, &parent);
+    struct order_block block = block_of(1, parent.view + 1, &parent);
+    propose(consensus, 1, &block);
+    verdict(consensus, &block, CONSENSUS_VALID);
+    assert_false(consensus_forget(consensus, &block)); /* it may become notarized */
+    certify(consensus, CL_VOTE_NULLIFY, block.view, NULL);
+    assert_true(consensus_forget(consensus, &block));
+    uint64_t from = 0;
+    effects.count = 0;
+    assert_int_equal(consensus_retained(consensus, &effects, &from), CL_OK);
+    assert_int_equal(count_of(CONSENSUS_APPEND_PROPOSAL), 0);
+    assert_int_equal(count_of(CONSENSUS_APPEND_VOTE), 1); /* what was signed stays */
+    certify(consensus, CL_VOTE_NOTARIZE, block.view, &block.id);
+    assert_int_equal(fetched_count, 1); /* it was notarized all the same, and others have it */
+    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_BLOCK, .block = block });
+    assert_false(consensus_forget(consensus, &block)); /* a leader may build on it */
+    consensus_free(consensus);
+}
+
 static void a_late_verdict_commits_what_is_final_by_then(void **state)
 {
     (void)state;
@@ -780,6 +804,7 @@ int main(void)
         cmocka_unit_test(who_saw_two_proposals_does_not_finalize),
         cmocka_unit_test(a_notarization_from_others_enters_and_finalizes),
         cmocka_unit_test(a_body_is_asked_for_once_and_commits_all_its_ancestors),
+        cmocka_unit_test(only_a_nullified_block_that_no_certificate_names_is_forgotten),
         cmocka_unit_test(a_late_verdict_commits_what_is_final_by_then),
         cmocka_unit_test(catching_up_by_height_needs_the_finalization),
         cmocka_unit_test(every_resend_repeats_votes_certificate_and_finalization),

@@ -382,6 +382,47 @@ static void beyond_the_room_for_blocks_not_final_small_ones_are_still_voted_for(
     puppets_close(&puppets);
 }
 
+/* Evaluated and not final: a member in whose views nothing becomes final, as while clocks are wrong, has more and more. */
+static void nullified_blocks_make_way_and_no_other(void **state)
+{
+    (void)state;
+    struct puppet_block certified, first, block;
+    struct cl_ledger_record *record;
+    struct node_config config;
+    uint64_t view = 0;
+    node_config_default(&config);
+    config.votelog_truncate_mb = 1; /* what it starts anew with may not name what went */
+    puppets_open(&puppets, &config);
+    record = puppets_large(&puppets);
+    puppets_put_record(&puppets, 3, record);
+    for (size_t i = 0; i < NODE_PENDING_MAX + 10; i++) {
+        struct puppet_block *made = i == 0 ? &certified : i == 1 ? &first : &block;
+        view = puppets_view(&puppets, view + 1);
+        puppets_make(&puppets, made, NULL, view, &record, 1);
+        puppets_propose(&puppets, made, NULL);
+        wait_vote(CL_VOTE_NOTARIZE, made);
+        puppets_certify(&puppets, CL_VOTE_NULLIFY, view, NULL);
+        if (i == 0) puppets_certify(&puppets, CL_VOTE_NOTARIZE, view, &made->block.id);
+        if (i > 1) puppet_block_free(made);
+    }
+    assert_int_equal(puppets_ask(&puppets, 1, certified.block.id.bytes), FRAME_PROPOSAL);
+    assert_int_equal(puppets_ask(&puppets, 1, first.block.id.bytes), FRAME_STATUS);
+    puppets_stop_node(&puppets);
+    puppets_start_node(&puppets);
+    assert_int_equal(puppets_ask(&puppets, 1, certified.block.id.bytes), FRAME_PROPOSAL);
+    view = puppets_view(&puppets, view + 1);
+    puppets_make(&puppets, &block, &certified, view, NULL, 0);
+    puppets_propose(&puppets, &block, NULL);
+    wait_vote(CL_VOTE_NOTARIZE, &block);
+    puppets_certify(&puppets, CL_VOTE_FINALIZE, view, &block.block.id);
+    wait_height(2);
+    puppet_block_free(&block);
+    puppet_block_free(&first);
+    puppet_block_free(&certified);
+    cl_ledger_record_unref(record);
+    puppets_close(&puppets);
+}
+
 /* ---- floods */
 struct flood { size_t member; uint64_t view; atomic_bool stopping; atomic_uint_fast64_t frames; struct cl_buffer proposal; };
 
@@ -520,6 +561,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_record_of_a_block_that_failed_gets_into_the_pool_when_it_is_announced),
         cmocka_unit_test(what_was_voted_for_is_handed_out_also_after_a_restart),
         cmocka_unit_test(beyond_the_room_for_blocks_not_final_small_ones_are_still_voted_for),
+        cmocka_unit_test(nullified_blocks_make_way_and_no_other),
         cmocka_unit_test(a_vote_log_that_is_long_because_nothing_becomes_final_is_not_written_anew_all_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
