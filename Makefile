@@ -93,6 +93,8 @@ $(BUILD)/consent: $(BUILD)/tools/main.o $(BUILD)/libtools.a $(BUILD)/libconsent.
 TEST_ARCHIVES := $(if $(wildcard node/*.c),$(BUILD)/libnode.a) $(if $(wildcard tools/*.c),$(BUILD)/libtools.a) $(BUILD)/libconsent.a
 # It looks at each block that is given back.
 $(BUILD)/unit/test_buffer: private LDFLAGS_ALL += -Wl,--wrap=free
+# This one at what the owner takes of the links, and at what is checked of proposals.
+$(BUILD)/unit/test_node_blocks: private LDFLAGS_ALL += -Wl,--wrap=node_on_votes -Wl,--wrap=consensus_certificate_good
 # And this one when the vote log is synced.
 $(BUILD)/unit/test_node_votes: private LDFLAGS_ALL += -Wl,--wrap=fdatasync
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#define WAIT_MS 30000u
+#define WAIT_MS 60000u
 
 static void must_be(bool condition, const char *what)
 {

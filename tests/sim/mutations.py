@@ -103,7 +103,7 @@ MUTATIONS = [
     ("answers of who forgot", FORGOT, "who_forgot_its_own_votes_does_not_answer_until_those_views_are_over",
      (CORE, "    return c->current > c->barred && (", "    return (")),
     ("a block forgotten that may become final", RULES, "only_a_nullified_block_that_no_certificate_names_is_forgotten",
-     (STATE, "    if (home == NULL || !is_nullified(home)) return false;\n", "    if (home == NULL) return false;\n"), (STATE, "(proposed && !is_nullified(view))", "(proposed && view->two_proposals)")),
+     (STATE, "    if (home == NULL || !is_nullified(home)) return false;\n", "    if (home == NULL) return false;\n"), (STATE, "(proposed && !is_nullified(view))", "(proposed && view->two_proposals && !is_nullified(view))")),
     ("a block forgotten that a leader may build on", RULES, "only_a_nullified_block_that_no_certificate_names_is_forgotten",
      (STATE, "(certified != NULL && consensus_same_block(certified, &block->id)) || ", "(certified != NULL && view->two_proposals) || ")),
     ("evidence believed from the disk", PROOF, "what_proves_nothing_is_left_out",

@@ -160,7 +160,7 @@ static void what_is_malformed_or_badly_signed_counts_against_its_sender_and_keep
     bad[length - 40] ^= 1; /* in r */
     const struct cl_view views[] = { { garbage, sizeof garbage }, { bad, length }, { garbage, 0 }, record->record.bytes };
     assert_int_equal(node_offer_records(node, views, 4, 2), 4);
-    for (int i = 0; i < 10000 && counters_of(node, 2).waiting_records > 1; i++) nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+    for (int i = 0; i < 60000 && counters_of(node, 2).waiting_records > 1; i++) nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
     const struct node_source_counters sender = counters_of(node, 2), other = counters_of(node, 1);
     assert_int_equal(sender.malformed, 2);
     assert_int_equal(sender.bad_signature, 1);
