@@ -4,14 +4,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "files.h"
+#include "homes.h"
 #include "logging.h"
 
-enum { PORT = 24780, FILE_BYTES_MAX = 1 << 20, SETTLE_NS_MAX_S = 300 };
+enum { FILE_BYTES_MAX = 1 << 20, SETTLE_NS_MAX_S = 300 };
 static const char *const home_files[] = { "node.seed", "tls.key", "genesis.json" };
 
 static void join(char out[4096], const char *directory, const char *name, size_t number)
@@ -25,74 +27,42 @@ static void make_directory(const char *path)
     if (mkdir(path, 0700) != 0 && errno != EEXIST) bench_fail("%s: %s", path, strerror(errno));
 }
 
-static void home_make_member(const char *home, size_t number)
-{
-    struct node_keys keys;
-    struct cl_buffer member = { 0 };
-    char path[4096], name[32], private_key[NODE_PEM_BYTES_MAX], words[256];
-    struct member_info *info = calloc(1, sizeof *info);
-    if (!info) bench_fail("out of memory");
-    join(path, home, "", number);
-    make_directory(path);
-    bench_need(node_keys_create(&keys, path), "keys");
-    snprintf(name, sizeof name, "bench-%zu", number);
-    snprintf(info->role, sizeof info->role, "controller");
-    snprintf(info->jurisdiction, sizeof info->jurisdiction, "EU");
-    snprintf(info->address, sizeof info->address, "127.0.0.1:%u", PORT + 2u * (unsigned)number);
-    bench_need(node_certificate_make(info->certificate, private_key, name, words, sizeof words), "certificate");
-    bench_need(member_file_encode(&member, name, info, &keys), "member file");
-    join(path, home, "member.json", number);
-    bench_need(file_write(path, member.data, member.length, 0644, true), path);
-    join(path, home, "tls.key", number);
-    bench_need(file_write(path, private_key, strlen(private_key), 0600, true), path);
-    node_keys_wipe(&keys);
-    cl_buffer_deinit(&member);
-    free(info);
-}
-
-static void home_make(const char *home)
-{
-    char paths[BENCH_CLUSTER_NODES][4096], path[4096];
-    const char *members[BENCH_CLUSTER_NODES];
-    struct genesis_error error;
-    struct cl_parameters parameters;
-    struct cl_buffer document = { 0 };
-    make_directory(home);
-    for (size_t i = 0; i < BENCH_CLUSTER_NODES; i++) {
-        home_make_member(home, i);
-        join(paths[i], home, "member.json", i);
-        members[i] = paths[i];
-    }
-    node_parameters_default(&parameters, BENCH_CLUSTER_NODES);
-    if (node_genesis_compose(&document, &error, "bench.consent.example/cluster", (uint64_t)time(NULL) * 1000u, &parameters, members, BENCH_CLUSTER_NODES) != CL_OK)
-        bench_fail("genesis: %s", error.sentence);
-    for (size_t i = BENCH_CLUSTER_NODES; i-- > 0;) { /* the first one's is written last: it says that all are there */
-        join(path, home, "genesis.json", i);
-        bench_need(file_write(path, document.data, document.length, 0644, true), path);
-    }
-    cl_buffer_deinit(&document);
-}
-
 static void home_path(char out[4096], const struct bench_context *context)
 {
     int length = snprintf(out, 4096, "%s/cluster-home", context->data);
     if (length < 0 || length >= 4096) bench_fail("a path is too long");
 }
 
-void bench_cluster_home(struct cl_network_id *network, const struct bench_context *context)
+/* Made before, by this program as it is, and its ports are free now. */
+static bool home_serves(struct cl_network_id *network, const char *home)
 {
-    char home[4096], path[4096];
+    char path[4096];
     struct genesis_error error;
     struct node_genesis genesis;
-    home_path(home, context);
-    join(path, home, "genesis.json", 0);
-    if (access(path, R_OK) != 0) {
-        bench_remove_tree(home);
-        home_make(home);
+    join(path, home, "genesis.json", 0); /* written last: then all are there */
+    if (access(path, R_OK) != 0 || node_genesis_load(&genesis, &error, path) != CL_OK) return false;
+    unsigned port = 0;
+    bool serves = genesis.core.value.member_count == BENCH_CLUSTER_NODES;
+    if (serves) {
+        struct genesis_peer first;
+        node_genesis_peer(&first, &genesis, 0);
+        port = (unsigned)strtoul(strrchr(first.info->address, ':') + 1, NULL, 10);
     }
-    if (node_genesis_load(&genesis, &error, path) != CL_OK) bench_fail("%s: %s", path, error.sentence);
     *network = genesis.core.network;
     node_genesis_deinit(&genesis);
+    return serves && homes_ports_are_free(port, BENCH_CLUSTER_NODES);
+}
+
+void bench_cluster_home(struct cl_network_id *network, const struct bench_context *context)
+{
+    char home[4096];
+    struct homes homes;
+    home_path(home, context);
+    if (home_serves(network, home)) return;
+    bench_remove_tree(home);
+    make_directory(home);
+    homes_make(&homes, home, BENCH_CLUSTER_NODES, 0, 0);
+    *network = homes.network;
 }
 
 static struct node *start(const struct bench_cluster *cluster, const char *home, size_t number)

@@ -9,7 +9,8 @@
 #define BENCH_CLUSTER_NODES 4u
 
 struct bench_cluster { char directory[4096]; struct node *nodes[BENCH_CLUSTER_NODES]; uint64_t final_records; };
-/* The network's keys and genesis, made once and kept in BUILD/bench-data/cluster-home. */
+/* The network's keys and genesis, kept in BUILD/bench-data/cluster-home, and made anew where something listens on its ports:
+   so another build folder's run disturbs nothing. */
 void bench_cluster_home(struct cl_network_id *network, const struct bench_context *context);
 /* Starts the nodes on new data folders, and waits until each can reach the others. */
 void bench_cluster_open(struct bench_cluster *out, const struct bench_context *context);

@@ -30,15 +30,19 @@ static bool port_is_free(unsigned port)
     return is_free;
 }
 
+bool homes_ports_are_free(unsigned first, size_t nodes)
+{
+    for (unsigned i = 0; i < 2 * (unsigned)nodes; i++)
+        if (!port_is_free(first + i)) return false;
+    return true;
+}
+
 /* Below those that the kernel gives out by itself. */
 unsigned homes_free_ports(size_t nodes)
 {
-    unsigned count = 2 * (unsigned)nodes, base = 12000 + (unsigned)getpid() * 37u % 18000u;
-    for (unsigned tries = 0; tries < 500; tries++, base = 12000 + (base + 101) % 18000u) {
-        unsigned found = 0;
-        while (found < count && port_is_free(base + found)) found++;
-        if (found == count) return base;
-    }
+    unsigned base = 12000 + (unsigned)getpid() * 37u % 18000u;
+    for (unsigned tries = 0; tries < 500; tries++, base = 12000 + (base + 101) % 18000u)
+        if (homes_ports_are_free(base, nodes)) return base;
     abort();
 }
 
@@ -100,7 +104,7 @@ void homes_make(struct homes *homes, const char *directory, size_t members, size
     FIXTURE_OK(node_genesis_decode(&genesis, &error, document.data, document.length));
     homes->network = genesis.core.network;
     node_genesis_deinit(&genesis);
-    for (size_t i = 0; i < homes->count; i++) {
+    for (size_t i = homes->count; i-- > 0;) { /* the first one's is written last: it says that all are there */
         homes_path(folder, homes, i);
         write_in(folder, "genesis.json", document.data, document.length, 0644);
     }

@@ -11,6 +11,7 @@
 struct homes { char directory[NODE_PATH_MAX / 2]; size_t count; struct cl_network_id network; };
 /* The first of ports that follow each other and are free now, two for each node. */
 unsigned homes_free_ports(size_t nodes);
+bool homes_ports_are_free(unsigned first, size_t nodes);
 /* Makes count folders directory/0, directory/1, … with keys, certificates and one genesis, on ports that are free now. */
 void homes_make(struct homes *homes, const char *directory, size_t members, size_t observers, uint64_t d0_ms); /* 0: the default */
 void homes_path(char out[NODE_PATH_MAX], const struct homes *homes, size_t number);
