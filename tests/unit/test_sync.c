@@ -16,7 +16,7 @@
 enum { PEERS_MAX = 8, HEIGHTS_MAX = 1200 };
 enum manner {
     HONEST, SLOW, SILENT, BOASTS,   /* BOASTS: claims to be far ahead and has nothing */
-    BENDS_RECORD, BENDS_STATE_LEAF, BENDS_ROOT, BENDS_CERTIFICATE, OTHER_RECORDS, LEAVES_OUT, ONE_MORE, TOO_MANY, FORKS, OTHER_KIND, MANNERS
+    BENDS_RECORD, BENDS_STATE_LEAF, BENDS_ROOT, BENDS_CERTIFICATE, OTHER_RECORDS, LEAVES_OUT, ONE_MORE, TOO_MANY, FORKS, OTHER_BODIES, OTHER_KIND, MANNERS
 };
 
 /* ---- the chain that peers have */
@@ -75,7 +75,7 @@ static void truth_close(struct truth *truth)
 struct body { struct cl_buffer bytes; size_t *lengths, count; };
 struct world {
     struct truth *truth;
-    struct truth *fork;           /* what FORKS serves */
+    struct truth *fork;           /* what FORKS serves, and OTHER_BODIES after honest headers */
     struct fixture own;
     struct sync *sync;
     struct body bodies[HEIGHTS_MAX];
@@ -221,7 +221,8 @@ static bool make_answer(struct world *world, struct cl_buffer *bytes, struct fra
     struct cl_buffer payload = { 0 };
     enum frame_kind kind = FRAME_RANGE;
     if (manner == SILENT) return false;
-    if (manner == FORKS) FIXTURE_OK(sync_serve(&payload, world->fork->view, request));
+    bool bodies = request->skip < CL_BLOCK_RECORDS_MAX;
+    if (manner == FORKS || (manner == OTHER_BODIES && bodies)) FIXTURE_OK(sync_serve(&payload, world->fork->view, request));
     else if (manner == BOASTS) FIXTURE_OK(frame_range_begin(&payload, 0));
     else FIXTURE_OK(sync_serve(&payload, world->truth->view, request));
     if (manner >= BENDS_RECORD && manner <= TOO_MANY) bend(world, &payload, manner, request);
@@ -523,6 +524,37 @@ static void whoever_lies_is_counted_and_left_alone(void **state)
         world_close(&world);
     }
     truth_close(&fork);
+}
+
+/* Whole blocks, as many records as were asked for, but not of the block whose header was given: nothing of them is kept. */
+static void another_blocks_body_is_refused_as_it_comes_and_the_next_peer_asked(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 40 };
+    struct truth truth, fork;
+    struct world world;
+    truth_open(&truth);
+    truth_open(&fork);
+    fork.customer = 5000;
+    for (size_t i = 0; i < BLOCKS; i++) {
+        truth_grants(&truth, 3, true);
+        truth_grants(&fork, 3, true);
+    }
+    truth_look(&fork);
+    world_open(&world, &truth, 2, (enum manner[]){ OTHER_BODIES, HONEST }, false);
+    world.fork = &fork;
+    sync_heard(world.sync, 0, truth.height, world.now_ms);
+    run(&world, 5000);
+    assert_int_equal(wrong_of(&world, 0), 1);
+    assert_int_equal(world.held_most, 0);
+    hear_all(&world);
+    run(&world, 600000);
+    same_as_truth(&world);
+    assert_int_equal(world.refused, 0);
+    assert_int_equal(wrong_of(&world, 1), 0);
+    world_close(&world);
+    truth_close(&fork);
+    truth_close(&truth);
 }
 
 static void a_certificate_of_too_few_proves_nothing(void **state)
@@ -865,6 +897,7 @@ int main(void)
         cmocka_unit_test(several_peers_are_asked_at_a_time_for_blocks_that_follow_each_other),
         cmocka_unit_test(blocks_larger_than_a_frame_come_in_parts_and_memory_stays_bounded),
         cmocka_unit_test(whoever_lies_is_counted_and_left_alone),
+        cmocka_unit_test(another_blocks_body_is_refused_as_it_comes_and_the_next_peer_asked),
         cmocka_unit_test(a_certificate_of_too_few_proves_nothing),
         cmocka_unit_test(a_certificate_proves_its_own_chain_and_no_other),
         cmocka_unit_test(empty_claims_are_asked_about_less_and_less_often),
