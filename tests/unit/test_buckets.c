@@ -150,7 +150,7 @@ static void a_full_disk_leaves_the_slots_in_memory(void **state)
     assert_int_equal(cl_buckets_file_new(&buckets, "/tmp", 4), CL_OK);
     assert_int_equal(first_that_fails(&buckets, &content), 4); /* when the four move to the file */
     assert_int_equal(errno, EFBIG);
-    reports(&buckets, 4, 4096, 4096);
+    reports(&buckets, 4, 4608, 4608);
     for (unsigned i = 0; i < 2; i++) {
         for (uint32_t slot = 0; slot < 4 + i; slot++) {
             assert_int_equal(buckets.load(buckets.context, &out, slot, 16), CL_OK);
