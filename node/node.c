@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,9 @@ static void tick(struct node *node, uint64_t now_ms)
         http_streams_wake(node->http); /* heartbeats */
     }
     node_condition_take(node);
+    const struct mallinfo2 heap = mallinfo2(); /* looks through what is free: not for each who asks */
+    atomic_store(&node->counters.memory_allocated, heap.uordblks + heap.hblkhd);
+    atomic_store(&node->counters.memory_free, heap.fordblks);
 }
 
 static void publish_pool(struct node *node)

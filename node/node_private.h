@@ -70,7 +70,8 @@ struct catching_up;
 struct counters {
     atomic_uint_fast64_t submitted, malformed, bad_signature, duplicates, refused, final_records, blocks, checkpoints, bounded,
         withdrawals_accepted, pool_records, pool_bytes, height, log_size, view, commit_us, cosignatures_dropped, forks,
-        sync_behind, sync_proven, sync_claimed, sync_records, sync_records_per_s, sync_wrong, sync_unanswered; /* node_sync.c */
+        sync_behind, sync_proven, sync_claimed, sync_records, sync_records_per_s, sync_wrong, sync_unanswered, /* node_sync.c */
+        memory_allocated, memory_free; /* of malloc; once a second */
 };
 
 struct source_counters { atomic_uint_fast64_t taken, dropped, malformed, bad_signature, duplicates, refused; };
