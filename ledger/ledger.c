@@ -369,10 +369,10 @@ void cl_ledger_frontier(const struct cl_ledger *ledger, struct cl_log_frontier *
 
 /* ---- withdrawals promised, and the checkpoint signed */
 
-static enum cl_status write_one(struct cl_ledger *ledger, struct cl_store_batch *batch)
+static enum cl_status write_one(struct cl_ledger *ledger, struct cl_store_batch *batch, bool sync)
 {
     struct cl_store *store = ledger->store;
-    enum cl_status status = store->batch_write(store->context, batch, true);
+    enum cl_status status = store->batch_write(store->context, batch, sync);
     if (status != CL_OK)
         ledger->failed = status;
     return status;
@@ -389,7 +389,7 @@ enum cl_status cl_ledger_withdrawal_keep(struct cl_ledger *ledger, const struct 
         return CL_E_MEMORY;
     cl_key_hash(&key, CL_TABLE_WITHDRAWAL, record->record.leaf_hash.bytes);
     cl_batch_put_key(ledger->store, batch, &key, record->record.bytes.data, record->record.bytes.length);
-    enum cl_status status = write_one(ledger, batch);
+    enum cl_status status = write_one(ledger, batch, true);
     ledger->store->batch_free(batch);
     return status;
 }
@@ -404,7 +404,7 @@ enum cl_status cl_ledger_withdrawal_drop(struct cl_ledger *ledger, const struct 
         return CL_E_MEMORY;
     cl_key_hash(&key, CL_TABLE_WITHDRAWAL, leaf->bytes);
     ledger->store->batch_delete(batch, key.bytes, key.length);
-    enum cl_status status = write_one(ledger, batch);
+    enum cl_status status = write_one(ledger, batch, true);
     ledger->store->batch_free(batch);
     return status;
 }
@@ -494,7 +494,7 @@ enum cl_status cl_ledger_checkpoint_keep(struct cl_ledger *ledger, uint64_t size
     if (status == CL_OK)
         status = cl_batch_put_checked(ledger->store, batch, &ledger->scratch, &key, bytes.data, bytes.length);
     if (status == CL_OK)
-        status = write_one(ledger, batch);
+        status = write_one(ledger, batch, false);
     if (status == CL_OK)
         cl_past_checkpoint(ledger, size);
 out:

@@ -37,18 +37,20 @@ void cl_ledger_close(struct cl_ledger *ledger);
 /* A second pair of hands for the owner: begin hands over a job and returns at once, jobs are done one after the other in
    that order; finish returns when this one is done, and does it itself where nobody has begun it. Each job that was begun
    is finished before its memory goes. Jobs are: parts of a block's leaf hashes and of its state root, which owner and helper
-   take from one pile; the rows of its batch while its roots are computed; its write while the tree is folded. Without a
-   helper the owner does everything, in turn. Set once, after opening; it must stay good until the ledger is closed. */
+   take from one pile; the rows of its batch while its roots are computed; its write while the tree is folded. The latter two
+   only for a block that changes at least `worth` things: to wake a thread takes time too. Without a helper the owner does
+   everything, in turn. Set once, after opening; it must stay good until the ledger is closed. */
 struct cl_job { void (*run)(void *argument); void *argument; struct cl_job *next; unsigned state; }; /* next, state: the helper's */
 struct cl_helper {
     void *context;
     void (*begin)(void *context, struct cl_job *job);
     void (*finish)(void *context, struct cl_job *job);
+    size_t worth;
 };
 void cl_ledger_set_helper(struct cl_ledger *ledger, const struct cl_helper *helper);
 /* Called by cl_ledger_commit, on the owner's thread, while the helper writes the block: a candidate on the one that is being
    committed may be made, filled and sealed. Nothing that rests on the block may be told or signed yet. Without a helper it
-   is never called. */
+   is never called, nor for a block that is not worth it. */
 void cl_ledger_set_meanwhile(struct cl_ledger *ledger, void (*meanwhile)(void *context), void *context);
 void cl_ledger_tip(const struct cl_ledger *ledger, struct cl_tip *out);
 void cl_ledger_frontier(const struct cl_ledger *ledger, struct cl_log_frontier *out); /* the log's, at the tip */
@@ -100,7 +102,7 @@ CL_MUST_USE enum cl_status cl_ledger_withdrawals(struct cl_ledger *ledger, cl_re
 CL_MUST_USE enum cl_status cl_ledger_withdrawal_drop(struct cl_ledger *ledger, const struct cl_leaf_hash *leaf); /* it turned out not to apply */
 
 /* The newest checkpoint with a quorum (signed note with cosignatures). It may be of an earlier final tree than the tip's.
-   Sync write. CL_E_FORK: smaller than the one that is kept, or not the log after a final block. Of the same size as the
+   Durable with the next block: what it covers is already, and it can be signed anew. CL_E_FORK: smaller than the one that is kept, or not the log after a final block. Of the same size as the
    one that is kept: it takes its place. */
 CL_MUST_USE enum cl_status cl_ledger_checkpoint_keep(struct cl_ledger *ledger, uint64_t size, const struct cl_hash *root, const uint8_t *note, size_t length);
 

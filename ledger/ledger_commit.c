@@ -254,10 +254,16 @@ static enum cl_status rows_new(struct cl_candidate *candidate)
     return candidate->batch != NULL ? CL_OK : CL_E_MEMORY;
 }
 
+static bool is_shared(const struct cl_candidate *candidate)
+{
+    const struct cl_helper *helper = &candidate->ledger->helper;
+    return helper->begin != NULL && candidate->map.count >= helper->worth;
+}
+
 void cl_candidate_rows_begin(struct cl_candidate *candidate)
 {
     const struct cl_helper *helper = &candidate->ledger->helper;
-    if (helper->begin == NULL || rows_new(candidate) != CL_OK)
+    if (!is_shared(candidate) || rows_new(candidate) != CL_OK)
         return;
     candidate->rows = (struct cl_job){.run = make_rows, .argument = candidate};
     helper->begin(helper->context, &candidate->rows);
@@ -335,7 +341,7 @@ static enum cl_status write_and_fold(struct cl_ledger *ledger, struct cl_candida
     const struct cl_helper *helper = &ledger->helper;
     struct write_job write = {ledger->store, candidate->batch, CL_OK};
     enum cl_status folded = CL_OK;
-    if (helper->begin == NULL) {
+    if (!is_shared(candidate)) {
         write_synced(&write);
         if (write.status == CL_OK)
             folded = cl_smt_overlay_fold(candidate->overlay);

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define CHANGES_MIN 64u /* waking the thread and being woken takes some 50 us, which is what so many changes take */
+
 enum { JOB_WAITING, JOB_RUNNING, JOB_DONE };
 
 struct helper {
@@ -97,5 +99,5 @@ static void finish(void *context, struct cl_job *job)
 
 void helper_hands(struct cl_helper *out, struct helper *helper)
 {
-    *out = (struct cl_helper){ .context = helper, .begin = begin, .finish = finish };
+    *out = (struct cl_helper){ .context = helper, .begin = begin, .finish = finish, .worth = CHANGES_MIN };
 }

@@ -43,7 +43,7 @@ static void begin(void *context, struct cl_job *job)
 static void give(struct fixture *fixture, struct hands *hands, bool eager)
 {
     *hands = (struct hands){.eager = eager};
-    const struct cl_helper helper = {hands, begin, finish};
+    const struct cl_helper helper = {.context = hands, .begin = begin, .finish = finish};
     cl_ledger_set_helper(fixture->ledger, &helper);
 }
 

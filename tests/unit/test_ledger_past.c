@@ -289,7 +289,7 @@ static void a_helper_changes_nothing(void **state)
     (void)state;
     for (unsigned round = 0; round < 2; round++) {
         struct hands hands = {.eager = round == 1};
-        const struct cl_helper helper = {&hands, begin, finish};
+        const struct cl_helper helper = {.context = &hands, .begin = begin, .finish = finish};
         seed = 808;
         struct history *history = history_begin(4, NULL);
         cl_ledger_set_helper(history->fixture.ledger, &helper);
