@@ -210,4 +210,5 @@ def test(build):
     access(build)
 
 
-main(test)
+if __name__ == "__main__":
+    main(test)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Checkpoints of four members: signed by a quorum, as of a time that is no later than it may be, refreshed when idle, and
-without a quorum neither made nor promised."""
+without a quorum neither made nor promised. An observer has them as well, and everything else that members serve."""
 import base64
 import os
 import sys
@@ -8,7 +8,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import main, wait_for  # noqa: E402
-from consortium import Consortium, grant  # noqa: E402
+from consortium import Consortium, grant, wait_final  # noqa: E402
+import api_walk  # noqa: E402
 
 INTERVAL_S = 2
 CONFIG = f"[node]\ncosign_interval_s = {INTERVAL_S}\n"
@@ -132,6 +133,39 @@ def who_comes_back_gets_and_gives_the_quorum(consortium, waiting):
     settle(list(consortium))
 
 
+def an_observer_follows_and_serves(build):
+    consortium = Consortium(build, 4, config=CONFIG, observers=1).start()
+    try:
+        observer, members = consortium[4], list(consortium)[:4]
+        known = api_walk.prepare(observer, consortium.maker)  # it hands on what it is given
+        settle(list(consortium))
+        for node in (members[0], observer):
+            assert node.status()["observer"] == (node is observer)
+            api_walk.walk(node, consortium.maker, known)
+        signed = cosignatures(observer.checkpoint()[2])
+        assert len(signed) == 3 and set(signed) < {member.name for member in members}, signed
+        for member in members[2:]:
+            member.stop()
+        waiting, _, record = grant(consortium, 100)
+        assert observer.post(record).status == 202  # nothing is final without a quorum: what follows is gossip
+        for member in members[:2]:
+            wait_for(lambda m=member: m.get(f"/v1/records/{waiting}").json().get("status") == "pending", f"{member.name} has heard of the record")
+        assert observer.status()["checkpoint_size"] == observer.status()["log_size"]
+        for member in members[2:]:
+            member.start()
+        wait_final(consortium, waiting)
+        settle(list(consortium))
+        size = observer.checkpoint()[0]
+        for tile in (f"/tile/0/000.p/{size}", f"/tile/entries/000.p/{size}"):
+            assert observer.get(tile).body == members[3].get(tile).body, tile
+        consortium.stop()
+    except BaseException:
+        consortium.tell()
+        raise
+    finally:
+        consortium.close()
+
+
 def test(build):
     consortium = Consortium(build, 4, config=CONFIG).start()
     try:
@@ -146,6 +180,7 @@ def test(build):
         consortium.stop()
     finally:
         consortium.close()
+    an_observer_follows_and_serves(build)
 
 
 if __name__ == "__main__":
