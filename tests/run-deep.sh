@@ -55,7 +55,7 @@ asan() {
 # that start real nodes or threads.
 tsan() {
     rm -f "$build"/tsan/report.*
-    threaded="intake node_sync node_blocks node_votes transport verify_pool ledger_helper ledger_view gossip"
+    threaded="inbox intake node_sync node_blocks node_votes transport verify_pool ledger_helper ledger_view gossip"
     make -s -j"$jobs" BUILD="$build/tsan" CC=clang OPTIMISE=-O1 SANITIZE=-fsanitize=thread all programs \
         $(for name in $threaded; do echo "$build/tsan/unit/test_$name"; done) || return 1
     export TSAN_OPTIONS="second_deadlock_stack=1 log_path=$absolute/tsan/report suppressions=$PWD/tests/tsan.suppressions"
