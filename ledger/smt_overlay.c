@@ -14,7 +14,7 @@
 #define ARENA_BLOCK_BYTES (64u * 1024u)
 /* Beyond so many changes a result keeps no whole buckets: they would take more memory than the tree itself. They are read
    once more when they are needed. */
-#define WHOLE_BUCKETS_MAX 16384u
+#define WHOLE_BUCKETS_MAX 8192u
 #define SPARE_MAX 96u /* blocks: 6 MB, a block of some 4,000 leaves */
 
 struct arena_block { struct arena_block *next; size_t used; _Alignas(16) uint8_t bytes[ARENA_BLOCK_BYTES]; };
@@ -59,7 +59,7 @@ struct cl_smt_overlay {
    above them is made of them afterwards. */
 #define PART_BITS 4u
 #define PARTS (1u << PART_BITS)
-#define PARTED_MIN WHOLE_BUCKETS_MAX /* each part has memory of its own; with fewer changes they save too little for it */
+#define PARTED_MIN 16384u /* each part has memory of its own; with fewer changes they save too little for it */
 
 /* While one result, or a part of it, is made: what it is made of, and what will be the overlay's. */
 struct apply {
