@@ -60,7 +60,6 @@ static enum cl_status apply_entry(struct rules_frame *frame, uint32_t index)
     frame->entry = &frame->record->entries[index];
     struct rules_note *note = &frame->note;
     note->entry = index;
-    note->value_offset = note->value_length = 0;
     note->opened = rules_opens(frame);
     note->moves_head = false;
     note->customer = note->organisation = (struct cl_party){0, {0}};
@@ -74,30 +73,15 @@ static enum cl_status apply_entry(struct rules_frame *frame, uint32_t index)
     return dispatch(frame);
 }
 
-/* Tells of one applied entry. The agreement is decoded again from the arena, because a record of 1,000 entries would
-   otherwise have to keep as many whole agreements. */
-static enum cl_status tell(struct rules_frame *frame, const struct rules_note *note, cl_touched_fn touched, void *context)
+static void tell(const struct rules_note *note, cl_touched_fn touched, void *context)
 {
-    struct cl_touched what;
-    memset(&what, 0, sizeof what);
-    what.entry = note->entry;
+    struct cl_touched what = {
+        .entry = note->entry, .kind = note->kind, .opened = note->opened, .moves_head = note->moves_head,
+        .has_previous_head = !note->opened, .customer = note->customer, .organisation = note->organisation,
+    };
     memcpy(what.object, note->object, 32);
-    what.kind = note->kind;
-    what.opened = note->opened;
-    what.moves_head = note->moves_head;
-    what.has_previous_head = !note->opened;
     memcpy(what.previous_head, note->previous_head, 32);
-    what.customer = note->customer;
-    what.organisation = note->organisation;
-    if (note->kind == CL_STATE_AGREEMENT) {
-        const uint8_t *value = frame->transaction.arena.data + note->value_offset;
-        enum cl_status status = cl_agreement_decode(&what.agreement, value, note->value_length);
-        assert(status == CL_OK);
-        if (status != CL_OK)
-            return status;
-    }
     touched(context, &what);
-    return CL_OK;
 }
 
 /* Judges the entries one after the other; notes[k] describes the k-th applied one. notes may be NULL. */
@@ -155,7 +139,7 @@ enum cl_status cl_rules_apply(const struct cl_state_access *state, const struct 
     if (status == CL_OK)
         status = rules_commit(&frame.transaction);
     for (uint32_t i = 0; status == CL_OK && notes != NULL && i < applied; i++)
-        status = tell(&frame, &notes[i], touched, touched_context);
+        tell(&notes[i], touched, touched_context);
 out:
     if (refused_entry != NULL)
         *refused_entry = refused;

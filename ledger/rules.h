@@ -24,7 +24,6 @@ struct cl_rules_input {
 };
 
 /* Called for each entry that changed an object in the index's sense; may be NULL. Serves the node's indexes and feed. */
-enum cl_touch { CL_TOUCH_OPENED = 1, CL_TOUCH_PARTY_KNOWN = 2, CL_TOUCH_CHANGED = 3 };
 struct cl_touched {
     uint32_t entry;
     uint8_t object[32];               /* the entry's object (for an opening: the new id) */
@@ -34,7 +33,6 @@ struct cl_touched {
     bool has_previous_head;           /* not opened */
     uint8_t previous_head[32];
     struct cl_party customer, organisation; /* parties newly known by this entry; length 0 if none */
-    struct cl_agreement agreement;    /* the new value, where kind is agreement */
 };
 typedef void (*cl_touched_fn)(void *context, const struct cl_touched *touched);
 

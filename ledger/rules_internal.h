@@ -48,7 +48,7 @@ enum { RULES_HOLDERS = 2 };
 
 /* What cl_touched_fn hears of an applied entry, kept until the whole record is known to apply. */
 struct rules_note {
-    uint32_t entry, value_offset, value_length; /* of the agreement's new value in the arena */
+    uint32_t entry;
     uint8_t object[32], previous_head[32];
     enum cl_state_kind kind;
     bool opened, moves_head;

@@ -90,8 +90,6 @@ enum cl_status rules_finish_agreement(struct rules_frame *frame, bool moves_head
     enum cl_status status = cl_agreement_encode(&frame->transaction.arena, agreement);
     frame->note.kind = CL_STATE_AGREEMENT;
     frame->note.moves_head = moves_head;
-    frame->note.value_offset = (uint32_t)offset;
-    frame->note.value_length = (uint32_t)(frame->transaction.arena.length - offset);
     return rules_write_end(&frame->transaction, frame->object, offset, status);
 }
 

@@ -151,8 +151,8 @@ static void the_index_hears_what_it_needs(void **state)
     assert_memory_equal(story_touched[0].previous_head, offer.bytes, 32);
     assert_int_equal(story_touched[0].customer.length, 0);
     assert_memory_equal(story_touched[0].organisation.bytes, story_key(2), 33);
-    assert_int_equal(story_touched[0].agreement.status, CL_ACTIVE);
-    assert_memory_equal(story_touched[0].agreement.head, story_record_id.bytes, 32);
+    assert_int_equal(story_agreement(id)->status, CL_ACTIVE);
+    assert_memory_equal(story_agreement(id)->head, story_record_id.bytes, 32);
     allow(2, CL_ACK, with_reason(with_ref(on(id), story_hash(3)), 1));
     assert_false(story_touched[0].moves_head);
 }
