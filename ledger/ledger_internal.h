@@ -207,6 +207,8 @@ struct cl_ledger_view {
     uint64_t chunk_first, chunk_count;
     uint64_t cursor_index;               /* leaf that begins at cursor_offset within it */
     size_t cursor_offset;
+    struct cl_buffer tile;               /* of leaf hashes, the one last read: leaves are mostly read in their order */
+    uint64_t tile_number;
     struct cl_buffer value;
 };
 /* A view of an earlier tip, on a snapshot that outlives it. */

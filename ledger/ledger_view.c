@@ -53,6 +53,7 @@ void cl_ledger_view_free(struct cl_ledger_view *view)
     if (!view->snapshot_borrowed)
         view->store->snapshot_free(view->store->context, view->snapshot);
     cl_buffer_deinit(&view->chunk);
+    cl_buffer_deinit(&view->tile);
     cl_buffer_deinit(&view->value);
     free(view);
 }
@@ -253,13 +254,18 @@ static enum cl_status read_hashes(void *context, struct cl_hash *out, unsigned l
         return CL_E_NOT_FOUND;
     if (level == 0 && number == present / CL_TILE_WIDTH)
         return hash_leaves(view, out, first, count);
-    cl_key_tile(&key, level, number);
-    enum cl_status status = cl_must_exist(cl_store_get_key(view->store, &view->value, view->snapshot, &key));
-    if (status != CL_OK)
-        return status;
-    if (view->value.length % 32 != 0 || view->value.length / 32 < offset + count)
+    struct cl_buffer *tile = level == 0 ? &view->tile : &view->value;
+    if (level > 0 || tile->length == 0 || view->tile_number != number) {
+        cl_key_tile(&key, level, number);
+        enum cl_status status = cl_must_exist(cl_store_get_key(view->store, tile, view->snapshot, &key));
+        if (status != CL_OK)
+            return status;
+        if (level == 0)
+            view->tile_number = number;
+    }
+    if (tile->length % 32 != 0 || tile->length / 32 < offset + count)
         return CL_E_STORE_CORRUPT;
-    memcpy(out, view->value.data + 32 * (size_t)offset, 32 * (size_t)count);
+    memcpy(out, tile->data + 32 * (size_t)offset, 32 * (size_t)count);
     return CL_OK;
 }
 
