@@ -73,9 +73,18 @@ void consensus_sign(const struct consensus *c, uint8_t signature64[64], const vo
     c->signatures.sign(c->signatures.context, signature64, data, length);
 }
 
+/* Was this very signature found good already? Votes come again in certificates and with proposals. */
+static bool is_known(const struct view *view, enum cl_vote_kind kind, size_t voter, const struct cl_block_id *block, const uint8_t signature64[64])
+{
+    const struct ballot *ballot = view != NULL ? &view->tallies[kind].ballots[voter] : NULL;
+    return ballot != NULL && ballot->voted && ballot->has_block == (block != NULL) && (block == NULL || consensus_same_block(&ballot->block, block)) &&
+           memcmp(ballot->signature, signature64, 64) == 0;
+}
+
 bool consensus_vote_good(const struct consensus *c, const struct cl_vote *vote)
 {
     struct cl_buffer bytes = { 0 };
+    if (is_known(consensus_view_find(c, vote->view), vote->kind, vote->voter, vote->has_block ? &vote->block : NULL, vote->signature)) return true;
     bool good = cl_vote_signed_bytes(&bytes, &c->network, vote->epoch, vote->kind, vote->view, vote->has_block ? &vote->block : NULL) == CL_OK &&
                 consensus_signed(c, vote->voter, vote->signature, bytes.data, bytes.length);
     cl_buffer_deinit(&bytes);
@@ -97,8 +106,12 @@ bool consensus_certificate_good(const struct consensus *c, const struct cl_certi
     if (voters != certificate->vote_count || voters < cl_quorum(members)) return false;
     bool good = cl_vote_signed_bytes(&bytes, &c->network, certificate->epoch, certificate->kind, certificate->view,
                                      certificate->has_block ? &certificate->block : NULL) == CL_OK;
-    for (size_t i = 0, next = 0; i < members && good; i++)
-        if ((certificate->voters[i / 8] >> (i % 8) & 1) != 0) good = consensus_signed(c, i, certificate->signatures[next++], bytes.data, bytes.length);
+    const struct view *view = consensus_view_find(c, certificate->view);
+    for (size_t i = 0, next = 0; i < members && good; i++) {
+        if ((certificate->voters[i / 8] >> (i % 8) & 1) == 0) continue;
+        const uint8_t *signature = certificate->signatures[next++];
+        good = is_known(view, certificate->kind, i, certificate->has_block ? &certificate->block : NULL, signature) || consensus_signed(c, i, signature, bytes.data, bytes.length);
+    }
     cl_buffer_deinit(&bytes);
     return good;
 }

@@ -49,8 +49,9 @@ enum cl_status inbox_put(struct inbox *inbox, enum inbox_lane lane, void (*run)(
 {
     pthread_mutex_lock(&inbox->lock);
     enum cl_status status = push(&inbox->lanes[lane], inbox->maximum[lane], (struct inbox_message){ run, context });
-    if (status == CL_OK && inbox->sleeping) pthread_cond_signal(&inbox->filled);
+    bool wakes = status == CL_OK && inbox->sleeping;
     pthread_mutex_unlock(&inbox->lock);
+    if (wakes) pthread_cond_signal(&inbox->filled); /* now, so that the owner does not wake up to a lock that is taken */
     return status;
 }
 
@@ -62,15 +63,15 @@ enum cl_status inbox_put_frame(struct inbox *inbox, size_t peer, void (*run)(voi
     if (made == NULL) return CL_E_MEMORY;
     *made = (struct inbox_frame){ .message = { run, context } };
     pthread_mutex_lock(&inbox->lock);
-    bool room = inbox->frame_count < INBOX_FRAMES_MAX;
+    bool room = inbox->frame_count < INBOX_FRAMES_MAX, wakes = room && inbox->sleeping;
     if (room) {
         if (queue->first == NULL) queue->first = made;
         else queue->last->next = made;
         queue->last = made;
         inbox->frame_count++;
-        if (inbox->sleeping) pthread_cond_signal(&inbox->filled);
     }
     pthread_mutex_unlock(&inbox->lock);
+    if (wakes) pthread_cond_signal(&inbox->filled);
     if (!room) free(made);
     return room ? CL_OK : CL_E_BOUND;
 }

@@ -247,7 +247,9 @@ struct pending_block *node_hold_proposal(struct node *node, const struct cl_vote
         if (node->pending[i].block.view == vote->view && node->pending[i].proposal.length > 0) return NULL;
     struct order_block block = { .id = vote->block, .view = vote->view };
     if (entry == NULL) entry = node_pending_add(node, &block);
-    return entry != NULL && take_proposal(entry, vote->voter, proposal, payload) == CL_OK ? entry : NULL;
+    if (entry == NULL || take_proposal(entry, vote->voter, proposal, payload) != CL_OK) return NULL;
+    node->admitted++; /* perhaps it was certified before it came, and is waited for */
+    return entry;
 }
 
 /* ---- what ordering asked for */

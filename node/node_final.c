@@ -75,10 +75,10 @@ enum cl_status node_commit(struct node *node, struct pending_block *pending, con
                          cl_status_sentence(status));
     size_t records = cl_candidate_count(pending->candidate);
     for (size_t i = 0; i < records; i++) node_settle_final(node, cl_candidate_record(pending->candidate, i));
-    status = node_cosign_committed(node); /* signed only after finality, and durable before anybody sees it */
-    if (status != CL_OK) return status;
     node->progress = true;
     publish_counters(node, records);
+    status = node_cosign_committed(node); /* signed only after finality */
+    if (status != CL_OK) return status;
     atomic_fetch_add(&node->counters.commit_us, microseconds() - began);
     node_answer_finished(node);
     if (node->http != NULL) http_streams_wake(node->http);

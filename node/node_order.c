@@ -145,15 +145,24 @@ void node_on_certificates(struct node *node, size_t peer, const struct frame *fr
     free(certificate);
 }
 
+/* For a moment this member's proposals of views up to this one are not looked at. It leads a later one soon: views may take
+   a few ms each. */
+static void heed(struct node *node, size_t peer, uint64_t view, uint64_t now_ms)
+{
+    if (now_ms >= node->heeded_ms[peer] || view > node->heeded_views[peer]) node->heeded_views[peer] = view;
+    node->heeded_ms[peer] = now_ms + HEED_MS;
+}
+
 /* From its leader's own link, right after the leader's vote for it. A leader repeats a proposal with its resends only, and
-   an honest one's is never refused for what it says: after either nothing more of it is looked at for a moment. */
+   an honest one's is never refused for what it says: after either nothing more is looked at for a moment. */
 void node_on_proposal(struct node *node, size_t peer, const struct frame *frame)
 {
     struct cl_proposal proposal;
     struct cl_leaf_hash *leaves = NULL;
     const struct cl_vote *vote = &node->proposers[peer];
     uint64_t now = node_monotonic_ms(), forged = UINT64_MAX;
-    if (node->consensus == NULL || now < node->heeded_ms[peer] || cl_proposal_decode(&proposal, &leaves, frame->payload.data, frame->payload.length) != CL_OK) return;
+    bool heeded = now < node->heeded_ms[peer] && vote->view <= node->heeded_views[peer];
+    if (node->consensus == NULL || heeded || cl_proposal_decode(&proposal, &leaves, frame->payload.data, frame->payload.length) != CL_OK) return;
     struct consensus_report report;
     consensus_report(node->consensus, &report);
     bool fits = vote->kind == CL_VOTE_PROPOSE && vote->has_block && vote->view == proposal.view && vote->epoch == node->epoch && proposal.epoch == node->epoch &&
@@ -163,12 +172,12 @@ void node_on_proposal(struct node *node, size_t peer, const struct frame *frame)
     bool again = known != NULL && known->proposal.length > 0;
     const struct pending_block *entry = fits ? node_hold_proposal(node, vote, &proposal, &frame->payload) : NULL;
     free(leaves);
-    if (fits && (entry == NULL || again)) node->heeded_ms[peer] = now + HEED_MS;
+    if (fits && (entry == NULL || again)) heed(node, peer, vote->view, now);
     if (entry == NULL) return; /* said again with the next resend */
     (void)is_forged(node, &forged);
     node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_PROPOSAL, .now_ms = node_monotonic_ms(), .block = entry->block, .vote = vote,
                                                 .justification = proposal.justification });
-    if (is_forged(node, &forged)) node->heeded_ms[peer] = now + HEED_MS;
+    if (is_forged(node, &forged)) heed(node, peer, vote->view, now);
 }
 
 /* ---- effects */

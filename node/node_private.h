@@ -107,7 +107,7 @@ struct node {
     uint64_t final_view, current_view;
     struct catching_up *sync;         /* NULL in a network of one */
     bool catching_up;                 /* blocks are known to be final that the ledger lacks: nothing is signed that says "newest" */
-    uint64_t heeded_ms[CL_MEMBERS_MAX];       /* from when on each member's proposals are looked at */
+    uint64_t heeded_ms[CL_MEMBERS_MAX], heeded_views[CL_MEMBERS_MAX]; /* from when on each member's proposals of views up to this are looked at */
     struct cl_vote proposers[CL_MEMBERS_MAX]; /* each member's newest propose vote, for the proposal that follows it */
     struct pending_block *committing; /* while its block is being written */
     struct pending_block prepared;    /* made meanwhile, on that block; candidate NULL: none */

@@ -63,6 +63,45 @@ static void a_proposal_whose_records_are_missing_is_voted_for_once_they_come(voi
     puppets_close(&puppets);
 }
 
+static bool pool_has_one(struct puppets *all, const void *argument)
+{
+    const struct cl_ledger_record *record = argument;
+    static size_t answered;
+    puppets_announce(all, 2, record);
+    size_t fetched = puppets_heard(all, NEWS_FETCH, 2, record->record.leaf_hash.bytes);
+    if (fetched > answered) puppets_send_record(all, 2, record);
+    answered = fetched;
+    puppets_pause(50);
+    return atomic_load(&all->node->counters.pool_records) == 1;
+}
+
+static bool was_asked(struct puppets *all, const void *argument)
+{
+    (void)argument;
+    struct puppet_heard heard;
+    return puppets_first(all, &heard, NEWS_QUESTION);
+}
+
+/* Nothing else comes that could make the node look again at once. */
+static void a_proposal_that_comes_after_its_certificate_is_looked_at_at_once(void **state)
+{
+    (void)state;
+    struct puppet_block block;
+    struct cl_ledger_record *record;
+    puppets_open_patient(&puppets, NULL, 5000);
+    one_block(&block, &record);
+    puppets_wait(&puppets, pool_has_one, record, "the record is in the pool");
+    for (size_t i = 1; i < PUPPETS_MEMBERS; i++) puppets_silence(&puppets, i, true);
+    puppets_certify(&puppets, CL_VOTE_FINALIZE, block.block.view, &block.block.id);
+    puppets_wait(&puppets, was_asked, NULL, "the block is asked for");
+    uint64_t began = node_monotonic_ms();
+    puppets_propose(&puppets, &block, NULL);
+    wait_height(1);
+    assert_in_range(node_monotonic_ms() - began, 0, 500); /* a few ms; what looks again by itself does so after a second */
+    free_one(&block, record);
+    puppets_close(&puppets);
+}
+
 /* The hostile answer comes from the leader, who is asked first. */
 static void lied_to_about(void (*change)(struct cl_proposal *proposal))
 {
@@ -150,13 +189,6 @@ static void a_leader_that_goes_on_lying_holds_up_nothing(void **state)
 }
 
 /* ---- how often it asks */
-static bool was_asked(struct puppets *all, const void *argument)
-{
-    (void)argument;
-    struct puppet_heard heard;
-    return puppets_first(all, &heard, NEWS_QUESTION);
-}
-
 static void one_certificate_after_the_other_causes_one_fetch_of_a_body(void **state)
 {
     (void)state;
@@ -298,18 +330,6 @@ static void a_proposal_takes_what_there_is_and_fits_its_frame(void **state)
 }
 
 /* ---- records of blocks */
-static bool pool_has_one(struct puppets *all, const void *argument)
-{
-    const struct cl_ledger_record *record = argument;
-    static size_t answered;
-    puppets_announce(all, 2, record);
-    size_t fetched = puppets_heard(all, NEWS_FETCH, 2, record->record.leaf_hash.bytes);
-    if (fetched > answered) puppets_send_record(all, 2, record);
-    answered = fetched;
-    puppets_pause(50);
-    return atomic_load(&all->node->counters.pool_records) == 1;
-}
-
 /* Otherwise all but one might lack it for ever, and be idle. */
 static void a_record_of_a_block_that_failed_gets_into_the_pool_when_it_is_announced(void **state)
 {
@@ -658,6 +678,7 @@ int main(int argc, char **argv)
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_proposal_whose_records_are_missing_is_voted_for_once_they_come),
+        cmocka_unit_test(a_proposal_that_comes_after_its_certificate_is_looked_at_at_once),
         cmocka_unit_test(whoever_answers_with_another_view_is_not_believed),
         cmocka_unit_test(whoever_answers_with_another_parent_is_not_believed),
         cmocka_unit_test(whoever_answers_with_another_block_is_not_believed),
