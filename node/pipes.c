@@ -108,7 +108,9 @@ uint32_t pipes_oldest_stranger(const struct pipes *pipes)
 uint32_t pipes_overdue(const struct pipes *pipes, uint64_t now_ms)
 {
     uint32_t oldest = pipes_oldest_stranger(pipes);
-    for (size_t i = 0; i < pipes->count; i++)
-        if (pipes->entries[i].id == oldest && now_ms - pipes->entries[i].since_ms > PIPES_HELLO_WAIT_MS) return oldest;
+    for (size_t i = 0; i < pipes->count; i++) {
+        uint64_t since_ms = pipes->entries[i].since_ms; /* perhaps a little later than now: another thread noted it */
+        if (pipes->entries[i].id == oldest && now_ms > since_ms && now_ms - since_ms > PIPES_HELLO_WAIT_MS) return oldest;
+    }
     return 0;
 }

@@ -83,6 +83,12 @@ static uint64_t steady_ms(void)
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
 
+/* Times are taken by several threads: one that is noted may be a little later than now. */
+static uint64_t elapsed_ms(uint64_t since_ms, uint64_t now_ms)
+{
+    return now_ms > since_ms ? now_ms - since_ms : 0;
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -125,7 +131,7 @@ static enum cl_status append_hello(struct cl_buffer *out, const struct transport
 
 static bool hello_due(const struct outward *outward, uint64_t now_ms)
 {
-    return outward->hello_ms == 0 || now_ms - outward->hello_ms >= TRANSPORT_HELLO_MS || now_ms - outward->used_ms >= TRANSPORT_QUIET_MS;
+    return outward->hello_ms == 0 || elapsed_ms(outward->hello_ms, now_ms) >= TRANSPORT_HELLO_MS || elapsed_ms(outward->used_ms, now_ms) >= TRANSPORT_QUIET_MS;
 }
 
 /* ---- frames to one peer */
@@ -212,7 +218,7 @@ static void serve_question(struct peer *peer, uint64_t now_ms)
     if (transport->stopping || !ask->open || (!asks && ask->hello_ms != 0)) return;
     ask->batch.length = 0;
     enum cl_status status = CL_OK;
-    if (ask->hello_ms == 0 || now_ms - ask->hello_ms >= TRANSPORT_HELLO_MS) status = append_hello(&ask->batch, transport, peer->member, ask);
+    if (ask->hello_ms == 0 || elapsed_ms(ask->hello_ms, now_ms) >= TRANSPORT_HELLO_MS) status = append_hello(&ask->batch, transport, peer->member, ask);
     if (status == CL_OK && asks) status = append_message(&ask->batch, ++peer->number, peer->question->data, peer->question->length);
     if (status == CL_OK) status = link_send(ask->link, ask->id, ask->batch.data, ask->batch.length, &waits);
     if (status == CL_OK) peer->asked |= asks;
@@ -266,7 +272,7 @@ static void on_ended(void *context, struct link *link, uint32_t id)
     uint64_t now_ms = steady_ms();
     (void)id;
     pthread_mutex_lock(&peer->transport->lock);
-    bool was_good = outward->open && now_ms - outward->opened_ms >= STEADY_MS;
+    bool was_good = outward->open && elapsed_ms(outward->opened_ms, now_ms) >= STEADY_MS;
     outward->pause_ms = was_good || outward->pause_ms == 0 ? TRANSPORT_RECONNECT_MS_MIN : earlier(2 * outward->pause_ms, TRANSPORT_RECONNECT_MS_MAX);
     outward->dial_from_ms = now_ms + outward->pause_ms;
     outward->open = outward->dialled = false;
@@ -458,8 +464,8 @@ static void mind_connection(struct outward *outward, uint64_t heard_ms, uint64_t
     }
     /* TCP notices a peer that vanished only after minutes. Members dial each other, so silence is a sign. */
     uint64_t since_ms = heard_ms > outward->opened_ms ? heard_ms : outward->opened_ms;
-    bool silent = outward->open && now_ms > since_ms && now_ms - since_ms > TRANSPORT_SILENCE_MS;
-    bool slow = !outward->open && now_ms - outward->dialled_ms > LINK_CONNECT_MS + GREETING_MS;
+    bool silent = outward->open && elapsed_ms(since_ms, now_ms) > TRANSPORT_SILENCE_MS;
+    bool slow = !outward->open && elapsed_ms(outward->dialled_ms, now_ms) > LINK_CONNECT_MS + GREETING_MS;
     if (silent || slow) link_close(outward->link, outward->id);
 }
 
