@@ -34,7 +34,8 @@ struct link_listener;
 /* Takes nothing in before link_listener_go_on. */
 CL_MUST_USE enum cl_status link_listener_new(struct link_listener **out, struct link_error *error, const char *address, struct tls_identity *identity,
                                              size_t links_max, const struct link_events *events, void *context);
-/* Takes connections in again where that had failed (too many open files); call now and then. */
+/* Takes connections in again where that had failed (too many open files). Call every second: between two calls 64
+   connections are taken in at once, more only 200 a second, so that strangers' handshakes leave time for others. */
 void link_listener_go_on(struct link_listener *listener);
 void link_listener_close(struct link_listener *listener, uint32_t id); /* as link_close */
 void link_listener_free(struct link_listener *listener);

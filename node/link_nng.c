@@ -14,6 +14,8 @@
 #define CHUNK_BYTES (32u * 1024u)
 #define PLAIN_BYTES (16u * 1024u) /* as much as one TLS record holds */
 #define URL_BYTES_MAX 320u
+#define BURST 64u   /* connections that are taken in one after the other; then one at a time, with a pause: */
+#define PAUSE_MS 5  /* a stranger's handshake costs some 2 ms before it is known to be one */
 
 struct link {
     const struct link_events *events;
@@ -36,9 +38,10 @@ struct link_listener {
     const struct link_events *events;
     void *context;
     nng_stream_listener *listener;
-    nng_aio *accept;
+    nng_aio *accept, *pause;
     pthread_mutex_t lock;
-    bool accepting, stopping;
+    bool accepting, stopping;                 /* accepting: or pausing before it */
+    unsigned burst;                           /* that are left of it; as before whenever link_listener_go_on is called */
     size_t link_count;
     struct link links[];
 };
@@ -390,7 +393,20 @@ void link_dialer_free(struct link *link)
 static void accept_next(struct link_listener *listener)
 {
     listener->accepting = true;
-    nng_stream_listener_accept(listener->listener, listener->accept);
+    if (listener->burst > 0) {
+        listener->burst--;
+        nng_stream_listener_accept(listener->listener, listener->accept);
+    } else {
+        nng_sleep_aio(PAUSE_MS, listener->pause);
+    }
+}
+
+static void on_paused(void *context)
+{
+    struct link_listener *listener = context;
+    pthread_mutex_lock(&listener->lock);
+    if (!listener->stopping) nng_stream_listener_accept(listener->listener, listener->accept);
+    pthread_mutex_unlock(&listener->lock);
 }
 
 static struct link *reserve(struct link_listener *listener)
@@ -441,6 +457,7 @@ static void on_accepted(void *context)
 void link_listener_go_on(struct link_listener *listener)
 {
     pthread_mutex_lock(&listener->lock);
+    listener->burst = BURST;
     if (!listener->accepting && !listener->stopping) accept_next(listener);
     pthread_mutex_unlock(&listener->lock);
 }
@@ -464,6 +481,7 @@ enum cl_status link_listener_new(struct link_listener **out, struct link_error *
     while (result == 0 && listener->link_count < links_max) result = init(&listener->links[listener->link_count++], events, context, identity);
     if (result == 0 && !make_url(url, address)) result = NNG_EADDRINVAL;
     if (result == 0) result = nng_aio_alloc(&listener->accept, on_accepted, listener);
+    if (result == 0) result = nng_aio_alloc(&listener->pause, on_paused, listener);
     if (result == 0) result = nng_stream_listener_alloc(&listener->listener, url);
     if (result == 0) result = set_flags(set_listener, listener->listener);
     if (result == 0) result = nng_stream_listener_listen(listener->listener);
@@ -479,9 +497,11 @@ void link_listener_free(struct link_listener *listener)
     listener->stopping = true;
     pthread_mutex_unlock(&listener->lock);
     if (listener->listener != NULL) nng_stream_listener_close(listener->listener);
+    if (listener->pause != NULL) nng_aio_stop(listener->pause);
     if (listener->accept != NULL) nng_aio_stop(listener->accept);
     for (size_t i = 0; i < listener->link_count; i++) stop(&listener->links[i]);
     if (listener->listener != NULL) nng_stream_listener_free(listener->listener);
+    nng_aio_free(listener->pause);
     nng_aio_free(listener->accept);
     pthread_mutex_destroy(&listener->lock);
     free(listener);

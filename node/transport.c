@@ -57,7 +57,7 @@ struct peer {
     transport_answered answered;
     void *answered_context;
 };
-struct inward { struct transport *transport; struct link_listener *listener; struct pipes pipes; };
+struct inward { struct transport *transport; struct link_listener *listener; struct pipes pipes; uint64_t went_on_ms; };
 struct transport {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -472,7 +472,10 @@ static void mind_connection(struct outward *outward, uint64_t heard_ms, uint64_t
 static void mind_pipes(struct inward *inward, uint64_t now_ms)
 {
     uint32_t id;
-    link_listener_go_on(inward->listener);
+    if (inward->went_on_ms == 0 || elapsed_ms(inward->went_on_ms, now_ms) >= TICK_MS) {
+        inward->went_on_ms = now_ms;
+        link_listener_go_on(inward->listener);
+    }
     while ((id = pipes_overdue(&inward->pipes, now_ms)) != 0) {
         inward->transport->strays.closed++;
         close_pipe(inward, id);

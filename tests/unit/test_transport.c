@@ -592,6 +592,29 @@ static void a_frame_beyond_the_bound_closes_the_pipe_unread(void **state)
     raw_close(&raw);
 }
 
+static void strangers_connections_leave_room_for_a_member(void **state)
+{
+    (void)state;
+    enum { STRANGERS = 150 };
+    struct sockaddr_in address = raw_address(addresses[0][0]);
+    struct raw raw;
+    int strangers[STRANGERS];
+    start_node(0);
+    for (size_t i = 0; i < STRANGERS; i++) {
+        strangers[i] = socket(AF_INET, SOCK_STREAM, 0);
+        assert_true(strangers[i] >= 0 && connect(strangers[i], (struct sockaddr *)&address, sizeof address) == 0);
+    }
+    WAIT_FOR(strays(0).refused_pipes > 0); /* there are more than it keeps */
+    bool greeted = false;
+    for (size_t tries = 0; tries < 20 && !greeted; tries++) { /* it may itself be taken for the oldest stranger, and dials again */
+        greeted = raw_dial(&raw, false, 1, 0) && raw_hello(&raw, 1, 0, wall_ms()) && raw_status(&raw, 1);
+        if (!greeted) raw_close(&raw);
+    }
+    WAIT_FOR(heard_of(0, 1, 1) == 1);
+    raw_close(&raw);
+    for (size_t i = 0; i < STRANGERS; i++) close(strangers[i]);
+}
+
 static void questions_are_answered_by_whom_they_are_put_to(void **state)
 {
     (void)state;
@@ -709,6 +732,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_hello_goes_out_once_on_each_pipe, start, stop),
         cmocka_unit_test_setup_teardown(garbage_closes_the_pipe, start, stop),
         cmocka_unit_test_setup_teardown(a_frame_beyond_the_bound_closes_the_pipe_unread, start, stop),
+        cmocka_unit_test_setup_teardown(strangers_connections_leave_room_for_a_member, start, stop),
         cmocka_unit_test_setup_teardown(questions_are_answered_by_whom_they_are_put_to, start, stop),
         cmocka_unit_test_setup_teardown(a_question_ends_at_its_time_limit, start, stop),
         cmocka_unit_test_setup_teardown(an_open_question_ends_when_its_peer_goes_and_when_we_stop, start, stop),
