@@ -332,7 +332,7 @@ static void on_left(void *context, struct link *link, uint32_t id)
     pthread_mutex_unlock(&inward->transport->lock);
 }
 
-static void on_answered(void *context, struct link *link, uint32_t id)
+static void nothing(void *context, struct link *link, uint32_t id)
 {
     (void)context, (void)link, (void)id;
 }
@@ -642,8 +642,8 @@ void transport_free(struct transport *transport)
 /* ---- start */
 
 static const struct link_events own_events = { .opened = on_opened, .came = on_answer, .sent = on_sent, .ended = on_ended };
-static const struct link_events frame_events = { .taken = on_taken, .opened = on_certified, .came = on_frame, .sent = on_answered, .ended = on_left };
-static const struct link_events question_events = { .taken = on_taken, .opened = on_certified, .came = on_question, .sent = on_answered, .ended = on_left };
+static const struct link_events frame_events = { .taken = on_taken, .opened = on_certified, .came = on_frame, .sent = nothing, .ended = on_left };
+static const struct link_events question_events = { .taken = on_taken, .opened = on_certified, .came = on_question, .sent = nothing, .ended = on_left };
 
 static enum cl_status fail(struct transport_error *error, enum cl_status status, const char *what, const char *whose)
 {
