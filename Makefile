@@ -10,7 +10,7 @@ PYTHON ?= /usr/bin/python3
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
             -Wswitch-enum -Wvla -Werror
-HARDENING := -fstack-protector-strong -fPIC
+HARDENING := -fstack-protector-strong -fPIC -fno-semantic-interposition
 OPTIMISE ?= -O2 -D_FORTIFY_SOURCE=2
 SANITIZE ?=
 # `make -s` says nothing but what went wrong.
