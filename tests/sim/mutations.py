@@ -32,6 +32,8 @@ MUTATIONS = [
      (RESUME, "            status = consensus_count(c, effects, &vote);", "            status = CL_OK;")),
     ("own vote not counted after a restart, in a node", REAL, "after_a_restart_own_votes_count_and_are_the_same_bytes",
      (RESUME, "            status = consensus_count(c, effects, &vote);", "            status = CL_OK;")),
+    ("a signature taken for one that is known", BASIC, "a_certificates_signatures_are_checked_although_the_votes_are_known",
+     (VOTE, "memcmp(ballot->signature, signature64, 64) == 0", "signature64 != NULL")),
     ("a vote sent before it is synced", RULES, "a_proposal_is_validated_logged_and_then_notarized",
      (PROPOSE, "    consensus_sync(c, effects);\n    consensus_send_vote(c, effects, &vote);", "    consensus_send_vote(c, effects, &vote);\n    consensus_sync(c, effects);")),
     ("an own vote counted before it is synced", BASIC, "an_own_vote_counts_only_once_it_is_durable",

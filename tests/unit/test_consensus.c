@@ -252,6 +252,30 @@ static void a_certificate_from_others_needs_a_quorum(void **state)
     consensus_free(consensus);
 }
 
+/* A vote that was found good is not checked again in a certificate; one that only names its voter and block is. */
+static void a_certificates_signatures_are_checked_although_the_votes_are_known(void **state)
+{
+    (void)state;
+    struct consensus *consensus = start(4, 0, 0);
+    struct consensus_report report;
+    struct cl_certificate *certificate = calloc(1, sizeof *certificate);
+    assert_non_null(certificate);
+    *certificate = (struct cl_certificate){ .view = 1, .kind = CL_VOTE_NULLIFY, .member_count = 4, .vote_count = 3 };
+    certificate->voters[0] = 14;
+    for (size_t i = 0; i < 3; i++) memcpy(certificate->signatures[i], vote_of(i + 1, CL_VOTE_NULLIFY, 1, NULL).signature, 64);
+    for (size_t voter = 1; voter <= 2; voter++) cast(consensus, voter, CL_VOTE_NULLIFY, 1, NULL);
+    certificate->signatures[1][5] ^= 1;
+    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .certificate = certificate });
+    consensus_report(consensus, &report);
+    assert_true(report.certificates_dropped == 1 && report.view == 1);
+    certificate->signatures[1][5] ^= 1;
+    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .certificate = certificate });
+    consensus_report(consensus, &report);
+    assert_int_equal(report.view, 2);
+    free(certificate);
+    consensus_free(consensus);
+}
+
 /* Runs a consortium of one up to a point, keeps what it appended, and starts again from that. */
 static void restart_after(size_t appended_max, size_t votes_expected)
 {
@@ -402,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_view_with_a_nullify_of_ours_is_never_finalized_by_us),
         cmocka_unit_test(a_stale_certificate_does_not_move_the_view_back),
         cmocka_unit_test(a_certificate_from_others_needs_a_quorum),
+        cmocka_unit_test(a_certificates_signatures_are_checked_although_the_votes_are_known),
         cmocka_unit_test(a_restart_finishes_what_was_signed),
         cmocka_unit_test(a_logged_proposal_that_was_never_signed_binds_nobody),
         cmocka_unit_test(a_vote_log_that_starts_anew_keeps_what_is_above_the_last_final_view),
