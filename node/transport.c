@@ -713,7 +713,10 @@ enum cl_status transport_new(struct transport **out, struct transport_error *err
     error->sentence[0] = '\0';
     assert(config->member_count >= 2 && config->member_count <= CL_MEMBERS_MAX && config->own < config->member_count);
     struct transport *transport = calloc(1, sizeof *transport + config->member_count * sizeof transport->peers[0]);
-    if (transport == NULL) return fail(error, CL_E_MEMORY, "Links", "without memory");
+    if (transport == NULL) {
+        snprintf(error->sentence, sizeof error->sentence, "There is not enough memory for links.");
+        return CL_E_MEMORY;
+    }
     pthread_condattr_init(&steady);
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_mutex_init(&transport->lock, NULL);
@@ -725,7 +728,10 @@ enum cl_status transport_new(struct transport **out, struct transport_error *err
         if (member != config->own) status = dial_peer(transport, config, member, error);
     if (status == CL_OK) {
         transport->links_running = pthread_create(&transport->links, NULL, run_links, transport) == 0;
-        if (!transport->links_running) status = fail(error, CL_E_MEMORY, "Threads", "for links");
+        if (!transport->links_running) {
+            snprintf(error->sentence, sizeof error->sentence, "A thread for links cannot be started.");
+            status = CL_E_MEMORY;
+        }
     }
     if (status == CL_OK) *out = transport;
     else transport_free(transport);

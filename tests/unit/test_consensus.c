@@ -229,25 +229,32 @@ static void a_stale_certificate_does_not_move_the_view_back(void **state)
     consensus_free(consensus);
 }
 
+/* View 1 is nullified, signed by members 1 to voters. */
+static struct cl_certificate *nullification(unsigned voters)
+{
+    struct cl_certificate *made = calloc(1, sizeof *made);
+    assert_non_null(made);
+    *made = (struct cl_certificate){ .view = 1, .kind = CL_VOTE_NULLIFY, .member_count = 4, .vote_count = voters };
+    for (unsigned voter = 1; voter <= voters; voter++) {
+        made->voters[0] |= (uint8_t)(1u << voter);
+        memcpy(made->signatures[voter - 1], vote_of(voter, CL_VOTE_NULLIFY, 1, NULL).signature, 64);
+    }
+    return made;
+}
+
 static void a_certificate_from_others_needs_a_quorum(void **state)
 {
     (void)state;
     struct consensus *consensus = start(4, 0, 0);
     struct consensus_report report;
-    struct cl_certificate *certificate = calloc(1, sizeof *certificate);
-    assert_non_null(certificate);
-    *certificate = (struct cl_certificate){ .view = 1, .kind = CL_VOTE_NULLIFY, .member_count = 4, .vote_count = 2 };
-    certificate->voters[0] = 6;
-    for (size_t i = 0; i < 2; i++) memcpy(certificate->signatures[i], vote_of(i + 1, CL_VOTE_NULLIFY, 1, NULL).signature, 64);
-    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .certificate = certificate });
+    struct cl_certificate *few = nullification(2), *certificate = nullification(3);
+    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .certificate = few });
     consensus_report(consensus, &report);
     assert_int_equal(report.certificates_dropped, 1);
-    certificate->vote_count = 3;
-    certificate->voters[0] = 14;
-    memcpy(certificate->signatures[2], vote_of(3, CL_VOTE_NULLIFY, 1, NULL).signature, 64);
     step(consensus, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .certificate = certificate });
     consensus_report(consensus, &report);
     assert_int_equal(report.view, 2);
+    free(few);
     free(certificate);
     consensus_free(consensus);
 }
@@ -258,11 +265,7 @@ static void a_certificates_signatures_are_checked_although_the_votes_are_known(v
     (void)state;
     struct consensus *consensus = start(4, 0, 0);
     struct consensus_report report;
-    struct cl_certificate *certificate = calloc(1, sizeof *certificate);
-    assert_non_null(certificate);
-    *certificate = (struct cl_certificate){ .view = 1, .kind = CL_VOTE_NULLIFY, .member_count = 4, .vote_count = 3 };
-    certificate->voters[0] = 14;
-    for (size_t i = 0; i < 3; i++) memcpy(certificate->signatures[i], vote_of(i + 1, CL_VOTE_NULLIFY, 1, NULL).signature, 64);
+    struct cl_certificate *certificate = nullification(3);
     for (size_t voter = 1; voter <= 2; voter++) cast(consensus, voter, CL_VOTE_NULLIFY, 1, NULL);
     certificate->signatures[1][5] ^= 1;
     step(consensus, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .certificate = certificate });
