@@ -314,10 +314,13 @@ static enum cl_status on_vote(struct consensus *c, struct consensus_effects *eff
     good = good && vote->view > c->config.final_view && vote->view <= c->current + CONSENSUS_VIEWS_AHEAD_MAX && /* rule 11 */
            (vote->kind != CL_VOTE_PROPOSE || consensus_leader_of(c, vote->view) == vote->voter);
     if (good) {
-        const struct view *view = consensus_view_find(c, vote->view);
+        struct view *view = consensus_view_find(c, vote->view);
         const struct ballot *ballot = view != NULL ? &view->tallies[vote->kind].ballots[vote->voter] : NULL;
         bool voted = ballot != NULL && ballot->voted;
-        if (voted && ballot->has_block == vote->has_block && consensus_same_block(&ballot->block, &vote->block)) return CL_OK;
+        bool again = voted && ballot->has_block == vote->has_block && consensus_same_block(&ballot->block, &vote->block);
+        /* an unchecked one does not keep out another signature: it may be forged */
+        if (again && (!ballot->unchecked || memcmp(ballot->signature, vote->signature, 64) == 0)) return CL_OK;
+        if (view != NULL && consensus_record_late(view, vote)) return CL_OK;
         /* whoever contradicts himself without end is not listened to without end */
         good = !voted || !consensus_evidence_full(c, vote->voter) || (vote->kind == CL_VOTE_PROPOSE && !view->two_proposals);
     }
@@ -426,7 +429,7 @@ bool consensus_position(const struct consensus *c, uint64_t *view, const struct 
     return c->current > c->barred && (*certificate != NULL || c->current == 1);
 }
 
-/* Who has a ballot; block: only those for it. */
+/* Who has a ballot; block: only those for it. Of a kind without a certificate here: beside one there may be unchecked ballots. */
 static size_t voters_of(uint8_t out[CL_MEMBERS_MAX / 8], const struct consensus *c, const struct tally *tally, const struct cl_block_id *block)
 {
     size_t count = 0;
@@ -467,7 +470,9 @@ void consensus_outlook(const struct consensus *c, struct consensus_outlook *out)
     for (const struct view *view = c->views; view != NULL; view = view->next) {
         if (view->number > c->current || view->tallies[CL_VOTE_NOTARIZE].certificate == NULL) continue;
         out->finalize_view = view->number;
-        (void)voters_of(out->finalize, c, &view->tallies[CL_VOTE_FINALIZE], NULL);
+        const struct cl_certificate *certificate = view->tallies[CL_VOTE_FINALIZE].certificate; /* of a block that is not at hand */
+        if (certificate != NULL) memcpy(out->finalize, certificate->voters, sizeof out->finalize);
+        else (void)voters_of(out->finalize, c, &view->tallies[CL_VOTE_FINALIZE], NULL);
     }
 }
 

@@ -15,7 +15,8 @@
 
 enum { KIND_COUNT = CL_VOTE_FINALIZE + 1 };
 
-struct ballot { bool voted, has_block; struct cl_block_id block; uint8_t signature[64]; };
+/* unchecked: it came when the certificate that it agrees with was there, and its signature was not looked at */
+struct ballot { bool voted, has_block, unchecked; struct cl_block_id block; uint8_t signature[64]; };
 struct tally { struct ballot *ballots; struct cl_certificate *certificate; }; /* a ballot for each member; ours once durable */
 
 /* The leader's first proposal of a view, on its way to our vote. */
@@ -80,8 +81,12 @@ void consensus_want(struct consensus *c, struct consensus_effects *effects, cons
 bool consensus_wanted_take(struct consensus *c, const struct cl_block_id *id, uint64_t *view);
 bool consensus_has_evidence(const struct consensus *c, size_t member);
 bool consensus_evidence_full(const struct consensus *c, size_t member); /* no more is kept of this one */
-/* The first vote of a kind stays; whatever contradicts what the member signed in this view is evidence. */
+/* The first vote of a kind stays; whatever contradicts what the member signed in this view is evidence. The vote's signature
+   is good. An unchecked ballot that it contradicts is checked now, and was never there where it is forged. */
 void consensus_record_ballot(struct consensus *c, struct view *view, const struct cl_vote *vote);
+/* Where this view has the certificate that the vote agrees with, and nothing of this member contradicts it: the vote is kept
+   without a look at its signature. False: it has to be checked. */
+bool consensus_record_late(struct view *view, const struct cl_vote *vote);
 void consensus_vote_of(struct cl_vote *out, const struct consensus *c, uint64_t view, enum cl_vote_kind kind, uint32_t voter, const struct ballot *ballot);
 struct consensus_effect *consensus_effect_add(struct consensus_effects *effects, enum consensus_effect_kind kind);
 bool consensus_same_block(const struct cl_block_id *a, const struct cl_block_id *b);

@@ -214,22 +214,50 @@ static bool differs(const struct ballot *ballot, const struct cl_vote *vote)
     return ballot->voted && (ballot->has_block != vote->has_block || !consensus_same_block(&ballot->block, &vote->block));
 }
 
+/* A proposal is for one block, as is the leader's notarize; notarize and nullify is legal, finalize and nullify is not. */
+static const enum cl_vote_kind opposite[KIND_COUNT] = { [CL_VOTE_PROPOSE] = CL_VOTE_NOTARIZE, [CL_VOTE_NOTARIZE] = CL_VOTE_PROPOSE,
+                                                        [CL_VOTE_NULLIFY] = CL_VOTE_FINALIZE, [CL_VOTE_FINALIZE] = CL_VOTE_NULLIFY };
+
+/* Is there a vote of this member that contradicts this one? An unchecked one is checked before it counts as one. */
+static bool is_contradicted(struct consensus *c, struct view *view, enum cl_vote_kind kind, const struct cl_vote *vote)
+{
+    struct ballot *ballot = &view->tallies[kind].ballots[vote->voter];
+    struct cl_vote first;
+    if (!differs(ballot, vote) || !ballot->unchecked) return differs(ballot, vote);
+    consensus_vote_of(&first, c, view->number, kind, vote->voter, ballot);
+    ballot->voted = consensus_vote_good(c, &first);
+    ballot->unchecked = false;
+    c->counters.votes_dropped += !ballot->voted;
+    c->counters.forged += !ballot->voted;
+    return ballot->voted;
+}
+
+static void put(struct ballot *ballot, const struct cl_vote *vote, bool unchecked)
+{
+    *ballot = (struct ballot){ .voted = true, .has_block = vote->has_block, .unchecked = unchecked, .block = vote->block };
+    memcpy(ballot->signature, vote->signature, 64);
+}
+
 void consensus_record_ballot(struct consensus *c, struct view *view, const struct cl_vote *vote)
 {
-    static const enum cl_vote_kind opposite[KIND_COUNT] = { [CL_VOTE_PROPOSE] = CL_VOTE_NOTARIZE, [CL_VOTE_NOTARIZE] = CL_VOTE_PROPOSE,
-                                                            [CL_VOTE_NULLIFY] = CL_VOTE_FINALIZE, [CL_VOTE_FINALIZE] = CL_VOTE_NULLIFY };
     struct ballot *ballot = &view->tallies[vote->kind].ballots[vote->voter];
-    if (ballot->voted) {
-        if (!differs(ballot, vote)) return;
+    if (is_contradicted(c, view, vote->kind, vote)) {
         if (vote->kind == CL_VOTE_PROPOSE) view->two_proposals = true;
         keep_evidence(c, view, vote->kind, vote);
         return;
     }
-    /* a proposal is for one block, as is the leader's notarize; notarize and nullify is legal, finalize and nullify is not */
-    const struct ballot *other = &view->tallies[opposite[vote->kind]].ballots[vote->voter];
-    if (differs(other, vote)) keep_evidence(c, view, opposite[vote->kind], vote);
-    *ballot = (struct ballot){ .voted = true, .has_block = vote->has_block, .block = vote->block };
-    memcpy(ballot->signature, vote->signature, 64);
+    if (ballot->voted && !ballot->unchecked) return;
+    if (is_contradicted(c, view, opposite[vote->kind], vote)) keep_evidence(c, view, opposite[vote->kind], vote);
+    put(ballot, vote, false);
+}
+
+bool consensus_record_late(struct view *view, const struct cl_vote *vote)
+{
+    struct tally *tally = &view->tallies[vote->kind];
+    if (tally->certificate == NULL || !consensus_same_block(&tally->certificate->block, &vote->block)) return false;
+    if (tally->ballots[vote->voter].voted || differs(&view->tallies[opposite[vote->kind]].ballots[vote->voter], vote)) return false;
+    put(&tally->ballots[vote->voter], vote, true);
+    return true;
 }
 
 struct consensus_effect *consensus_effect_add(struct consensus_effects *effects, enum consensus_effect_kind kind)

@@ -73,11 +73,12 @@ void consensus_sign(const struct consensus *c, uint8_t signature64[64], const vo
     c->signatures.sign(c->signatures.context, signature64, data, length);
 }
 
-/* Was this very signature found good already? Votes come again in certificates and with proposals. */
+/* Was this very signature found good already? Votes come again in certificates and with proposals. One that was not
+   looked at when it came is not known. */
 static bool is_known(const struct view *view, enum cl_vote_kind kind, size_t voter, const struct cl_block_id *block, const uint8_t signature64[64])
 {
     const struct ballot *ballot = view != NULL ? &view->tallies[kind].ballots[voter] : NULL;
-    return ballot != NULL && ballot->voted && ballot->has_block == (block != NULL) && (block == NULL || consensus_same_block(&ballot->block, block)) &&
+    return ballot != NULL && ballot->voted && !ballot->unchecked && ballot->has_block == (block != NULL) && (block == NULL || consensus_same_block(&ballot->block, block)) &&
            memcmp(ballot->signature, signature64, 64) == 0;
 }
 
@@ -221,6 +222,7 @@ static enum cl_status make_certificate(struct consensus *c, struct view *view, e
     for (size_t i = 0; i < c->config.member_count && made->vote_count < needed; i++) {
         const struct ballot *ballot = &view->tallies[kind].ballots[i];
         if (!is_like(ballot, like)) continue;
+        assert(!ballot->unchecked); /* only what comes after the certificate is */
         made->voters[i / 8] |= (uint8_t)(1u << (i % 8));
         memcpy(made->signatures[made->vote_count++], ballot->signature, 64);
     }

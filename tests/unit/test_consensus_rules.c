@@ -651,6 +651,135 @@ static void a_second_signature_of_one_vote_changes_nothing(void **state)
     consensus_free(consensus);
 }
 
+/* View 1's notarization and finalization of this block, which is not at hand, came before member 2's votes. */
+static struct consensus *start_certified(const struct cl_block_id *block)
+{
+    struct consensus *consensus = start(4, 3, 0);
+    struct cl_certificate *made = calloc(1, sizeof *made);
+    assert_non_null(made);
+    *made = (struct cl_certificate){ .view = 1, .kind = CL_VOTE_FINALIZE, .has_block = true, .block = *block, .member_count = 4, .vote_count = 3, .voters = { 11 } };
+    for (size_t i = 0; i < 3; i++) memcpy(made->signatures[i], vote_of(i == 2 ? 3 : i, CL_VOTE_FINALIZE, 1, block).signature, 64);
+    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .certificate = made });
+    made->kind = CL_VOTE_NOTARIZE;
+    for (size_t i = 0; i < 3; i++) memcpy(made->signatures[i], vote_of(i == 2 ? 3 : i, CL_VOTE_NOTARIZE, 1, block).signature, 64);
+    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_CERTIFICATE, .certificate = made });
+    assert_int_equal(report_of(consensus).view, 2);
+    free(made);
+    return consensus;
+}
+
+static void hear_forged(struct consensus *consensus, size_t voter, enum cl_vote_kind kind, const struct cl_block_id *block)
+{
+    struct cl_vote vote = vote_of(voter, kind, 1, block);
+    vote.signature[7] ^= 1;
+    hear(consensus, &vote);
+}
+
+static void a_vote_after_its_certificate_is_checked_when_its_voter_contradicts_it(void **state)
+{
+    (void)state;
+    struct cl_block_id block = { { 1 } }, other = { { 2 } };
+    struct consensus *consensus = start_certified(&block);
+    cast(consensus, 2, CL_VOTE_NOTARIZE, 1, &block);
+    cast(consensus, 2, CL_VOTE_FINALIZE, 1, &block);
+    hear_forged(consensus, 2, CL_VOTE_NOTARIZE, &other); /* contradicts nothing: it is not the member's */
+    assert_int_equal(report_of(consensus).forged, 1);
+    assert_int_equal(report_of(consensus).evidence, 0);
+    cast(consensus, 2, CL_VOTE_NOTARIZE, 1, &other);
+    assert_int_equal(report_of(consensus).evidence, 1);
+    cast(consensus, 2, CL_VOTE_NULLIFY, 1, NULL);
+    assert_int_equal(report_of(consensus).evidence, 2);
+    assert_int_equal(report_of(consensus).forged, 1);
+    struct consensus *judge = start(4, 1, 0); /* what is kept proves it to others */
+    for (size_t i = 0; i < 2; i++) assert_true(consensus_restore_evidence(judge, consensus_evidence(consensus, i)));
+    consensus_free(judge);
+    consensus_free(consensus);
+}
+
+static void a_forged_vote_after_its_certificate_proves_nothing_against_its_member(void **state)
+{
+    (void)state;
+    struct cl_block_id block = { { 1 } }, other = { { 2 } };
+    struct consensus *consensus = start_certified(&block);
+    hear_forged(consensus, 2, CL_VOTE_NOTARIZE, &block);
+    hear_forged(consensus, 2, CL_VOTE_FINALIZE, &block);
+    assert_int_equal(report_of(consensus).forged, 0); /* nobody has looked */
+    cast(consensus, 2, CL_VOTE_NOTARIZE, 1, &other); /* the member's own first one */
+    assert_int_equal(report_of(consensus).forged, 1);
+    cast(consensus, 2, CL_VOTE_NULLIFY, 1, NULL);
+    assert_int_equal(report_of(consensus).forged, 2);
+    assert_int_equal(report_of(consensus).evidence, 0);
+    cast(consensus, 2, CL_VOTE_FINALIZE, 1, &other); /* and these are its first ones from now on */
+    cast(consensus, 2, CL_VOTE_NOTARIZE, 1, &block);
+    assert_int_equal(report_of(consensus).evidence, 2);
+    consensus_free(consensus);
+}
+
+static void a_forged_vote_after_its_certificate_does_not_keep_out_the_true_one(void **state)
+{
+    (void)state;
+    struct cl_block_id block = { { 1 } }, other = { { 2 } };
+    struct consensus *consensus = start_certified(&block);
+    hear_forged(consensus, 2, CL_VOTE_NOTARIZE, &block);
+    hear_forged(consensus, 2, CL_VOTE_NOTARIZE, &block); /* the same bytes: as if said once */
+    assert_int_equal(report_of(consensus).votes_dropped, 0);
+    cast(consensus, 2, CL_VOTE_NOTARIZE, 1, &block);
+    cast(consensus, 2, CL_VOTE_NOTARIZE, 1, &other);
+    assert_int_equal(report_of(consensus).evidence, 1);
+    assert_int_equal(report_of(consensus).forged, 0);
+    consensus_free(consensus);
+}
+
+/* Here catching up brings a finalization of a view whose own one is known and whose block is not. */
+static void a_vote_that_was_not_checked_makes_no_certificate_good(void **state)
+{
+    (void)state;
+    struct order_block block = { .view = 1, .id = { { 1 } } };
+    struct consensus *consensus = start_certified(&block.id);
+    struct cl_certificate *made = calloc(1, sizeof *made);
+    assert_non_null(made);
+    hear_forged(consensus, 2, CL_VOTE_FINALIZE, &block.id);
+    *made = (struct cl_certificate){ .view = 1, .kind = CL_VOTE_FINALIZE, .has_block = true, .block = block.id, .member_count = 4, .vote_count = 3, .voters = { 7 } };
+    for (size_t i = 0; i < 3; i++) memcpy(made->signatures[i], vote_of(i, CL_VOTE_FINALIZE, 1, &block.id).signature, 64);
+    made->signatures[2][7] ^= 1;
+    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_FINAL, .block = block, .certificate = made });
+    assert_int_equal(report_of(consensus).certificates_dropped, 1);
+    assert_int_equal(report_of(consensus).final_view, 0);
+    made->signatures[2][7] ^= 1;
+    step(consensus, &(struct consensus_event){ .kind = CONSENSUS_FINAL, .block = block, .certificate = made });
+    assert_int_equal(report_of(consensus).final_view, 1);
+    free(made);
+    consensus_free(consensus);
+}
+
+/* A vote for another block than the certificate's, and one of a kind without a certificate, are checked as they come. */
+static void only_votes_that_agree_with_their_certificate_wait_for_their_check(void **state)
+{
+    (void)state;
+    struct cl_block_id block = { { 1 } }, other = { { 2 } };
+    struct consensus *consensus = start_certified(&block);
+    struct consensus_outlook outlook;
+    hear_forged(consensus, 2, CL_VOTE_NOTARIZE, &other);
+    hear_forged(consensus, 2, CL_VOTE_NULLIFY, NULL);
+    assert_int_equal(report_of(consensus).forged, 2);
+    cast(consensus, 2, CL_VOTE_NULLIFY, 1, NULL);
+    hear_forged(consensus, 2, CL_VOTE_FINALIZE, &block); /* it would contradict that */
+    assert_int_equal(report_of(consensus).forged, 3);
+    hear_forged(consensus, 1, CL_VOTE_FINALIZE, &block);
+    hear_forged(consensus, 0, CL_VOTE_FINALIZE, &block);
+    consensus_outlook(consensus, &outlook);
+    assert_int_equal(outlook.finalize_view, 1);
+    assert_int_equal(outlook.finalize[0], 11); /* who voted is who is in the certificate, not who is said to have voted */
+    consensus_free(consensus);
+
+    consensus = start(4, 3, 0);
+    for (size_t voter = 0; voter < 3; voter++) hear_forged(consensus, voter, CL_VOTE_NULLIFY, NULL);
+    assert_int_equal(count_of(CONSENSUS_SEND_CERTIFICATE), 0);
+    assert_int_equal(report_of(consensus).forged, 3);
+    assert_int_equal(report_of(consensus).view, 1);
+    consensus_free(consensus);
+}
+
 static void sign_nothing(void *context, uint8_t signature64[64], const void *data, size_t length)
 {
     (void)context, (void)data, (void)length;
@@ -822,6 +951,11 @@ int main(void)
         cmocka_unit_test(finalize_and_nullify_by_one_member_is_evidence_and_notarize_and_nullify_is_not),
         cmocka_unit_test(a_second_signature_of_one_vote_changes_nothing),
         cmocka_unit_test(of_two_good_signatures_of_one_vote_the_first_stays),
+        cmocka_unit_test(a_vote_after_its_certificate_is_checked_when_its_voter_contradicts_it),
+        cmocka_unit_test(a_forged_vote_after_its_certificate_proves_nothing_against_its_member),
+        cmocka_unit_test(a_forged_vote_after_its_certificate_does_not_keep_out_the_true_one),
+        cmocka_unit_test(a_vote_that_was_not_checked_makes_no_certificate_good),
+        cmocka_unit_test(only_votes_that_agree_with_their_certificate_wait_for_their_check),
         cmocka_unit_test(votes_split_over_two_blocks_do_not_stall),
         cmocka_unit_test(what_the_ledger_has_as_final_is_passed_over_in_the_log),
         cmocka_unit_test(an_own_vote_counts_after_a_restart_and_is_sent_with_the_same_bytes),
