@@ -78,9 +78,16 @@ struct cl_candidate;
 CL_MUST_USE enum cl_status cl_candidate_new(struct cl_candidate **out, struct cl_ledger *ledger, struct cl_candidate *parent, uint64_t time_ms);
 /* CL_OK and it is the next leaf; a refusal and the candidate is as before; CL_E_BLOCK_ORDER, CL_E_BLOCK_SIZE. Takes a reference. */
 CL_MUST_USE enum cl_status cl_candidate_add(struct cl_candidate *candidate, struct cl_ledger_record *record, uint32_t *refused_entry);
-size_t cl_candidate_count(const struct cl_candidate *candidate);
+size_t cl_candidate_count(const struct cl_candidate *candidate); /* of records, in all of its blocks */
 struct cl_candidate_summary { struct cl_block_id id; uint64_t height, time_ms, log_size; struct cl_hash log_root, state_root; };
-/* Computes roots, state leaf and block id. No add after it. */
+/* For whoever takes a quorum's word for the state: ends the block so far and goes on with the one after it, of that time, in
+   the same candidate, which gets one root, one batch and one write for all of its blocks. What it is believed to be, a
+   certificate must prove: its own, or one of a later block. Its records, times and roots of the log are checked against its
+   id, its state root is not: the last block's will be, which rests on it. Any error, CL_E_BLOCK_INVALID where the id is
+   another: the candidate is of no use any more. */
+struct cl_believed_block { struct cl_block_id id; struct cl_hash state_root; uint64_t view, parent_view; };
+CL_MUST_USE enum cl_status cl_candidate_next_block(struct cl_candidate *candidate, const struct cl_believed_block *believed, uint64_t time_ms);
+/* Computes roots, state leaf and block id, of the last block. No add after it. */
 CL_MUST_USE enum cl_status cl_candidate_seal(struct cl_candidate *candidate, struct cl_candidate_summary *out);
 struct cl_ledger_record *cl_candidate_record(const struct cl_candidate *candidate, size_t index); /* borrowed */
 /* Its parent is final: it keeps the memory of it no longer. */
@@ -91,7 +98,7 @@ void cl_candidate_free(struct cl_candidate *candidate); /* NULL is fine; childre
 
 /* Finality: one WriteBatch with sync: block, certificate, records, indexes, tree leaves, meta. Then the tree. The
    candidate's parent must be the tip. After CL_OK the candidate may be freed (records and events can be read first).
-   Any error: the node must stop. certificate may be empty (a later block's proves it). */
+   Any error: the node must stop. Views and certificate are the last block's; it may be empty (a later block's proves it). */
 CL_MUST_USE enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *candidate, uint64_t view, uint64_t parent_view, const uint8_t *certificate, size_t certificate_length);
 
 /* Withdrawals accepted but not final (records.md rule 5): durable before cl_ledger_withdrawal_keep returns; dropped by

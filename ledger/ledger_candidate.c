@@ -273,7 +273,7 @@ static enum cl_status apply(struct cl_candidate *candidate, const struct cl_reco
 {
     struct cl_ledger *ledger = candidate->ledger;
     struct cl_state_access access = {candidate, state_get, keep ? state_put : state_put_nowhere};
-    struct cl_rules_input input = {&ledger->genesis.network, record, candidate->first_index + candidate->count, time_ms};
+    struct cl_rules_input input = {&ledger->genesis.network, record, cl_candidate_place(candidate, candidate->count), time_ms};
     struct touch_context touch = {candidate, record, input.log_index, CL_OK};
     uint32_t map_count = candidate->map.count;
     size_t index_length = candidate->index.length;
@@ -315,7 +315,7 @@ bool cl_candidate_stands(const struct cl_candidate *candidate)
 {
     while (below(candidate) != NULL)
         candidate = below(candidate);
-    return memcmp(candidate->head.previous.bytes, candidate->ledger->tip.block.bytes, 32) == 0;
+    return memcmp(candidate->base.bytes, candidate->ledger->tip.block.bytes, 32) == 0;
 }
 
 enum cl_status cl_candidate_new(struct cl_candidate **out, struct cl_ledger *ledger, struct cl_candidate *parent, uint64_t time_ms)
@@ -344,7 +344,7 @@ enum cl_status cl_candidate_new(struct cl_candidate **out, struct cl_ledger *led
     candidate->head.network = ledger->genesis.network;
     candidate->head.epoch = ledger->tip.epoch;
     candidate->head.height = (parent != NULL ? parent->summary.height : ledger->tip.height) + 1;
-    candidate->head.previous = parent != NULL ? parent->summary.id : ledger->tip.block;
+    candidate->base = candidate->head.previous = parent != NULL ? parent->summary.id : ledger->tip.block;
     candidate->head.member_set = ledger->member_set;
     candidate->head.time_ms = time_ms;
     enum cl_status status = cl_smt_overlay_new(&candidate->overlay, ledger->tree, parent != NULL ? parent->overlay : NULL);
@@ -361,7 +361,7 @@ static bool has_room(const struct cl_candidate *candidate, size_t length)
     const struct cl_parameters *parameters = &candidate->ledger->genesis.value.parameters;
     uint64_t records = parameters->block_records_max < CL_BLOCK_RECORDS_MAX ? parameters->block_records_max : CL_BLOCK_RECORDS_MAX;
     uint64_t bytes = parameters->block_bytes_max < CL_BLOCK_BYTES_MAX ? parameters->block_bytes_max : CL_BLOCK_BYTES_MAX;
-    return candidate->count < records && candidate->bytes + length <= bytes;
+    return candidate->count - candidate->block_first < records && candidate->bytes + length <= bytes;
 }
 
 enum cl_status cl_candidate_add(struct cl_candidate *candidate, struct cl_ledger_record *record, uint32_t *refused_entry)
@@ -443,31 +443,86 @@ static enum cl_status seal_state(struct cl_candidate *candidate)
     return cl_smt_overlay_root(&candidate->head.state_root, candidate->overlay);
 }
 
+/* The last block has its state root: what follows from it. id and log_root are its own. */
+static enum cl_status end_block(struct cl_candidate *candidate, struct cl_block_id *id, struct cl_hash *log_root)
+{
+    struct cl_leaf_hash leaf;
+    struct cl_hash root_before;
+    candidate->head.record_count = candidate->count - candidate->block_first;
+    enum cl_status status = cl_state_leaf_encode(&candidate->state_leaf, &candidate->head);
+    if (status != CL_OK)
+        return status;
+    for (uint32_t i = candidate->block_first; i < candidate->count; i++)
+        cl_log_frontier_append(&candidate->frontier, &candidate->records[i]->record.leaf_hash);
+    cl_log_frontier_root(&root_before, &candidate->frontier);
+    cl_block_id_derive(id, candidate->frontier.size, &root_before, candidate->state_leaf.data, candidate->state_leaf.length);
+    cl_log_leaf_hash(&leaf, candidate->state_leaf.data, candidate->state_leaf.length);
+    cl_log_frontier_append(&candidate->frontier, &leaf);
+    cl_log_frontier_root(log_root, &candidate->frontier);
+    return CL_OK;
+}
+
+static struct cl_candidate_part *new_part(struct cl_candidate *candidate)
+{
+    if (candidate->part_count == candidate->parts_capacity) {
+        uint32_t capacity = candidate->parts_capacity == 0 ? 8 : candidate->parts_capacity * 2;
+        struct cl_candidate_part *parts = realloc(candidate->parts, capacity * sizeof *parts);
+        if (parts == NULL)
+            return NULL;
+        candidate->parts = parts;
+        candidate->parts_capacity = capacity;
+    }
+    return &candidate->parts[candidate->part_count];
+}
+
+enum cl_status cl_candidate_next_block(struct cl_candidate *candidate, const struct cl_believed_block *believed, uint64_t time_ms)
+{
+    struct cl_block_id id;
+    struct cl_hash log_root;
+    assert(!candidate->sealed);
+    if (candidate->failed != CL_OK)
+        return candidate->failed;
+    if (!cl_candidate_stands(candidate) || time_ms <= candidate->head.time_ms)
+        return CL_E_BLOCK_INVALID;
+    struct cl_candidate_part *part = new_part(candidate);
+    candidate->head.state_root = believed->state_root;
+    enum cl_status status = part != NULL ? end_block(candidate, &id, &log_root) : CL_E_MEMORY;
+    if (status == CL_OK && memcmp(id.bytes, believed->id.bytes, 32) != 0)
+        status = CL_E_BLOCK_INVALID;
+    if (status != CL_OK) {
+        candidate->failed = status;
+        return status;
+    }
+    *part = (struct cl_candidate_part){
+        .state_leaf = candidate->state_leaf, .id = id, .log_root = log_root, .height = candidate->head.height, .epoch = candidate->head.epoch,
+        .view = believed->view, .parent_view = believed->parent_view, .first = candidate->block_first, .end = candidate->count,
+    };
+    candidate->part_count++;
+    candidate->state_leaf = (struct cl_buffer){0}; /* the part has it now */
+    candidate->block_first = candidate->count;
+    candidate->bytes = 0;
+    candidate->ordinary_seen = false;
+    candidate->head.previous = id;
+    candidate->head.height++;
+    candidate->head.time_ms = time_ms;
+    return CL_OK;
+}
+
 enum cl_status cl_candidate_seal(struct cl_candidate *candidate, struct cl_candidate_summary *out)
 {
     struct cl_candidate_summary *summary = &candidate->summary;
-    struct cl_leaf_hash leaf;
-    struct cl_hash root_before;
     assert(!candidate->sealed);
     if (candidate->failed != CL_OK)
         return candidate->failed;
     if (!cl_candidate_stands(candidate))
         return CL_E_BLOCK_INVALID;
-    candidate->head.record_count = candidate->count;
     enum cl_status status = seal_state(candidate);
     if (status == CL_OK)
-        status = cl_state_leaf_encode(&candidate->state_leaf, &candidate->head);
+        status = end_block(candidate, &summary->id, &summary->log_root);
     if (status != CL_OK) {
         candidate->failed = status;
         return status;
     }
-    for (uint32_t i = 0; i < candidate->count; i++)
-        cl_log_frontier_append(&candidate->frontier, &candidate->records[i]->record.leaf_hash);
-    cl_log_frontier_root(&root_before, &candidate->frontier);
-    cl_block_id_derive(&summary->id, candidate->frontier.size, &root_before, candidate->state_leaf.data, candidate->state_leaf.length);
-    cl_log_leaf_hash(&leaf, candidate->state_leaf.data, candidate->state_leaf.length);
-    cl_log_frontier_append(&candidate->frontier, &leaf);
-    cl_log_frontier_root(&summary->log_root, &candidate->frontier);
     summary->height = candidate->head.height;
     summary->time_ms = candidate->head.time_ms;
     summary->log_size = candidate->frontier.size;
@@ -499,6 +554,9 @@ void cl_candidate_free(struct cl_candidate *candidate)
             cl_smt_overlay_free(candidate->overlay);
         cl_buffer_deinit(&candidate->index);
         cl_buffer_deinit(&candidate->state_leaf);
+        for (uint32_t i = 0; i < candidate->part_count; i++)
+            cl_buffer_deinit(&candidate->parts[i].state_leaf);
+        free(candidate->parts);
         free(candidate);
         candidate = parent;
     }
@@ -510,7 +568,7 @@ enum cl_status cl_ledger_try(struct cl_ledger *ledger, const struct cl_record *r
     if (ledger->failed != CL_OK)
         return ledger->failed;
     trial->first_index = ledger->tip.log_size;
-    trial->head.previous = ledger->tip.block;
+    trial->base = ledger->tip.block;
     enum cl_status status = apply(trial, record, time_ms, false, refused_entry);
     cl_map_clear(&trial->map);
     return status;

@@ -1,4 +1,4 @@
-/* Finality: all that a block changes, in one synced batch; then the tree and the tip in memory. */
+/* Finality: all that a block changes, or several that were caught up together, in one synced batch; then the tree and the tip in memory. */
 #include "ledger_internal.h"
 
 #include "crypto.h"
@@ -24,25 +24,54 @@ static enum cl_status append_leaf(struct cl_buffer *chunk, const uint8_t *bytes,
     return status == CL_OK ? cl_buffer_append(chunk, bytes, length) : status;
 }
 
+/* The candidate's leaves in the order of the log: each block's records, then its state leaf. */
+struct leaf_walk { const struct cl_candidate *candidate; uint32_t record, part; };
+
+static struct cl_view part_leaf(const struct cl_candidate *candidate, uint32_t part)
+{
+    const struct cl_buffer *leaf = part < candidate->part_count ? &candidate->parts[part].state_leaf : &candidate->state_leaf;
+    return (struct cl_view){leaf->data, leaf->length};
+}
+
+static uint32_t part_end(const struct cl_candidate *candidate, uint32_t part)
+{
+    return part < candidate->part_count ? candidate->parts[part].end : candidate->count;
+}
+
+/* *record NULL: it is a state leaf. False: there are no more. */
+static bool next_leaf(struct leaf_walk *walk, const struct cl_record **record, struct cl_view *bytes)
+{
+    const struct cl_candidate *candidate = walk->candidate;
+    if (walk->part > candidate->part_count)
+        return false;
+    *record = walk->record < part_end(candidate, walk->part) ? &candidate->records[walk->record++]->record : NULL;
+    *bytes = *record != NULL ? (*record)->bytes : part_leaf(candidate, walk->part++);
+    return true;
+}
+
+/* A chunk holds leaves of one block. */
 static enum cl_status put_leaves(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate)
 {
     struct cl_buffer *chunk = &ledger->scratch;
-    uint64_t first = candidate->first_index;
+    struct leaf_walk walk = {.candidate = candidate};
+    const struct cl_record *record = NULL;
+    struct cl_view leaf;
+    uint64_t first = candidate->first_index, index = first;
     enum cl_status status = CL_OK;
     chunk->length = 0;
-    for (uint32_t i = 0; i <= candidate->count && status == CL_OK; i++) {
-        struct cl_view leaf = {candidate->state_leaf.data, candidate->state_leaf.length};
-        if (i < candidate->count)
-            leaf = candidate->records[i]->record.bytes;
+    for (; status == CL_OK && next_leaf(&walk, &record, &leaf); index++) {
         if (chunk->length > 0 && chunk->length + 2 + leaf.length > CL_CHUNK_BYTES) {
             put_chunk(ledger->store, batch, first, chunk);
             chunk->length = 0;
-            first = candidate->first_index + i;
         }
+        if (chunk->length == 0)
+            first = index;
         status = append_leaf(chunk, leaf.data, leaf.length);
+        if (record == NULL && status == CL_OK) {
+            put_chunk(ledger->store, batch, first, chunk);
+            chunk->length = 0;
+        }
     }
-    if (status == CL_OK)
-        put_chunk(ledger->store, batch, first, chunk);
     return status;
 }
 
@@ -83,17 +112,19 @@ void cl_tiles_append(struct cl_ledger *ledger, struct cl_store_batch *batch, uin
 
 static void put_tiles(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate)
 {
+    struct leaf_walk walk = {.candidate = candidate};
+    const struct cl_record *record;
+    struct cl_view leaf;
     struct cl_leaf_hash state_leaf;
     struct cl_hash hash;
     uint64_t size = candidate->first_index;
     unsigned changed_levels = 0;
-    for (uint32_t i = 0; i < candidate->count; i++) {
-        memcpy(hash.bytes, candidate->records[i]->record.leaf_hash.bytes, 32);
+    while (next_leaf(&walk, &record, &leaf)) {
+        if (record == NULL)
+            cl_log_leaf_hash(&state_leaf, leaf.data, leaf.length);
+        memcpy(hash.bytes, record != NULL ? record->leaf_hash.bytes : state_leaf.bytes, 32);
         cl_tiles_append(ledger, batch, &size, &hash, &changed_levels);
     }
-    cl_log_leaf_hash(&state_leaf, candidate->state_leaf.data, candidate->state_leaf.length);
-    memcpy(hash.bytes, state_leaf.bytes, 32);
-    cl_tiles_append(ledger, batch, &size, &hash, &changed_levels);
     for (unsigned level = 1; level < CL_TILE_LEVELS; level++) {
         uint64_t hashes = size >> (CL_TILE_HEIGHT * level);
         if ((changed_levels >> level & 1) != 0 && hashes % CL_TILE_WIDTH != 0)
@@ -138,7 +169,7 @@ static enum cl_status put_places(const struct cl_store *store, struct cl_store_b
     for (uint32_t i = 0; i < candidate->count && status == CL_OK; i++) {
         const struct cl_record *record = &candidate->records[rows[i].at]->record;
         cl_key_hash(&key, CL_TABLE_PLACE, record->id.bytes);
-        cl_put_u64(place, candidate->first_index + rows[i].at);
+        cl_put_u64(place, cl_candidate_place(candidate, (uint32_t)rows[i].at));
         cl_batch_put_key(store, batch, &key, place, sizeof place);
         if (cl_rules_is_withdrawal(record->type)) { /* kept since it was promised; now it is done */
             cl_key_hash(&key, CL_TABLE_WITHDRAWAL, record->leaf_hash.bytes);
@@ -179,23 +210,36 @@ static enum cl_status put_indexes(const struct cl_store *store, struct cl_store_
     return status;
 }
 
-static enum cl_status put_block(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate,
-                                uint64_t view, uint64_t parent_view, struct cl_view certificate)
+static enum cl_status put_block(struct cl_ledger *ledger, struct cl_store_batch *batch, uint64_t height, const struct cl_stored_block *block)
 {
     struct cl_buffer encoded = {0};
     struct cl_table_key key;
-    struct cl_stored_block block = {
-        .epoch = candidate->head.epoch, .view = view, .parent_view = parent_view, .first_index = candidate->first_index,
-        .record_count = candidate->count, .id = candidate->summary.id,
-        .state_leaf = {candidate->state_leaf.data, candidate->state_leaf.length},
-        .log_root = candidate->summary.log_root, .certificate = certificate,
-    };
-    enum cl_status status = cl_stored_block_encode(&encoded, &block);
-    cl_key_number(&key, CL_TABLE_BLOCK, candidate->head.height);
+    enum cl_status status = cl_stored_block_encode(&encoded, block);
+    cl_key_number(&key, CL_TABLE_BLOCK, height);
     if (status == CL_OK)
         status = cl_batch_put_checked(ledger->store, batch, &ledger->scratch, &key, encoded.data, encoded.length);
     cl_buffer_deinit(&encoded);
     return status;
+}
+
+static enum cl_status put_blocks(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate,
+                                 uint64_t view, uint64_t parent_view, struct cl_view certificate)
+{
+    enum cl_status status = CL_OK;
+    for (uint32_t i = 0; i < candidate->part_count && status == CL_OK; i++) {
+        const struct cl_candidate_part *part = &candidate->parts[i];
+        struct cl_stored_block block = {
+            .epoch = part->epoch, .view = part->view, .parent_view = part->parent_view, .first_index = candidate->first_index + part->first + i,
+            .record_count = part->end - part->first, .id = part->id, .state_leaf = part_leaf(candidate, i), .log_root = part->log_root,
+        };
+        status = put_block(ledger, batch, part->height, &block);
+    }
+    struct cl_stored_block last = {
+        .epoch = candidate->head.epoch, .view = view, .parent_view = parent_view, .first_index = candidate->first_index + candidate->block_first + candidate->part_count,
+        .record_count = candidate->head.record_count, .id = candidate->summary.id, .state_leaf = part_leaf(candidate, candidate->part_count),
+        .log_root = candidate->summary.log_root, .certificate = certificate,
+    };
+    return status == CL_OK ? put_block(ledger, batch, candidate->head.height, &last) : status;
 }
 
 static uint64_t new_state_leaves(const struct cl_candidate *candidate)
@@ -306,7 +350,7 @@ static enum cl_status complete_batch(struct cl_ledger *ledger, struct cl_candida
 {
     enum cl_status status = rows_finish(candidate);
     if (status == CL_OK)
-        status = put_block(ledger, candidate->batch, candidate, tip->view, parent_view, certificate);
+        status = put_blocks(ledger, candidate->batch, candidate, tip->view, parent_view, certificate);
     if (status == CL_OK)
         status = put_leaves(ledger, candidate->batch, candidate);
     if (status == CL_OK)
@@ -366,7 +410,7 @@ enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *c
     assert(candidate->ledger == ledger && candidate->sealed && !candidate->committed);
     if (ledger->failed != CL_OK)
         return ledger->failed;
-    if (memcmp(candidate->head.previous.bytes, ledger->tip.block.bytes, 32) != 0)
+    if (memcmp(candidate->base.bytes, ledger->tip.block.bytes, 32) != 0)
         return CL_E_BLOCK_INVALID;
     enum cl_status status = check_certificate(candidate, view, certificate_bytes);
     if (status != CL_OK)

@@ -157,21 +157,34 @@ struct cl_ledger {
     enum cl_status failed;        /* once a commit has failed nothing more is done */
 };
 
+/* A block that ended within its candidate, because what it made of the state was believed (cl_candidate_next_block). */
+struct cl_candidate_part {
+    struct cl_buffer state_leaf;
+    struct cl_block_id id;
+    struct cl_hash log_root;
+    uint64_t height, epoch, view, parent_view;
+    uint32_t first, end;          /* of the candidate's records */
+};
+
 struct cl_candidate {
     struct cl_ledger *ledger;
     struct cl_candidate *parent;  /* counted; NULL: the tip */
     uint32_t references;
     bool sealed, committed, ordinary_seen;
     enum cl_status failed;
-    struct cl_state_leaf head;    /* filled as it becomes known */
-    uint64_t first_index;
+    struct cl_block_id base;      /* the block below the first */
+    struct cl_state_leaf head;    /* of the last block: filled as it becomes known */
+    uint64_t first_index;         /* of the first block's first leaf */
+    struct cl_candidate_part *parts; /* blocks before the last: none but where a quorum is believed */
+    uint32_t part_count, parts_capacity;
+    uint32_t block_first;         /* of the records: the last block's first */
     struct cl_smt_overlay *overlay;
     struct cl_map map;
     const struct cl_ahead *ahead; /* of the record that is being applied */
     struct cl_ledger_record **records;
     uint32_t *id_slots;           /* record number + 1 by record id, open addressing */
     uint32_t count, capacity, id_slot_count;
-    size_t bytes;                 /* of all records */
+    size_t bytes;                 /* of the last block's records */
     struct cl_buffer index;       /* rows for p, T and y: key length:1, key, value length:1, value */
     struct cl_log_frontier frontier; /* after the block; once sealed */
     struct cl_buffer state_leaf;  /* once sealed */
@@ -186,6 +199,20 @@ void cl_ledger_spread(void *context, void (*run)(void *argument, unsigned part),
 
 /* Has this id been applied in the candidate's chain or in the final log? CL_OK no, CL_E_REPLAY yes. */
 CL_MUST_USE enum cl_status cl_candidate_replay(struct cl_candidate *candidate, const struct cl_record_id *id);
+
+/* Where the candidate's record has its place in the log: state leaves lie between the blocks. */
+static inline uint64_t cl_candidate_place(const struct cl_candidate *candidate, uint32_t record)
+{
+    uint32_t low = 0, high = candidate->part_count; /* the parts that end before it */
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (candidate->parts[middle].end <= record)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return candidate->first_index + record + low;
+}
 
 /* ledger_commit.c: hands the making of the candidate's rows to the helper, if there is one. All that they are made of is
    there and stays: what was changed, the records, their index rows, the state leaf. */

@@ -20,10 +20,10 @@ static void publish_counters(struct node *node, size_t records)
 {
     struct cl_tip tip;
     cl_ledger_tip(node->ledger, &tip);
+    atomic_fetch_add(&node->counters.blocks, tip.height - atomic_load(&node->counters.height)); /* caught up, several at once */
     atomic_store(&node->counters.height, tip.height);
     atomic_store(&node->counters.log_size, tip.log_size);
     atomic_store(&node->counters.view, tip.view);
-    atomic_fetch_add(&node->counters.blocks, 1);
     atomic_fetch_add(&node->counters.final_records, records);
 }
 

@@ -3,8 +3,10 @@
    the other side: this node says how high it is, and serves ranges from snapshots.
 
    Audited (the default): every signature is checked and every rule applied, as by those who proposed the blocks. Certified:
-   signatures are only decoded, because a quorum signed for the blocks that hold them; state, roots and ids are computed all
-   the same and must be equal. */
+   signatures are only decoded, because a quorum signed for the blocks that hold them. Blocks that follow each other are then
+   one candidate: rules are applied, and each block's id must come out of its records, times and what its state leaf says, but
+   the state's root is computed, and must be equal, at the last of them only, which a certificate proves to rest on the others;
+   all are in one write. */
 #include "node_private.h"
 
 #include "logging.h"
@@ -15,10 +17,12 @@
 #include <string.h>
 
 #define PART_BYTES_MAX 524288u  /* of records in one batch for the workers */
-#define TURN_MS 50u             /* then the owner sees to everything else first */
+#define TURN_MS 5u              /* then the owner sees to everything else first, answers with the next records too */
 #define STATUS_MS 1000u         /* at most so often this node says how high it is */
 #define SWEEP_MS 1000u
 #define LOG_MS 10000u
+#define RUN_BLOCKS_MAX 64u      /* blocks in one candidate, and */
+#define RUN_ENTRIES NODE_BLOCK_ENTRIES /* no further one where they have so many entries already */
 #define BUSY_MS 100u            /* a peer that was just asked something else is asked again after that */
 
 /* Records of one block on their way: those that the workers are done with stand in their places. */
@@ -32,12 +36,20 @@ struct sync_body {
 /* Whose records a batch holds. */
 struct sync_part { struct { uint64_t height, generation; uint32_t number; } items[VERIFY_BATCH_MAX]; };
 
+/* Blocks that are committed together. */
+struct sync_run {
+    struct pending_block made;    /* the last of them, and the candidate of all; NULL: there is none */
+    struct cl_block_id parent;    /* of the first */
+    size_t blocks;
+};
+
 struct catching_up {
     struct sync *plan;
     struct sync_body bodies[SYNC_HEADERS_MAX]; /* by height; the plan spans no more */
     uint64_t generation;
-    struct pending_block *committing; /* a caught-up block while it is being written */
-    struct pending_block ahead;       /* evaluated on it meanwhile; candidate NULL: none */
+    const struct sync_run *committing; /* while they are being written */
+    struct sync_run ahead;            /* evaluated on them meanwhile */
+    uint64_t singly_to;               /* up to this height one block at a time: in a run of several something was wrong */
     struct cl_block_id untold[SYNC_UNPROVEN_MAX]; /* committed since consensus heard last */
     size_t untold_count;
     uint64_t said_height, said_ms, looked_ms, links_up[CL_MEMBERS_MAX];
@@ -80,7 +92,7 @@ void node_sync_free(struct node *node)
     struct catching_up *sync = node->sync;
     if (sync == NULL) return;
     for (uint64_t i = 0; i < SYNC_HEADERS_MAX; i++) forget(sync, i);
-    node_pending_deinit(&sync->ahead);
+    node_pending_deinit(&sync->ahead.made);
     sync_free(sync->plan);
     free(sync);
     node->sync = NULL;
@@ -207,17 +219,62 @@ static bool ready_block(struct catching_up *sync, size_t further, struct sync_bl
     return block->records == 0 || body_at(sync, block->height)->arrived == block->records;
 }
 
-/* On its parent: NULL, the tip. CL_E_BLOCK_INVALID: it is not the block that it should be. */
-static enum cl_status evaluate(struct node *node, const struct sync_block *block, struct cl_candidate *parent, struct pending_block *made)
+/* How many blocks, from this one on, become one candidate: all that are ready up to one with a certificate of its own. */
+static size_t run_length(struct node *node, size_t further)
+{
+    struct catching_up *sync = node->sync;
+    struct sync_block block;
+    uint64_t entries = 0;
+    size_t count = 0;
+    while (count < RUN_BLOCKS_MAX && entries < RUN_ENTRIES && ready_block(sync, further + count, &block)) {
+        const struct sync_body *body = body_at(sync, block.height);
+        count++;
+        if (!node->options.config.sync_certified || block.height <= sync->singly_to || block.certificate.length > 0 || body->bad != CL_OK) break;
+        for (uint32_t i = 0; i < block.records; i++) entries += body->records[i]->record.entry_count;
+    }
+    return count;
+}
+
+static enum cl_status add_records(struct node *node, struct cl_candidate *candidate, const struct sync_block *block)
 {
     const struct sync_body *body = body_at(node->sync, block->height);
-    *made = (struct pending_block){ .block = { .id = block->id, .parent = block->parent, .view = block->view, .parent_view = block->parent_view } };
-    if (parent == NULL && node_order_adopt(node, &block->id, &made->candidate, &made->summary)) return CL_OK;
-    if (body->bad != CL_OK) return CL_E_BLOCK_INVALID;
-    enum cl_status status = cl_candidate_new(&made->candidate, node->ledger, parent, block->time_ms);
-    for (uint32_t i = 0; i < block->records && status == CL_OK; i++) status = cl_candidate_add(made->candidate, body->records[i], NULL);
-    if (status == CL_OK) status = cl_candidate_seal(made->candidate, &made->summary);
-    if (status == CL_OK && memcmp(made->summary.id.bytes, block->id.bytes, 32) != 0) status = CL_E_BLOCK_INVALID;
+    enum cl_status status = body->bad == CL_OK ? CL_OK : CL_E_BLOCK_INVALID;
+    for (uint32_t i = 0; i < block->records && status == CL_OK; i++) status = cl_candidate_add(candidate, body->records[i], NULL);
+    return status;
+}
+
+/* Out: *block, the last of them. */
+static enum cl_status add_blocks(struct node *node, struct sync_run *run, size_t further, struct sync_block *block)
+{
+    struct cl_candidate *candidate = run->made.candidate;
+    enum cl_status status = add_records(node, candidate, block);
+    for (size_t i = 1; i < run->blocks && status == CL_OK; i++) {
+        const struct cl_believed_block believed = { .id = block->id, .state_root = block->state_root, .view = block->view, .parent_view = block->parent_view };
+        if (!sync_block(node->sync->plan, further + i, block)) return CL_E_BLOCK_INVALID;
+        status = cl_candidate_next_block(candidate, &believed, block->time_ms);
+        if (status == CL_OK) status = add_records(node, candidate, block);
+    }
+    return status;
+}
+
+/* The blocks from this one on that are ready and may be taken together, on their parent: NULL, the tip.
+   CL_E_BLOCK_INVALID: one of them is not the block that it should be. */
+static enum cl_status evaluate(struct node *node, size_t further, struct cl_candidate *parent, struct sync_run *run)
+{
+    struct sync_block block;
+    struct pending_block *made = &run->made;
+    *run = (struct sync_run){ .blocks = 1 };
+    if (!sync_block(node->sync->plan, further, &block)) return CL_E_BLOCK_INVALID;
+    run->parent = block.parent;
+    enum cl_status status = CL_OK;
+    if (parent != NULL || !node_order_adopt(node, &block.id, &made->candidate, &made->summary)) {
+        run->blocks = run_length(node, further);
+        status = cl_candidate_new(&made->candidate, node->ledger, parent, block.time_ms);
+        if (status == CL_OK) status = add_blocks(node, run, further, &block);
+        if (status == CL_OK) status = cl_candidate_seal(made->candidate, &made->summary);
+        if (status == CL_OK && memcmp(made->summary.id.bytes, block.id.bytes, 32) != 0) status = CL_E_BLOCK_INVALID;
+    }
+    made->block = (struct order_block){ .id = block.id, .parent = block.parent, .view = block.view, .parent_view = block.parent_view };
     if (status == CL_OK) return CL_OK;
     node_pending_deinit(made);
     return status_is_fatal(status) ? status : CL_E_BLOCK_INVALID;
@@ -255,10 +312,10 @@ void node_sync_prepare(struct node *node)
 {
     struct catching_up *sync = node->sync;
     struct sync_block block;
-    if (sync->committing == NULL || !ready_block(sync, 1, &block)) return;
+    if (sync->committing == NULL || !ready_block(sync, sync->committing->blocks, &block)) return;
     const struct pending_block *pending = node_pending_find(node, &block.id);
     if (pending != NULL && pending->candidate != NULL) return; /* it will be adopted */
-    if (evaluate(node, &block, sync->committing->candidate, &sync->ahead) != CL_OK) node_pending_deinit(&sync->ahead); /* what is wrong shows when its turn comes */
+    if (evaluate(node, sync->committing->blocks, sync->committing->made.candidate, &sync->ahead) != CL_OK) node_pending_deinit(&sync->ahead.made); /* what is wrong shows when its turn comes */
 }
 
 static void unpin(struct node *node, const struct cl_candidate *candidate)
@@ -269,69 +326,82 @@ static void unpin(struct node *node, const struct cl_candidate *candidate)
     }
 }
 
-static enum cl_status tell(struct node *node, const struct pending_block *made, const struct cl_certificate *certificate)
+/* Consensus hears of blocks with a certificate, and until then is not asked about those below. */
+static enum cl_status tell(struct node *node, const struct sync_run *run, const struct cl_certificate *certificate)
 {
     struct catching_up *sync = node->sync;
+    struct sync_block block;
     struct cl_tip tip;
+    for (size_t i = 0; i < run->blocks && certificate == NULL; i++) {
+        assert(sync->untold_count < sizeof sync->untold / sizeof sync->untold[0]);
+        if (sync_block(sync->plan, i, &block)) sync->untold[sync->untold_count++] = block.id;
+    }
     cl_ledger_tip(node->ledger, &tip);
     sync_moved(sync->plan, &tip);
     if (certificate == NULL) {
-        assert(sync->untold_count < sizeof sync->untold / sizeof sync->untold[0]);
-        sync->untold[sync->untold_count++] = made->block.id;
         node_pending_settle(node);
         return CL_OK;
     }
     sync->untold_count = 0;
-    return node_order_final(node, &made->block, certificate);
+    return node_order_final(node, &run->made.block, certificate);
 }
 
-static enum cl_status commit(struct node *node, struct pending_block *made, const struct sync_block *block)
+static enum cl_status commit(struct node *node, struct sync_run *run)
 {
     struct catching_up *sync = node->sync;
     struct cl_certificate *certificate = NULL;
+    struct sync_block last;
     enum cl_status status = CL_OK;
-    if (block->certificate.length > 0) {
+    if (sync_block(sync->plan, run->blocks - 1, &last) && last.certificate.length > 0) {
         certificate = malloc(sizeof *certificate);
-        status = certificate != NULL ? cl_certificate_decode(certificate, block->certificate.data, block->certificate.length) : CL_E_MEMORY;
+        status = certificate != NULL ? cl_certificate_decode(certificate, last.certificate.data, last.certificate.length) : CL_E_MEMORY;
         if (status != CL_OK) status = node_fail(node, status, "A certificate could not be kept: %s", cl_status_sentence(status));
     }
-    node_admit_waiting(node); /* for the block that is made ready meanwhile */
-    sync->committing = made;
-    if (status == CL_OK) status = node_commit(node, made, certificate);
+    node_admit_waiting(node); /* for the blocks that are made ready meanwhile */
+    sync->committing = run;
+    if (status == CL_OK) status = node_commit(node, &run->made, certificate);
     sync->committing = NULL;
     if (status == CL_OK) {
-        sync->records += cl_candidate_count(made->candidate);
-        if (sync->ahead.candidate != NULL) cl_candidate_drop_parent(sync->ahead.candidate);
-        unpin(node, made->candidate);
-        forget(sync, block->height);
-        status = tell(node, made, certificate);
+        sync->records += cl_candidate_count(run->made.candidate);
+        if (sync->ahead.made.candidate != NULL) cl_candidate_drop_parent(sync->ahead.made.candidate);
+        unpin(node, run->made.candidate);
+        status = tell(node, run, certificate);
     }
     free(certificate);
     return status;
 }
 
-/* Commits the next block, if it is there. Returns: whether there was one. */
+static bool was_made_ready(const struct sync_run *run, const struct sync_block *first)
+{
+    return run->made.candidate != NULL && memcmp(run->parent.bytes, first->parent.bytes, 32) == 0;
+}
+
+/* Commits the next block, or the next ones, if they are there. Returns: whether there was one. */
 static bool advance(struct node *node)
 {
     struct catching_up *sync = node->sync;
-    struct sync_block block;
+    struct sync_block block, last;
     struct cl_tip tip;
-    struct pending_block made = sync->ahead;
-    sync->ahead.candidate = NULL;
+    struct sync_run run = sync->ahead;
+    sync->ahead.made.candidate = NULL;
     cl_ledger_tip(node->ledger, &tip);
     sync_moved(sync->plan, &tip); /* agreement, told of the block before, may have made further ones final at once */
     bool ready = ready_block(sync, 0, &block);
-    bool fits = ready && made.candidate != NULL && memcmp(made.block.id.bytes, block.id.bytes, 32) == 0 && memcmp(made.block.parent.bytes, block.parent.bytes, 32) == 0;
+    bool fits = ready && was_made_ready(&run, &block) && sync_block(sync->plan, run.blocks - 1, &last) && memcmp(run.made.block.id.bytes, last.id.bytes, 32) == 0;
     enum cl_status status = CL_OK;
     if (!fits) {
-        node_pending_deinit(&made);
+        node_pending_deinit(&run.made);
         if (!ready) return false;
-        status = evaluate(node, &block, NULL, &made);
+        status = evaluate(node, 0, NULL, &run);
+        if (status == CL_E_BLOCK_INVALID && run.blocks > 1) { /* which of them? */
+            sync->singly_to = block.height + run.blocks - 1;
+            status = evaluate(node, 0, NULL, &run);
+        }
     }
-    if (status == CL_OK) status = commit(node, &made, &block);
+    if (status == CL_OK) status = commit(node, &run);
     else if (status == CL_E_BLOCK_INVALID) status = judge(node, &block);
     else node_fail(node, status, "A caught-up block could not be evaluated: %s", cl_status_sentence(status));
-    node_pending_deinit(&made);
+    node_pending_deinit(&run.made);
     return status == CL_OK;
 }
 

@@ -7,7 +7,7 @@
 enum body { BODY_WANTED, BODY_ASKED, BODY_PART, BODY_THERE }; /* PART: some records, and nobody is asked for the rest */
 struct header {
     struct cl_block_id id;
-    struct cl_hash root_before;
+    struct cl_hash root_before, state_root;
     uint64_t view, parent_view, first_index, time_ms;
     uint32_t records, taken;      /* taken: of its records, from the first */
     size_t bytes;                 /* of those taken */
@@ -312,7 +312,7 @@ uint64_t sync_wait_ms(const struct sync *s, uint64_t now_ms)
 /* ---- answers: headers */
 /* The block must follow the one before it, and its id must be what its state leaf and the log's root make. Views grow; a
    block's view stands under no hash, so its bound is the certificate's that proves it. */
-static bool follows(struct sync *s, const struct cl_stored_block *block, const struct cl_hash *root_before, uint64_t *time_ms)
+static bool follows(struct sync *s, const struct cl_stored_block *block, const struct cl_hash *root_before, uint64_t *time_ms, struct cl_hash *state_root)
 {
     struct cl_state_leaf leaf;
     struct cl_block_id id;
@@ -320,6 +320,7 @@ static bool follows(struct sync *s, const struct cl_stored_block *block, const s
     uint64_t first_index = last != NULL ? last->first_index + last->records + 1 : s->tip.log_size;
     if (cl_state_leaf_decode(&leaf, block->state_leaf.data, block->state_leaf.length) != CL_OK) return false;
     *time_ms = leaf.time_ms;
+    *state_root = leaf.state_root;
     cl_block_id_derive(&id, block->first_index + block->record_count, root_before, block->state_leaf.data, block->state_leaf.length);
     return memcmp(id.bytes, block->id.bytes, 32) == 0 && memcmp(leaf.network.bytes, s->config.network->bytes, 32) == 0 &&
            memcmp(leaf.previous.bytes, last != NULL ? last->id.bytes : s->tip.block.bytes, 32) == 0 &&
@@ -332,9 +333,10 @@ static bool follows(struct sync *s, const struct cl_stored_block *block, const s
 static bool take_header(struct sync *s, struct cl_view bytes, const struct cl_hash *root_before)
 {
     struct cl_stored_block block;
+    struct cl_hash state_root;
     uint64_t time_ms;
-    if (s->count == SYNC_HEADERS_MAX || cl_stored_block_decode(&block, bytes.data, bytes.length) != CL_OK || !follows(s, &block, root_before, &time_ms)) return false;
-    *header_at(s, s->count) = (struct header){ .id = block.id, .root_before = *root_before, .view = block.view, .parent_view = block.parent_view, .first_index = block.first_index,
+    if (s->count == SYNC_HEADERS_MAX || cl_stored_block_decode(&block, bytes.data, bytes.length) != CL_OK || !follows(s, &block, root_before, &time_ms, &state_root)) return false;
+    *header_at(s, s->count) = (struct header){ .id = block.id, .root_before = *root_before, .state_root = state_root, .view = block.view, .parent_view = block.parent_view, .first_index = block.first_index,
         .time_ms = time_ms, .records = (uint32_t)block.record_count, .body = block.record_count > 0 ? BODY_WANTED : BODY_THERE, .offered = block.certificate };
     s->count++;
     return true;
@@ -524,7 +526,7 @@ bool sync_block(const struct sync *s, size_t further, struct sync_block *out)
         if (header_of(s, i)->body != BODY_THERE) return false;
     const struct header *header = header_of(s, further);
     *out = (struct sync_block){ .height = height_of(s, further), .view = header->view, .parent_view = header->parent_view, .time_ms = header->time_ms,
-        .records = header->records, .id = header->id, .root_before = header->root_before, .parent = further > 0 ? header_of(s, further - 1)->id : s->tip.block,
+        .records = header->records, .id = header->id, .root_before = header->root_before, .state_root = header->state_root, .parent = further > 0 ? header_of(s, further - 1)->id : s->tip.block,
         .certificate = { header->certificate, header->certificate_length } };
     return true;
 }

@@ -71,6 +71,7 @@ struct sync_block {
     uint64_t height, view, parent_view, time_ms, records;
     struct cl_block_id id, parent;
     struct cl_hash root_before; /* of the log up to the state leaf */
+    struct cl_hash state_root;  /* as the state leaf says */
     struct cl_view certificate; /* checked; empty: a later block's proves it */
 };
 bool sync_block(const struct sync *sync, size_t further, struct sync_block *out); /* further 1: the one after it, and so on */

@@ -384,9 +384,8 @@ static void liar_grants(struct liar *liar, size_t count)
     liar_block(liar, records, count);
 }
 
-static void records_that_do_not_give_the_id_are_got_from_somebody_else(void **state)
+static void got_from_somebody_else(bool certified)
 {
-    (void)state;
     struct scene scene;
     struct liar liar;
     open_scene(&scene, 1, 2);
@@ -402,7 +401,7 @@ static void records_that_do_not_give_the_id_are_got_from_somebody_else(void **st
     assert_int_equal(counters_of(&scene, 2).log_size, tip.log_size);
     stop(&scene, 2);
     liar.bends = true;
-    start(&scene, 1, false); /* and the other at first nothing but lies */
+    start(&scene, 1, certified); /* and the other at first nothing but lies */
     for (size_t i = 0; i < 3000 && atomic_load(&scene.nodes[1]->counters.sync_wrong) == 0; i++) {
         if (i % 20 == 0) liar_says(&liar);
         pause_ms(10);
@@ -416,6 +415,19 @@ static void records_that_do_not_give_the_id_are_got_from_somebody_else(void **st
     liar_close(&liar);
     same_blocks(&scene, 2, 1);
     close_scene(&scene);
+}
+
+static void records_that_do_not_give_the_id_are_got_from_somebody_else(void **state)
+{
+    (void)state;
+    got_from_somebody_else(false);
+}
+
+/* There they are found among several blocks that were taken together. */
+static void also_by_who_believes_a_quorum(void **state)
+{
+    (void)state;
+    got_from_somebody_else(true);
 }
 
 /* A quorum can make anything final. Whoever audits does not follow it, and says so; whoever trusts it does. */
@@ -471,6 +483,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_observer_that_comes_late_gets_there_and_keeps_up),
         cmocka_unit_test(a_node_killed_on_the_way_goes_on_where_it_was),
         cmocka_unit_test(records_that_do_not_give_the_id_are_got_from_somebody_else),
+        cmocka_unit_test(also_by_who_believes_a_quorum),
         cmocka_unit_test(a_final_block_with_a_bad_signature_stops_who_audits),
         cmocka_unit_test(a_member_that_was_away_returns_while_the_others_go_on),
     };
