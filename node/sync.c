@@ -531,6 +531,12 @@ bool sync_block(const struct sync *s, size_t further, struct sync_block *out)
     return true;
 }
 
+bool sync_coming(const struct sync *s, size_t further)
+{
+    const struct header *header = further < s->proven ? header_of(s, further) : NULL;
+    return header != NULL && (header->body == BODY_ASKED || (header->body == BODY_THERE && header->records > 0));
+}
+
 uint32_t sync_records(const struct sync *s, uint64_t height)
 {
     assert(height > s->tip.height && height - s->tip.height <= s->proven);

@@ -75,6 +75,8 @@ struct sync_block {
     struct cl_view certificate; /* checked; empty: a later block's proves it */
 };
 bool sync_block(const struct sync *sync, size_t further, struct sync_block *out); /* further 1: the one after it, and so on */
+/* Are that block's records on their way, or taken but not yet looked at? further: as above. */
+bool sync_coming(const struct sync *sync, size_t further);
 uint32_t sync_records(const struct sync *sync, uint64_t height); /* of a block that was taken of */
 /* Its records do not give its id: whoever sent them is at fault, and they are forgotten and asked for again. */
 void sync_refuse(struct sync *sync, uint64_t height, uint64_t now_ms);
