@@ -323,13 +323,9 @@ void cl_cbor_put_raw(struct cl_cbor_writer *writer, const void *data, size_t len
     if (writer->status == CL_OK) writer->status = cl_buffer_append(writer->buffer, data, length);
 }
 
-size_t cl_cbor_head(uint8_t out[CL_CBOR_HEAD_MAX], enum cl_cbor_major major, uint64_t argument)
+static size_t long_head(uint8_t out[CL_CBOR_HEAD_MAX], enum cl_cbor_major major, uint64_t argument)
 {
     uint8_t top = (uint8_t)((unsigned)major << 5);
-    if (argument < 24) {
-        out[0] = (uint8_t)(top | argument);
-        return 1;
-    }
     unsigned info = argument <= 0xff ? 24 : argument <= 0xffff ? 25 : argument <= 0xffffffff ? 26 : 27;
     size_t width = (size_t)1 << (info - 24);
     out[0] = (uint8_t)(top | info);
@@ -337,10 +333,33 @@ size_t cl_cbor_head(uint8_t out[CL_CBOR_HEAD_MAX], enum cl_cbor_major major, uin
     return 1 + width;
 }
 
-static void put_head(struct cl_cbor_writer *writer, enum cl_cbor_major major, uint64_t argument)
+static inline size_t head(uint8_t out[CL_CBOR_HEAD_MAX], enum cl_cbor_major major, uint64_t argument)
 {
-    uint8_t head[CL_CBOR_HEAD_MAX];
-    cl_cbor_put_raw(writer, head, cl_cbor_head(head, major, argument));
+    if (argument >= 24) return long_head(out, major, argument);
+    out[0] = (uint8_t)((unsigned)major << 5 | (unsigned)argument);
+    return 1;
+}
+
+size_t cl_cbor_head(uint8_t out[CL_CBOR_HEAD_MAX], enum cl_cbor_major major, uint64_t argument)
+{
+    return head(out, major, argument);
+}
+
+/* Is there room for so much as the buffer is? State values are dozens of items of a byte or two. */
+static inline bool has_room(const struct cl_cbor_writer *writer, size_t length)
+{
+    const struct cl_buffer *buffer = writer->buffer;
+    size_t end = buffer->capacity < CL_BUFFER_BYTES_MAX ? buffer->capacity : CL_BUFFER_BYTES_MAX;
+    return writer->status == CL_OK && end - buffer->length >= length;
+}
+
+static inline void put_head(struct cl_cbor_writer *writer, enum cl_cbor_major major, uint64_t argument)
+{
+    uint8_t bytes[CL_CBOR_HEAD_MAX];
+    if (has_room(writer, CL_CBOR_HEAD_MAX))
+        writer->buffer->length += head(writer->buffer->data + writer->buffer->length, major, argument);
+    else
+        cl_cbor_put_raw(writer, bytes, head(bytes, major, argument));
 }
 
 void cl_cbor_put_uint(struct cl_cbor_writer *writer, uint64_t value)
@@ -359,7 +378,12 @@ void cl_cbor_put_int(struct cl_cbor_writer *writer, int64_t value)
 void cl_cbor_put_bytes(struct cl_cbor_writer *writer, const void *data, size_t length)
 {
     put_head(writer, CL_CBOR_BYTES, length);
-    cl_cbor_put_raw(writer, data, length);
+    if (length != 32 || !has_room(writer, 32)) {
+        cl_cbor_put_raw(writer, data, length);
+        return;
+    }
+    memcpy(writer->buffer->data + writer->buffer->length, data, 32); /* a hash, as most are: no call */
+    writer->buffer->length += 32;
 }
 
 void cl_cbor_put_text(struct cl_cbor_writer *writer, const char *text, size_t length)
