@@ -5,6 +5,7 @@
 #include "ledger_internal.h"
 
 #include "crypto.h"
+#include "rules.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct cl_ahead {
     uint32_t commits;             /* how many had happened when the reading began */
     uint32_t count, slot_count;
     size_t size;
+    struct cl_entry_ids *ids;     /* of each entry, or NULL: none opens */
     uint8_t (*key_hashes)[32];    /* of the values, in their order */
     uint16_t *slots;              /* value number + 1, 0: free; by the key's first bytes */
     uint8_t *bytes;
@@ -101,22 +103,41 @@ const uint8_t *cl_ahead_find(struct cl_view *value, const struct cl_ahead *ahead
     return key_hash;
 }
 
-void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_ledger *ledger, const struct cl_map *map)
+const struct cl_entry_ids *cl_ahead_ids(const struct cl_ahead *ahead)
 {
+    return ahead != NULL ? ahead->ids : NULL;
+}
+
+void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_candidate *candidate)
+{
+    const struct cl_ledger *ledger = candidate->ledger;
     if (ahead == NULL)
         return;
     for (uint32_t i = 0; i < ahead->count; i++) {
-        cl_map_warm(map, ahead->values[i].key);
+        for (const struct cl_candidate *at = candidate; at != NULL; at = cl_candidate_below(at))
+            cl_map_warm(&at->map, ahead->values[i].key);
         __builtin_prefetch(last_change(&ledger->changes, ahead->key_hashes[i]));
         cl_recent_warm(ledger->recent, ahead->key_hashes[i]);
     }
     cl_smt_warm(ledger->tree, (const uint8_t (*)[32])ahead->key_hashes, ahead->count);
+    for (uint32_t i = 0; i < ahead->count; i++)
+        cl_recent_warm_entry(ledger->recent, ahead->key_hashes[i]);
 }
 
 /* ---- the reader's side */
 
+/* Of an entry: which of the values, number + 1, have the keys that the rules would work out again; 0: none. */
+struct entry_numbers { uint32_t object, answer; };
+
 /* What is found before its size is known. */
-struct reading { struct ahead_value *values; uint8_t (*key_hashes)[32]; uint32_t count; struct cl_buffer bytes, value; };
+struct reading {
+    struct ahead_value *values;
+    uint8_t (*key_hashes)[32];
+    uint32_t count;
+    struct entry_numbers *entries;
+    bool opens;
+    struct cl_buffer bytes, value;
+};
 
 /* What is not there or cannot be read is left to the owner, who will find out. */
 static bool note_key(struct reading *reading, const uint8_t key32[32], const struct cl_ledger *read_from)
@@ -146,14 +167,18 @@ static bool note_key(struct reading *reading, const uint8_t key32[32], const str
 
 /* The object that an entry is about; for an opening the id that it makes, which is new, and the TERMS that it names with
    the place of its answer to them, which is new as well. Of what is new only the hash is wanted. */
-static bool note_entry(struct reading *reading, const struct cl_ledger *ledger, const struct cl_record *record, const struct cl_entry *entry)
+static bool note_entry(struct reading *reading, const struct cl_ledger *ledger, const struct cl_record *record, size_t number)
 {
+    const struct cl_entry *entry = &record->entries[number];
+    struct entry_numbers *numbers = &reading->entries[number];
     struct cl_object_id id;
     if (entry->object_length == 32)
         return note_key(reading, entry->object, ledger);
     cl_object_id_derive(&id, record->signer33, entry->object);
     if (!note_key(reading, id.bytes, NULL))
         return false;
+    numbers->object = reading->count;
+    reading->opens = true;
     if ((record->type != CL_TERMS && record->type != CL_SUBSCRIBE) || (entry->present & CL_HAS(8)) == 0)
         return true;
     if (!note_key(reading, entry->ref, ledger) || record->type == CL_TERMS)
@@ -167,16 +192,19 @@ static bool note_entry(struct reading *reading, const struct cl_ledger *ledger, 
         memcpy(party.bytes, record->signer33, 33);
     }
     cl_answer_key(&answer, entry->ref, &party);
-    return note_key(reading, answer.bytes, NULL);
+    if (!note_key(reading, answer.bytes, NULL))
+        return false;
+    numbers->answer = reading->count;
+    return true;
 }
 
-static struct cl_ahead *ahead_new(uint32_t value_count, size_t byte_count)
+static struct cl_ahead *ahead_new(uint32_t value_count, size_t id_count, size_t byte_count)
 {
     uint32_t slot_count = 2;
     while (slot_count < 2 * value_count)
         slot_count *= 2;
     size_t each = sizeof(struct ahead_value) + 32;
-    size_t size = sizeof(struct cl_ahead) + value_count * each + slot_count * sizeof(uint16_t) + byte_count;
+    size_t size = sizeof(struct cl_ahead) + value_count * each + id_count * sizeof(struct cl_entry_ids) + slot_count * sizeof(uint16_t) + byte_count;
     if (size > AHEAD_BYTES_MAX)
         return NULL;
     if (atomic_fetch_add_explicit(&waiting, size, memory_order_relaxed) > AHEAD_BYTES_MAX - size) {
@@ -190,27 +218,36 @@ static struct cl_ahead *ahead_new(uint32_t value_count, size_t byte_count)
     }
     ahead->size = size;
     ahead->slot_count = slot_count;
-    ahead->key_hashes = (uint8_t (*)[32])(ahead->values + value_count);
+    ahead->ids = (struct cl_entry_ids *)(void *)(ahead->values + value_count);
+    ahead->key_hashes = (uint8_t (*)[32])(ahead->ids + id_count);
+    if (id_count == 0)
+        ahead->ids = NULL;
     ahead->slots = (uint16_t *)(ahead->key_hashes + value_count);
     ahead->bytes = (uint8_t *)(ahead->slots + slot_count);
     return ahead;
 }
 
-static struct cl_ahead *ahead_of(const struct reading *reading, uint32_t commits)
+static struct cl_ahead *ahead_of(const struct reading *reading, size_t entry_count, uint32_t commits)
 {
-    struct cl_ahead *ahead = ahead_new(reading->count, reading->bytes.length);
+    size_t id_count = reading->opens ? entry_count : 0;
+    struct cl_ahead *ahead = ahead_new(reading->count, id_count, reading->bytes.length);
     if (ahead == NULL)
         return NULL;
     ahead->commits = commits;
     if (reading->bytes.length > 0)
         memcpy(ahead->bytes, reading->bytes.data, reading->bytes.length);
+    ahead->count = reading->count;
+    memcpy(ahead->key_hashes, reading->key_hashes, reading->count * sizeof *ahead->key_hashes);
+    memcpy(ahead->values, reading->values, reading->count * sizeof *ahead->values);
     for (uint32_t i = 0; i < reading->count; i++) {
-        uint32_t slot = slot_of(ahead, reading->values[i].key);
-        if (ahead->slots[slot] != 0)
-            continue; /* named twice */
-        memcpy(ahead->key_hashes[ahead->count], reading->key_hashes[i], 32);
-        ahead->values[ahead->count++] = reading->values[i];
-        ahead->slots[slot] = (uint16_t)ahead->count;
+        uint32_t slot = slot_of(ahead, ahead->values[i].key);
+        if (ahead->slots[slot] == 0) /* else named twice */
+            ahead->slots[slot] = (uint16_t)(i + 1);
+    }
+    for (size_t i = 0; i < id_count; i++) {
+        const struct entry_numbers *numbers = &reading->entries[i];
+        ahead->ids[i].object = numbers->object != 0 ? ahead->values[numbers->object - 1].key : NULL;
+        ahead->ids[i].answer = numbers->answer != 0 ? ahead->values[numbers->answer - 1].key : NULL;
     }
     return ahead;
 }
@@ -233,13 +270,15 @@ void cl_ledger_look_ahead(const struct cl_ledger *ledger, struct cl_ledger_recor
         return;
     reading.values = malloc(KEYS_OF_ENTRY_MAX * decoded->entry_count * sizeof *reading.values);
     reading.key_hashes = malloc(KEYS_OF_ENTRY_MAX * decoded->entry_count * sizeof *reading.key_hashes);
-    bool more = reading.values != NULL && reading.key_hashes != NULL;
+    reading.entries = calloc(decoded->entry_count, sizeof *reading.entries);
+    bool more = reading.values != NULL && reading.key_hashes != NULL && reading.entries != NULL;
     for (size_t i = 0; i < decoded->entry_count && more; i++)
-        more = note_entry(&reading, ledger, decoded, &decoded->entries[i]);
+        more = note_entry(&reading, ledger, decoded, i);
     if (reading.count > 0)
-        record->ahead = ahead_of(&reading, commits);
+        record->ahead = ahead_of(&reading, decoded->entry_count, commits);
     free(reading.values);
     free(reading.key_hashes);
+    free(reading.entries);
     cl_buffer_deinit(&reading.bytes);
     cl_buffer_deinit(&reading.value);
 }

@@ -3,6 +3,7 @@
 #include "ledger_internal.h"
 
 #include "crypto.h"
+#include "sort.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static enum cl_status entry_view(const struct cl_map_entry *entry, struct cl_vie
     return CL_OK;
 }
 
-static const struct cl_candidate *below(const struct cl_candidate *candidate)
+const struct cl_candidate *cl_candidate_below(const struct cl_candidate *candidate)
 {
     const struct cl_candidate *parent = candidate->parent;
     return parent != NULL && !parent->committed ? parent : NULL;
@@ -29,7 +30,7 @@ static const struct cl_candidate *below(const struct cl_candidate *candidate)
 
 static const struct cl_map_entry *find_in_chain(const struct cl_candidate *candidate, const uint8_t key32[32])
 {
-    for (; candidate != NULL; candidate = below(candidate)) {
+    for (; candidate != NULL; candidate = cl_candidate_below(candidate)) {
         const struct cl_map_entry *entry = cl_map_find(&candidate->map, key32);
         if (entry != NULL)
             return entry;
@@ -121,7 +122,7 @@ static enum cl_status state_put(void *context, const uint8_t key32[32], const ui
     struct cl_candidate *candidate = context;
     struct cl_map_entry *entry = cl_map_find(&candidate->map, key32);
     if (entry == NULL) {
-        const struct cl_map_entry *known = find_in_chain(below(candidate), key32);
+        const struct cl_map_entry *known = find_in_chain(cl_candidate_below(candidate), key32);
         if (known == NULL) {
             enum cl_status status = learn(&entry, candidate, key32);
             if (status != CL_OK)
@@ -255,7 +256,7 @@ static enum cl_status replay_in_store(struct cl_ledger *ledger, const struct cl_
 
 enum cl_status cl_candidate_replay(struct cl_candidate *candidate, const struct cl_record_id *id)
 {
-    for (const struct cl_candidate *at = candidate; at != NULL; at = below(at))
+    for (const struct cl_candidate *at = candidate; at != NULL; at = cl_candidate_below(at))
         if (id_known(at, id))
             return CL_E_REPLAY;
     return replay_in_store(candidate->ledger, id);
@@ -273,7 +274,8 @@ static enum cl_status apply(struct cl_candidate *candidate, const struct cl_reco
 {
     struct cl_ledger *ledger = candidate->ledger;
     struct cl_state_access access = {candidate, state_get, keep ? state_put : state_put_nowhere};
-    struct cl_rules_input input = {&ledger->genesis.network, record, cl_candidate_place(candidate, candidate->count), time_ms};
+    struct cl_rules_input input = {&ledger->genesis.network, record, cl_candidate_place(candidate, candidate->count), time_ms,
+                                    cl_ahead_ids(candidate->ahead)};
     struct touch_context touch = {candidate, record, input.log_index, CL_OK};
     uint32_t map_count = candidate->map.count;
     size_t index_length = candidate->index.length;
@@ -313,8 +315,8 @@ static struct cl_candidate *take(struct cl_candidate *candidate)
 
 bool cl_candidate_stands(const struct cl_candidate *candidate)
 {
-    while (below(candidate) != NULL)
-        candidate = below(candidate);
+    while (cl_candidate_below(candidate) != NULL)
+        candidate = cl_candidate_below(candidate);
     return memcmp(candidate->base.bytes, candidate->ledger->tip.block.bytes, 32) == 0;
 }
 
@@ -382,7 +384,7 @@ enum cl_status cl_candidate_add(struct cl_candidate *candidate, struct cl_ledger
         return CL_E_BLOCK_SIZE;
     enum cl_status status = reserve(candidate);
     candidate->ahead = record->ahead;
-    cl_ahead_warm(record->ahead, candidate->ledger, &candidate->map);
+    cl_ahead_warm(record->ahead, candidate);
     if (status == CL_OK)
         status = apply(candidate, decoded, candidate->head.time_ms, true, refused_entry);
     candidate->ahead = NULL;
@@ -411,7 +413,31 @@ struct cl_ledger_record *cl_candidate_record(const struct cl_candidate *candidat
     return candidate->records[index];
 }
 
-struct leaves_job { const struct cl_map *map; struct cl_smt_leaf *leaves; };
+/* Sorted once, for the tree and for the store. places: where each of the map's entries stands among the changed ones. */
+static enum cl_status sort_changed(struct cl_candidate *candidate, uint32_t *places)
+{
+    const struct cl_map *map = &candidate->map;
+    uint32_t count = 0;
+    struct cl_sort_item *items = malloc((map->count + (size_t)1) * sizeof *items);
+    candidate->changed = malloc((map->count + (size_t)1) * sizeof *candidate->changed);
+    if (items == NULL || candidate->changed == NULL) {
+        free(items);
+        return CL_E_MEMORY;
+    }
+    for (uint32_t i = 0; i < map->count; i++)
+        if (map->entries[i].state == CL_MAP_CHANGED)
+            items[count++] = (struct cl_sort_item){cl_get_u64(map->entries[i].key_hash), i};
+    enum cl_status status = cl_sort(items, count);
+    for (uint32_t i = 0; i < count && status == CL_OK; i++) {
+        candidate->changed[i] = (uint32_t)items[i].at;
+        places[items[i].at] = i;
+    }
+    candidate->changed_count = count;
+    free(items);
+    return status;
+}
+
+struct leaves_job { const struct cl_map *map; const uint32_t *places; struct cl_smt_leaf *leaves; };
 
 static void make_leaves(void *argument, unsigned part)
 {
@@ -420,22 +446,23 @@ static void make_leaves(void *argument, unsigned part)
     for (uint32_t i = first; i < first + (left < LEAVES_SHARED ? left : LEAVES_SHARED); i++) {
         const struct cl_map_entry *entry = &job->map->entries[i];
         if (entry->state == CL_MAP_CHANGED)
-            cl_smt_leaf_make(&job->leaves[i], entry->key_hash, entry->value, entry->length);
+            cl_smt_leaf_make(&job->leaves[job->places[i]], entry->key_hash, entry->value, entry->length);
     }
 }
 
 static enum cl_status seal_state(struct cl_candidate *candidate)
 {
     const struct cl_map *map = &candidate->map;
+    uint32_t *places = malloc((map->count + (size_t)1) * sizeof *places);
     struct cl_smt_leaf *leaves = malloc((map->count + (size_t)1) * sizeof *leaves);
-    enum cl_status status = leaves != NULL ? CL_OK : CL_E_MEMORY;
-    if (leaves != NULL) {
-        struct leaves_job job = {map, leaves};
+    enum cl_status status = places != NULL && leaves != NULL ? sort_changed(candidate, places) : CL_E_MEMORY;
+    if (status == CL_OK) {
+        struct leaves_job job = {map, places, leaves};
         cl_ledger_spread(candidate->ledger, make_leaves, &job, (map->count + LEAVES_SHARED - 1) / LEAVES_SHARED);
     }
-    for (uint32_t i = 0; i < map->count && status == CL_OK; i++)
-        if (map->entries[i].state == CL_MAP_CHANGED)
-            status = cl_smt_overlay_put(candidate->overlay, &leaves[i]);
+    for (uint32_t i = 0; i < candidate->changed_count && status == CL_OK; i++)
+        status = cl_smt_overlay_put(candidate->overlay, &leaves[i]);
+    free(places);
     free(leaves);
     if (status != CL_OK)
         return status;
@@ -549,6 +576,7 @@ void cl_candidate_free(struct cl_candidate *candidate)
             cl_ledger_record_unref(candidate->records[i]);
         free(candidate->records);
         free(candidate->id_slots);
+        free(candidate->changed);
         cl_map_deinit(&candidate->map);
         if (candidate->overlay != NULL)
             cl_smt_overlay_free(candidate->overlay);

@@ -3,6 +3,7 @@
 #define LEDGER_LEDGER_INTERNAL_H
 
 #include "ledger.h"
+#include "rules.h"
 #include "tables.h"
 
 #include <stdatomic.h>
@@ -46,7 +47,7 @@ struct cl_map_block;
 struct cl_map {
     struct cl_map_entry *entries; /* in the order in which they came */
     uint32_t count, entries_capacity;
-    uint32_t *slots;              /* entry number + 1, 0: free; open addressing */
+    uint32_t *slots;              /* entry number + 1 and some bits of its key, 0: free; open addressing */
     uint32_t slot_count;          /* a power of two, or 0 */
     struct cl_map_block *block;   /* where values live: they never move */
     uint64_t seed;                /* secret: places keys where nobody who chooses them can foresee; set before use */
@@ -86,8 +87,10 @@ void cl_changes_commit(struct cl_changes *changes, const struct cl_map *map);
 /* Owner thread; ahead may be NULL. Returns: the key's hash, or NULL where nobody has worked it out. value: what the store
    has for the key; length 0 where that is not known. */
 const uint8_t *cl_ahead_find(struct cl_view *value, const struct cl_ahead *ahead, const struct cl_changes *changes, const uint8_t key32[32]);
+/* Of the record's entries, as cl_rules_input takes them; NULL: nobody has worked them out. Good as long as ahead is. */
+const struct cl_entry_ids *cl_ahead_ids(const struct cl_ahead *ahead);
 /* Asks for the memory that the record's keys will be looked for in, all at once. Changes nothing; ahead may be NULL. */
-void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_ledger *ledger, const struct cl_map *map);
+void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_candidate *candidate);
 void cl_ahead_free(struct cl_ahead *ahead);
 
 /* ---- ledger_recent.c: values that are waited for, as they were left last */
@@ -101,7 +104,9 @@ void cl_recent_free(struct cl_recent *recent); /* or NULL */
 void cl_recent_put(struct cl_recent *recent, const uint8_t key_hash[32], bool is_new, const uint8_t *value, size_t length);
 /* Owner thread. Good until the next put; data NULL: it is not here, ask the store. */
 struct cl_view cl_recent_get(struct cl_recent *recent, const uint8_t key_hash[32]);
+/* Asks for the memory that a key's list begins in, and, called once that is there, for its first entry. */
 void cl_recent_warm(const struct cl_recent *recent, const uint8_t key_hash[32]);
+void cl_recent_warm_entry(const struct cl_recent *recent, const uint8_t key_hash[32]);
 /* [any thread] Probably: is it not worth reading from the store? */
 bool cl_recent_may_have(const struct cl_recent *recent, const uint8_t key_hash[32]);
 
@@ -181,6 +186,8 @@ struct cl_candidate {
     struct cl_smt_overlay *overlay;
     struct cl_map map;
     const struct cl_ahead *ahead; /* of the record that is being applied */
+    uint32_t *changed;            /* once sealed: numbers of the map's changed entries, near enough in the order of key_hash */
+    uint32_t changed_count;
     struct cl_ledger_record **records;
     uint32_t *id_slots;           /* record number + 1 by record id, open addressing */
     uint32_t count, capacity, id_slot_count;
@@ -197,6 +204,8 @@ struct cl_candidate {
 /* ledger.c: cl_smt_spread's `all` by owner and helper together, or by the owner alone; context is the ledger. */
 void cl_ledger_spread(void *context, void (*run)(void *argument, unsigned part), void *argument, unsigned count);
 
+/* The block below it that is not in the store yet, or NULL. */
+const struct cl_candidate *cl_candidate_below(const struct cl_candidate *candidate);
 /* Has this id been applied in the candidate's chain or in the final log? CL_OK no, CL_E_REPLAY yes. */
 CL_MUST_USE enum cl_status cl_candidate_replay(struct cl_candidate *candidate, const struct cl_record_id *id);
 

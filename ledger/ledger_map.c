@@ -11,9 +11,26 @@
 /* Values are cut from the newest block; a value that is too long for one gets its own. */
 struct cl_map_block { struct cl_map_block *older; size_t used, capacity; uint8_t bytes[]; };
 
+#define NUMBER_BITS 24u
+/* A candidate has fewer than two of the largest blocks; an entry has 16 bytes or more, and the rules ask for fewer than eight
+   keys because of it. */
+static_assert(2 * CL_BLOCK_BYTES_MAX / 16 * 8 < UINT32_C(1) << NUMBER_BITS, "the entry's number fits beside the bits of its key");
+
 static uint32_t slot_of(const struct cl_map *map, const uint8_t key32[32])
 {
     return cl_slot_of(key32, map->seed, map->slot_count);
+}
+
+/* What a slot says of entry `number`: beside it some bits of the key, so that most others are told apart without a look at
+   the entry, which lies anywhere in memory. */
+static uint32_t tag_of(const uint8_t key32[32])
+{
+    return (uint32_t)key32[31] << NUMBER_BITS;
+}
+
+static struct cl_map_entry *entry_of(const struct cl_map *map, uint32_t slot)
+{
+    return &map->entries[(map->slots[slot] & ((UINT32_C(1) << NUMBER_BITS) - 1)) - 1];
 }
 
 static uint32_t free_slot(const struct cl_map *map, const uint8_t key32[32])
@@ -28,8 +45,11 @@ struct cl_map_entry *cl_map_find(const struct cl_map *map, const uint8_t key32[3
 {
     if (map->slot_count == 0)
         return NULL;
+    uint32_t tag = tag_of(key32);
     for (uint32_t slot = slot_of(map, key32); map->slots[slot] != 0; slot = (slot + 1) & (map->slot_count - 1)) {
-        struct cl_map_entry *entry = &map->entries[map->slots[slot] - 1];
+        if ((map->slots[slot] ^ tag) >> NUMBER_BITS != 0)
+            continue;
+        struct cl_map_entry *entry = entry_of(map, slot);
         if (memcmp(entry->key, key32, 32) == 0)
             return entry;
     }
@@ -46,7 +66,7 @@ static bool grow_slots(struct cl_map *map)
     map->slots = slots;
     map->slot_count = count;
     for (uint32_t i = 0; i < map->count; i++)
-        map->slots[free_slot(map, map->entries[i].key)] = i + 1;
+        map->slots[free_slot(map, map->entries[i].key)] = tag_of(map->entries[i].key) | (i + 1);
     return true;
 }
 
@@ -63,7 +83,7 @@ static bool grow_entries(struct cl_map *map)
 
 struct cl_map_entry *cl_map_insert(struct cl_map *map, const uint8_t key32[32], const uint8_t key_hash32[32])
 {
-    assert(map->count < UINT32_MAX / 4);
+    assert(map->count < (UINT32_C(1) << NUMBER_BITS) - 1);
     if (map->count == map->entries_capacity && !grow_entries(map))
         return NULL;
     if (map->count >= map->slot_count / 2 && !grow_slots(map))
@@ -73,7 +93,8 @@ struct cl_map_entry *cl_map_insert(struct cl_map *map, const uint8_t key32[32], 
     memcpy(entry->key, key32, 32);
     memcpy(entry->key_hash, key_hash32, 32);
     entry->state = CL_MAP_ABSENT;
-    map->slots[free_slot(map, key32)] = ++map->count;
+    map->count++;
+    map->slots[free_slot(map, key32)] = tag_of(key32) | map->count;
     return entry;
 }
 
@@ -124,7 +145,7 @@ void cl_map_truncate(struct cl_map *map, uint32_t count)
         const struct cl_map_entry *entry = &map->entries[map->count - 1];
         assert(entry->state != CL_MAP_CHANGED);
         uint32_t slot = slot_of(map, entry->key);
-        while (map->slots[slot] != map->count)
+        while (entry_of(map, slot) != entry)
             slot = (slot + 1) & (map->slot_count - 1);
         map->slots[slot] = 0;
         map->count--;

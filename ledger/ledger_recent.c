@@ -71,6 +71,17 @@ static _Atomic uint8_t *mark_of(const struct cl_recent *recent, const uint8_t ke
 void cl_recent_warm(const struct cl_recent *recent, const uint8_t key_hash[32])
 {
     __builtin_prefetch(&recent->lists[cl_slot_of(key_hash, recent->seed, LISTS)]);
+    __builtin_prefetch((const void *)&recent->marks[cl_slot_of(key_hash, recent->seed, MARKS)]);
+}
+
+void cl_recent_warm_entry(const struct cl_recent *recent, const uint8_t key_hash[32])
+{
+    uint32_t list = recent->lists[cl_slot_of(key_hash, recent->seed, LISTS)];
+    if (list == 0 || !cl_recent_may_have(recent, key_hash))
+        return;
+    const uint8_t *entry = recent->ring + list - 1, *end = recent->ring + recent->size;
+    for (size_t at = 0; at < 256 && at < (size_t)(end - entry); at += 64) /* most values end there */
+        __builtin_prefetch(entry + at);
 }
 
 bool cl_recent_may_have(const struct cl_recent *recent, const uint8_t key_hash[32])

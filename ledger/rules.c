@@ -58,6 +58,7 @@ static enum cl_status apply_entry(struct rules_frame *frame, uint32_t index)
 {
     frame->entry_index = index;
     frame->entry = &frame->record->entries[index];
+    frame->ids = frame->input->ids != NULL ? frame->input->ids[index] : (struct cl_entry_ids){NULL, NULL};
     struct rules_note *note = &frame->note;
     note->entry = index;
     note->opened = rules_opens(frame);

@@ -16,11 +16,17 @@ struct cl_state_access {
     enum cl_status (*put)(void *context, const uint8_t key32[32], const uint8_t *value, size_t length);
 };
 
+/* What follows from a record alone, for whoever has worked it out before the record's turn; NULL where nobody has.
+   object: the id that an entry opens (cl_object_id_derive); answer: where SUBSCRIBE to TERMS leaves its answer
+   (cl_answer_key of the party in whose name it is). 32 bytes each. */
+struct cl_entry_ids { const uint8_t *object, *answer; };
+
 struct cl_rules_input {
     const struct cl_network_id *network;
     const struct cl_record *record;   /* decoded; its signature is checked elsewhere */
     uint64_t log_index;               /* of the record in the log */
     uint64_t block_time_ms;
+    const struct cl_entry_ids *ids;   /* of each entry; or NULL */
 };
 
 /* Called for each entry that changed an object in the index's sense; may be NULL. Serves the node's indexes and feed. */

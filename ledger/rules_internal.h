@@ -68,6 +68,7 @@ struct rules_frame {
     /* the entry at hand */
     uint32_t entry_index;
     const struct cl_entry *entry;
+    struct cl_entry_ids ids;
     uint8_t object[32];           /* its object; for an opening the new id */
     struct rules_note note;
     struct cl_agreement agreement;
@@ -114,6 +115,8 @@ bool rules_time_equal(const struct cl_optional_time *a, const struct cl_optional
 /* ---- who acts (rules_party.c) */
 /* The present key of a known party. */
 enum cl_status rules_present_key(struct rules_frame *frame, const struct cl_party *party, const uint8_t **key33);
+/* The TERMS just loaded stand for a side: they need not be decoded again when that is asked. */
+void rules_hold_terms(struct rules_frame *frame, const uint8_t id32[32]);
 void rules_forget_holder(struct rules_frame *frame, const uint8_t id32[32]);
 /* CL_OK, CL_E_PARTY (not at all), CL_E_POWER (a delegate without this power now). An unknown side is CL_E_PARTY. */
 enum cl_status rules_acts_for(struct rules_frame *frame, enum cl_side side, uint8_t power);

@@ -25,9 +25,10 @@ enum cl_status rules_open_id(struct rules_frame *frame)
 {
     struct cl_object_id id;
     struct cl_view value;
-    cl_object_id_derive(&id, frame->record->signer33, frame->entry->object);
-    memcpy(frame->object, id.bytes, 32);
-    enum cl_status status = rules_get(&frame->transaction, id.bytes, &value);
+    if (frame->ids.object == NULL)
+        cl_object_id_derive(&id, frame->record->signer33, frame->entry->object);
+    memcpy(frame->object, frame->ids.object != NULL ? frame->ids.object : id.bytes, 32);
+    enum cl_status status = rules_get(&frame->transaction, frame->object, &value);
     if (status == CL_OK)
         return CL_E_OBJECT_EXISTS;
     return status == CL_E_NOT_FOUND ? CL_OK : status;

@@ -125,14 +125,12 @@ enum cl_status rules_grant_open(struct rules_frame *frame) { return open_offer(f
 
 /* ---- TERMS and the agreements under them */
 
-/* answers < limit and no answer entry for (TERMS, party); the TERMS are loaded. */
-static enum cl_status room_for(struct rules_frame *frame, const uint8_t terms32[32], const struct cl_party *organisation,
-                               struct cl_hash *key)
+/* answers < limit and no answer entry, whose key is this one; the TERMS are loaded. */
+static enum cl_status room_for(struct rules_frame *frame, const struct cl_hash *key)
 {
     struct cl_view value;
     if (frame->terms.answers >= frame->terms.limit)
         return CL_E_LIMIT;
-    cl_answer_key(key, terms32, organisation);
     enum cl_status status = rules_get(&frame->transaction, key->bytes, &value);
     if (status == CL_OK)
         return CL_E_ANSWERED;
@@ -145,7 +143,8 @@ enum cl_status rules_activation_check(struct rules_frame *frame, const struct cl
     RULES_TRY(rules_load_terms_of_agreement(frame));
     if (frame->terms.open == 0)
         return CL_E_CLOSED;
-    return room_for(frame, frame->agreement.terms.bytes, organisation, key);
+    cl_answer_key(key, frame->agreement.terms.bytes, organisation);
+    return room_for(frame, key);
 }
 
 /* "then answers + 1 and the answer entry is made. The TERMS' head does not move." */
@@ -202,9 +201,14 @@ enum cl_status rules_subscribe_terms(struct rules_frame *frame)
     RULES_TRY(check_terms_offer(frame, &before, &after));
     RULES_TRY(rules_new_party(frame, &party));
     memcpy(owner.bytes, terms32, 32);
+    rules_hold_terms(frame, terms32);
     RULES_TRY(rules_sides_differ(frame, &party, &owner)); /* "not the TERMS' own party" */
     RULES_TRY(check_vouched(frame, &party));
-    RULES_TRY(room_for(frame, terms32, &party, &answer_key));
+    if (frame->ids.answer != NULL)
+        memcpy(answer_key.bytes, frame->ids.answer, 32);
+    else
+        cl_answer_key(&answer_key, terms32, &party);
+    RULES_TRY(room_for(frame, &answer_key));
     RULES_TRY(rules_check_audience(frame, &frame->terms.audience, terms32, &party));
     new_agreement(frame, before, after);
     agreement->customer = owner;

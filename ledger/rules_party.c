@@ -7,6 +7,15 @@
 
 /* ---- objects that stand for a side */
 
+static void fill_holder(struct rules_holder *holder, enum cl_state_kind kind, const uint8_t key33[33],
+                        const struct cl_delegation *list, uint8_t count)
+{
+    holder->kind = kind;
+    memcpy(holder->key, key33, 33);
+    holder->delegation_count = count;
+    memcpy(holder->delegations, list, count * sizeof list[0]);
+}
+
 static enum cl_status load_holder(struct rules_frame *frame, const uint8_t id32[32], struct rules_holder *holder)
 {
     struct cl_view value;
@@ -17,19 +26,13 @@ static enum cl_status load_holder(struct rules_frame *frame, const uint8_t id32[
     if (status == CL_OK && holder->kind == CL_STATE_PROFILE) {
         struct cl_profile profile;
         status = cl_profile_decode(&profile, value.data, value.length);
-        if (status == CL_OK) {
-            memcpy(holder->key, profile.key, 33);
-            holder->delegation_count = profile.delegation_count;
-            memcpy(holder->delegations, profile.delegations, profile.delegation_count * sizeof profile.delegations[0]);
-        }
+        if (status == CL_OK)
+            fill_holder(holder, CL_STATE_PROFILE, profile.key, profile.delegations, profile.delegation_count);
     } else if (status == CL_OK && holder->kind == CL_STATE_TERMS) {
         struct cl_terms terms;
         status = cl_terms_decode(&terms, value.data, value.length);
-        if (status == CL_OK) {
-            memcpy(holder->key, terms.owner, 33);
-            holder->delegation_count = terms.delegation_count;
-            memcpy(holder->delegations, terms.delegations, terms.delegation_count * sizeof terms.delegations[0]);
-        }
+        if (status == CL_OK)
+            fill_holder(holder, CL_STATE_TERMS, terms.owner, terms.delegations, terms.delegation_count);
     } else if (status == CL_OK) {
         return CL_E_OBJECT_KIND;
     }
@@ -39,23 +42,46 @@ static enum cl_status load_holder(struct rules_frame *frame, const uint8_t id32[
 }
 
 /* An organisation's 1,000 entries all go through one PROFILE: it is decoded once. */
-static enum cl_status holder_of(struct rules_frame *frame, const uint8_t id32[32], const struct rules_holder **out)
+static struct rules_holder *known_holder(struct rules_frame *frame, const uint8_t id32[32])
 {
     for (unsigned i = 0; i < RULES_HOLDERS; i++) {
         if (frame->holders[i].valid && rules_same32(frame->holders[i].id, id32)) {
             frame->next_holder = (i + 1) % RULES_HOLDERS; /* the one just found stays while the other side is asked */
-            *out = &frame->holders[i];
-            return CL_OK;
+            return &frame->holders[i];
         }
     }
+    return NULL;
+}
+
+/* The one that has filled the next place. */
+static void keep_holder(struct rules_frame *frame, const uint8_t id32[32])
+{
     struct rules_holder *holder = &frame->holders[frame->next_holder];
-    holder->valid = false;
-    RULES_TRY(load_holder(frame, id32, holder));
     memcpy(holder->id, id32, 32);
     holder->valid = true;
     frame->next_holder = (frame->next_holder + 1) % RULES_HOLDERS;
+}
+
+static enum cl_status holder_of(struct rules_frame *frame, const uint8_t id32[32], const struct rules_holder **out)
+{
+    struct rules_holder *holder = known_holder(frame, id32);
+    if (holder == NULL) {
+        holder = &frame->holders[frame->next_holder];
+        holder->valid = false;
+        RULES_TRY(load_holder(frame, id32, holder));
+        keep_holder(frame, id32);
+    }
     *out = holder;
     return CL_OK;
+}
+
+void rules_hold_terms(struct rules_frame *frame, const uint8_t id32[32])
+{
+    const struct cl_terms *terms = &frame->terms;
+    if (known_holder(frame, id32) != NULL)
+        return;
+    fill_holder(&frame->holders[frame->next_holder], CL_STATE_TERMS, terms->owner, terms->delegations, terms->delegation_count);
+    keep_holder(frame, id32);
 }
 
 void rules_forget_holder(struct rules_frame *frame, const uint8_t id32[32])

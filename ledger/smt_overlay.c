@@ -513,8 +513,8 @@ static enum cl_status apply_changes(struct apply *apply, struct view_reference *
     return status;
 }
 
-/* Sorting compares eight bytes of the key first: the rest hardly ever decides. */
-/* Orders what 64 bits of the hash leave equal: the same key several times, hardly ever two keys. */
+/* Sorting compares eight bytes of the key first: the rest hardly ever decides.
+   Orders what 64 bits of the hash leave equal: the same key several times, hardly ever two keys. */
 static void sort_ties(const struct cl_smt_leaf **sorted, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
@@ -525,26 +525,45 @@ static void sort_ties(const struct cl_smt_leaf **sorted, size_t count)
     }
 }
 
-enum cl_status smt_sort_changes(const struct cl_smt_leaf ***out, size_t *out_count, const struct cl_smt_leaf *changes, size_t count)
+/* A block's changes come sorted; only where their keys' first eight bytes are the same is there something left to do. */
+static bool is_sorted(const struct cl_smt_leaf *changes, size_t count)
 {
-    size_t used = 0;
+    for (size_t i = 1; i < count; i++)
+        if (memcmp(changes[i - 1].key_hash, changes[i].key_hash, 8) > 0) return false;
+    return true;
+}
+
+/* By the first eight bytes of their keys. */
+static enum cl_status sort_prefixes(const struct cl_smt_leaf **sorted, const struct cl_smt_leaf *changes, size_t count)
+{
     struct cl_sort_item *keys = malloc((count + 1) * sizeof *keys);
-    const struct cl_smt_leaf **sorted = malloc((count + 1) * sizeof *sorted);
-    enum cl_status status = keys != NULL && sorted != NULL ? CL_OK : CL_E_MEMORY;
-    for (size_t i = 0; i < count && status == CL_OK; i++) {
+    if (keys == NULL) return CL_E_MEMORY;
+    for (size_t i = 0; i < count; i++) {
         const uint8_t *key = changes[i].key_hash;
         uint64_t prefix = 0;
         for (unsigned byte = 0; byte < 8; byte++) prefix = prefix << 8 | key[byte];
         keys[i] = (struct cl_sort_item){ .order = prefix, .at = i };
     }
-    if (status == CL_OK) status = cl_sort(keys, count);
+    enum cl_status status = cl_sort(keys, count);
+    for (size_t i = 0; i < count && status == CL_OK; i++) sorted[i] = &changes[keys[i].at];
+    free(keys);
+    return status;
+}
+
+enum cl_status smt_sort_changes(const struct cl_smt_leaf ***out, size_t *out_count, const struct cl_smt_leaf *changes, size_t count)
+{
+    size_t used = 0;
+    const struct cl_smt_leaf **sorted = malloc((count + 1) * sizeof *sorted);
+    enum cl_status status = sorted != NULL ? CL_OK : CL_E_MEMORY;
+    if (status == CL_OK && is_sorted(changes, count)) {
+        for (size_t i = 0; i < count; i++) sorted[i] = &changes[i];
+    } else if (status == CL_OK) {
+        status = sort_prefixes(sorted, changes, count);
+    }
     if (status != CL_OK) {
-        free(keys);
         free(sorted);
         return status;
     }
-    for (size_t i = 0; i < count; i++) sorted[i] = &changes[keys[i].at];
-    free(keys);
     sort_ties(sorted, count);
     for (size_t i = 0; i < count; i++) {
         if (used > 0 && memcmp(sorted[used - 1]->key_hash, sorted[i]->key_hash, 32) == 0) used--;

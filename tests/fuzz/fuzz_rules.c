@@ -42,7 +42,7 @@ static enum cl_status probe(uint8_t *status_after, enum cl_record_type type, con
     memcpy(draft.signer.bytes, signer33, 33);
     require(cl_draft_encode(&payload, &id, NULL, &draft, &script_network) == CL_OK);
     require(cl_record_decode_payload(&record, NULL, payload.data, payload.length, signer33, &script_network) == CL_OK);
-    struct cl_rules_input input = {&script_network, &record, script.record_count + 1, script.now_ms};
+    struct cl_rules_input input = {&script_network, &record, script.record_count + 1, script.now_ms, NULL};
     access.put = put_nothing;
     probed.object32 = object32;
     enum cl_status status = cl_rules_apply(&access, &input, NULL, NULL, NULL, NULL);
@@ -427,7 +427,7 @@ static void apply(const struct cl_record *record)
 {
     struct turn turn = {record, script.record_count, script.now_ms, 0};
     struct cl_state_access access = script_state_access(&state);
-    struct cl_rules_input input = {&script_network, record, turn.index, turn.now_ms};
+    struct cl_rules_input input = {&script_network, record, turn.index, turn.now_ms, NULL};
     uint32_t applied = 99, refused = 99;
     script_state_mark(&state);
     enum cl_status status = cl_rules_apply(&access, &input, &refused, &applied, note_touched, &turn);

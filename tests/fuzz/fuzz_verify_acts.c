@@ -55,7 +55,7 @@ static void log_record(bool liars)
         const struct cl_buffer *leaf = &book.leaves[record_count];
         require(cl_record_decode(record, NULL, leaf->data, leaf->length, &script_network) == CL_OK);
         struct cl_state_access access = script_state_access(&state);
-        struct cl_rules_input input = {&script_network, record, record_count, script.now_ms};
+        struct cl_rules_input input = {&script_network, record, record_count, script.now_ms, NULL};
         bool known = false; /* the ledger takes an id once */
         for (size_t i = 0; i < record_count; i++)
             known = known || memcmp(records[i].id.bytes, record->id.bytes, 32) == 0;

@@ -204,7 +204,7 @@ static enum cl_status act(struct proof_world *world, struct cl_record_id *id, co
     make_record(&bytes, id != NULL ? id : &own, world, key, type, entry);
     NEED(cl_record_decode(&record, &refused, bytes.data, bytes.length, &world->network));
     struct cl_state_access access = {world, state_get, state_put};
-    struct cl_rules_input input = {&world->network, &record, world->leaf_count, world->time_ms};
+    struct cl_rules_input input = {&world->network, &record, world->leaf_count, world->time_ms, NULL};
     enum cl_status status = forced ? CL_OK : cl_rules_apply(&access, &input, &refused, NULL, NULL, NULL);
     cl_record_deinit(&record);
     if (status != CL_OK) {

@@ -352,7 +352,7 @@ enum cl_status story_acts(unsigned signer, enum cl_record_type type, struct cl_e
     must(cl_record_decode_payload(&record, &story_refused_entry, payload.data, payload.length,
                                               story_key(signer), &story_network) == CL_OK);
     const struct cl_state_access access = {NULL, state_get, state_put};
-    const struct cl_rules_input input = {&story_network, &record, log_index, story_now_ms};
+    const struct cl_rules_input input = {&story_network, &record, log_index, story_now_ms, NULL};
     story_touched_count = story_put_count = 0;
     state_digest(before);
     status = cl_rules_apply(&access, &input, &story_refused_entry, &story_applied_count, note_touched, NULL);

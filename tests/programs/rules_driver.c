@@ -184,7 +184,7 @@ static bool apply(char **words)
         return true;
     }
     const struct cl_state_access access = {NULL, state_get, state_put};
-    const struct cl_rules_input input = {&network, &record, strtoull(words[2], NULL, 10), strtoull(words[3], NULL, 10)};
+    const struct cl_rules_input input = {&network, &record, strtoull(words[2], NULL, 10), strtoull(words[3], NULL, 10), NULL};
     touched_count = 0;
     status = cl_rules_apply(&access, &input, &entry, &applied, NULL, NULL);
     if (status == CL_OK)
