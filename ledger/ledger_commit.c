@@ -350,28 +350,33 @@ void cl_candidate_rows_free(struct cl_candidate *candidate)
     candidate->batch = NULL;
 }
 
-/* The candidate's batch, with what only finality could tell. */
-static enum cl_status complete_batch(struct cl_ledger *ledger, struct cl_candidate *candidate, const struct cl_tip *tip,
-                                     uint64_t parent_view, struct cl_view certificate)
-{
-    enum cl_status status = rows_finish(candidate);
-    if (status == CL_OK)
-        status = put_blocks(ledger, candidate->batch, candidate, tip->view, parent_view, certificate);
-    if (status == CL_OK)
-        status = put_leaves(ledger, candidate->batch, candidate);
-    if (status == CL_OK)
-        status = put_tip(ledger, candidate->batch, tip, cl_smt_count(ledger->tree) + new_state_leaves(candidate));
-    if (status == CL_OK)
-        put_tiles(ledger, candidate->batch, candidate);
-    return status;
-}
-
-struct write_job { const struct cl_store *store; struct cl_store_batch *batch; enum cl_status status; };
+/* The candidate's rows, with what only finality could tell, and all of them written. */
+struct write_job {
+    struct cl_ledger *ledger;
+    struct cl_candidate *candidate;
+    const struct cl_tip *tip;
+    uint64_t state_leaves, parent_view;
+    struct cl_view certificate;
+    enum cl_status status;
+};
 
 static void write_synced(void *argument)
 {
     struct write_job *job = argument;
-    job->status = job->store->batch_write(job->store->context, job->batch, true);
+    struct cl_ledger *ledger = job->ledger;
+    struct cl_candidate *candidate = job->candidate;
+    enum cl_status status = rows_finish(candidate);
+    if (status == CL_OK)
+        status = put_blocks(ledger, candidate->batch, candidate, job->tip->view, job->parent_view, job->certificate);
+    if (status == CL_OK)
+        status = put_leaves(ledger, candidate->batch, candidate);
+    if (status == CL_OK)
+        status = put_tip(ledger, candidate->batch, job->tip, job->state_leaves);
+    if (status == CL_OK) {
+        put_tiles(ledger, candidate->batch, candidate);
+        status = ledger->store->batch_write(ledger->store->context, candidate->batch, true);
+    }
+    job->status = status;
 }
 
 static void remember_changes(struct cl_ledger *ledger, const struct cl_map *map)
@@ -384,28 +389,29 @@ static void remember_changes(struct cl_ledger *ledger, const struct cl_map *map)
     cl_changes_commit(&ledger->changes, map);
 }
 
-/* The write and the fold need nothing of each other, and nothing is told before both are done. Where one fails the other
-   does not matter any more: the ledger has failed. */
-static enum cl_status write_and_fold(struct cl_ledger *ledger, struct cl_candidate *candidate)
+/* The write and the fold need nothing of each other (edge and scratch of the ledger are the write's), and nothing is told
+   before both are done. Where one fails the other does not matter any more: the ledger has failed. */
+static enum cl_status write_and_fold(struct write_job *write)
 {
+    struct cl_ledger *ledger = write->ledger;
+    struct cl_candidate *candidate = write->candidate;
     const struct cl_helper *helper = &ledger->helper;
-    struct write_job write = {ledger->store, candidate->batch, CL_OK};
     enum cl_status folded = CL_OK;
     if (!is_shared(candidate)) {
-        write_synced(&write);
-        if (write.status == CL_OK)
+        write_synced(write);
+        if (write->status == CL_OK)
             folded = cl_smt_overlay_fold(candidate->overlay);
     } else {
-        struct cl_job job = {.run = write_synced, .argument = &write};
+        struct cl_job job = {.run = write_synced, .argument = write};
         helper->begin(helper->context, &job);
         folded = cl_smt_overlay_fold(candidate->overlay);
         if (folded == CL_OK && ledger->meanwhile != NULL)
             ledger->meanwhile(ledger->meanwhile_context);
         helper->finish(helper->context, &job);
     }
-    if (write.status == CL_OK)
+    if (write->status == CL_OK)
         remember_changes(ledger, &candidate->map);
-    return write.status != CL_OK ? write.status : folded;
+    return write->status != CL_OK ? write->status : folded;
 }
 
 enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *candidate, uint64_t view,
@@ -426,11 +432,10 @@ enum cl_status cl_ledger_commit(struct cl_ledger *ledger, struct cl_candidate *c
         .epoch = candidate->head.epoch, .view = view, .block = candidate->summary.id,
         .log_root = candidate->summary.log_root, .state_root = candidate->summary.state_root,
     };
-    status = complete_batch(ledger, candidate, &tip, parent_view, certificate_bytes);
+    struct write_job write = {ledger, candidate, &tip, cl_smt_count(ledger->tree) + new_state_leaves(candidate), parent_view, certificate_bytes, CL_OK};
+    status = cl_past_snapshot(&before, ledger);
     if (status == CL_OK)
-        status = cl_past_snapshot(&before, ledger);
-    if (status == CL_OK)
-        status = write_and_fold(ledger, candidate);
+        status = write_and_fold(&write);
     cl_candidate_rows_free(candidate);
     if (status != CL_OK) {
         if (before != NULL)

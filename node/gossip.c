@@ -277,12 +277,6 @@ void gossip_gone(struct gossip *gossip, const struct cl_leaf_hash *leaf, uint64_
     remember(gossip, at != NONE ? at : add(gossip, leaf), now_ms);
 }
 
-void gossip_gone_long_ago(struct gossip *gossip, const struct cl_leaf_hash *leaf, uint64_t now_ms)
-{
-    uint32_t at = find(gossip, leaf);
-    if (at != NONE) remember(gossip, at, now_ms);
-}
-
 void gossip_forget(struct gossip *gossip, const struct cl_leaf_hash *leaf)
 {
     uint32_t at = find(gossip, leaf);

@@ -46,8 +46,6 @@ void gossip_free(struct gossip *gossip);
 void gossip_have(struct gossip *gossip, const struct cl_leaf_hash *leaf, size_t length, bool first, uint64_t now_ms);
 /* It left the pool, final or refused, or is known to be one or the other: not fetched for a while. */
 void gossip_gone(struct gossip *gossip, const struct cl_leaf_hash *leaf, uint64_t now_ms);
-/* Likewise, where peers or the pool named it before: of an old one nobody speaks any more. */
-void gossip_gone_long_ago(struct gossip *gossip, const struct cl_leaf_hash *leaf, uint64_t now_ms);
 
 /* ---- what peers say */
 void gossip_announced(struct gossip *gossip, size_t peer, const struct cl_leaf_hash *leaf, uint64_t now_ms);

@@ -55,9 +55,7 @@ void node_gossip_have(struct node *node, const struct cl_ledger_record *record)
 
 void node_gossip_gone(struct node *node, const struct cl_leaf_hash *leaf)
 {
-    if (node->gossip == NULL) return;
-    if (node->catching_up) gossip_gone_long_ago(node->gossip->gossip, leaf, node_monotonic_ms());
-    else gossip_gone(node->gossip->gossip, leaf, node_monotonic_ms());
+    if (node->gossip != NULL) gossip_gone(node->gossip->gossip, leaf, node_monotonic_ms());
 }
 
 bool node_gossip_is_coming(struct node *node, const struct cl_leaf_hash *leaf)

@@ -285,8 +285,8 @@ void node_settle_refused(struct node *node, struct pool_entry *entry, enum cl_st
 void node_settle_final(struct node *node, struct cl_ledger_record *record)
 {
     struct pool_entry *entry = pool_find_leaf(node->pool, &record->record.leaf_hash);
-    if (entry == NULL) { /* it came from the vote log at start, or with a proposal */
-        node_gossip_gone(node, &record->record.leaf_hash);
+    if (entry == NULL) { /* it came from the vote log at start, or with a proposal; or by height, when nobody speaks of it any more */
+        if (!node->catching_up) node_gossip_gone(node, &record->record.leaf_hash);
         return;
     }
     struct submission *submission = entry->waiters;
