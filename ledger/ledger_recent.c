@@ -4,8 +4,8 @@
    the oldest makes room. A ring of entries, and lists of them by the key's hash.
 
    It is the owner's alone. Others, who read ahead, may ask which keys need not be read: for them each key that is here
-   leaves a mark of one byte in a table. Two keys may want one place there: then a value is read although it is here, or is
-   not read although it is not, which costs time and nothing else. */
+   leaves a mark of one byte in a table, in one of four places. Where more than four keys want these, or two have the same
+   mark, a value is read although it is here, or is not read although it is not, which costs time and nothing else. */
 #include "ledger_internal.h"
 
 #include <assert.h>
@@ -14,7 +14,7 @@
 #include "state_form.h"
 
 #define LISTS (UINT32_C(1) << 17)
-#define MARKS (UINT32_C(1) << 21)        /* so many that two keys seldom meet */
+#define MARK_GROUPS (UINT32_C(1) << 19)  /* of four; so many that they are seldom full */
 #define VALUE_BYTES_MAX 2048u            /* longer ones are rare, and would push out many */
 
 /* One behind the other in the ring. Offsets are of ring bytes plus 1, so that 0 is none. length 0: in no list any more. */
@@ -25,7 +25,7 @@ struct recent_entry { uint32_t size, next, length; uint8_t key_hash[32], value[]
 struct cl_recent {
     uint64_t seed;
     uint8_t *ring;
-    _Atomic uint8_t *marks;
+    _Atomic uint32_t *marks;             /* four in each; 0: free */
     uint32_t size, count;                /* count: of entries in the ring, also those in no list */
     uint32_t oldest, end;                /* they fill [oldest, end), or, */
     uint32_t wrapped_at;                 /* where this is not 0, [oldest, wrapped_at) and then [0, end) */
@@ -42,7 +42,7 @@ enum cl_status cl_recent_new(struct cl_recent **out, uint64_t seed, size_t size)
     recent->seed = seed;
     recent->size = (uint32_t)size;
     recent->ring = calloc(1, size);
-    recent->marks = calloc(MARKS, sizeof *recent->marks);
+    recent->marks = calloc(MARK_GROUPS, sizeof *recent->marks);
     if (recent->ring == NULL || recent->marks == NULL) {
         cl_recent_free(recent);
         return CL_E_MEMORY;
@@ -62,16 +62,29 @@ void cl_recent_free(struct cl_recent *recent)
 
 /* ---- marks */
 
-static _Atomic uint8_t *mark_of(const struct cl_recent *recent, const uint8_t key_hash[32], uint8_t *mark)
+static _Atomic uint32_t *marks_of(const struct cl_recent *recent, const uint8_t key_hash[32])
 {
-    *mark = key_hash[31] != 0 ? key_hash[31] : 1;
-    return &recent->marks[cl_slot_of(key_hash, recent->seed, MARKS)];
+    return &recent->marks[cl_slot_of(key_hash, recent->seed, MARK_GROUPS)];
+}
+
+static uint32_t mark_of(const uint8_t key_hash[32])
+{
+    return key_hash[31] != 0 ? key_hash[31] : 1;
+}
+
+/* Which of four marks, from the lowest, is this one; 4: none. */
+static unsigned place_of(uint32_t marks, uint32_t mark)
+{
+    unsigned place = 0;
+    while (place < 4 && (marks >> 8 * place & 0xff) != mark)
+        place++;
+    return place;
 }
 
 void cl_recent_warm(const struct cl_recent *recent, const uint8_t key_hash[32])
 {
     __builtin_prefetch(&recent->lists[cl_slot_of(key_hash, recent->seed, LISTS)]);
-    __builtin_prefetch((const void *)&recent->marks[cl_slot_of(key_hash, recent->seed, MARKS)]);
+    __builtin_prefetch((const void *)marks_of(recent, key_hash));
 }
 
 void cl_recent_warm_entry(const struct cl_recent *recent, const uint8_t key_hash[32])
@@ -86,23 +99,25 @@ void cl_recent_warm_entry(const struct cl_recent *recent, const uint8_t key_hash
 
 bool cl_recent_may_have(const struct cl_recent *recent, const uint8_t key_hash[32])
 {
-    uint8_t mark;
-    return atomic_load_explicit(mark_of(recent, key_hash, &mark), memory_order_relaxed) == mark;
+    return place_of(atomic_load_explicit(marks_of(recent, key_hash), memory_order_relaxed), mark_of(key_hash)) < 4;
 }
 
 static void set_mark(struct cl_recent *recent, const uint8_t key_hash[32])
 {
-    uint8_t mark;
-    _Atomic uint8_t *place = mark_of(recent, key_hash, &mark);
-    atomic_store_explicit(place, mark, memory_order_relaxed);
+    _Atomic uint32_t *marks = marks_of(recent, key_hash);
+    uint32_t now = atomic_load_explicit(marks, memory_order_relaxed);
+    unsigned place = place_of(now, 0) % 4; /* the first where none is free */
+    now = (now & ~(UINT32_C(0xff) << 8 * place)) | mark_of(key_hash) << 8 * place;
+    atomic_store_explicit(marks, now, memory_order_relaxed);
 }
 
 static void clear_mark(struct cl_recent *recent, const uint8_t key_hash[32])
 {
-    uint8_t mark;
-    _Atomic uint8_t *place = mark_of(recent, key_hash, &mark);
-    if (atomic_load_explicit(place, memory_order_relaxed) == mark)
-        atomic_store_explicit(place, 0, memory_order_relaxed);
+    _Atomic uint32_t *marks = marks_of(recent, key_hash);
+    uint32_t now = atomic_load_explicit(marks, memory_order_relaxed);
+    unsigned place = place_of(now, mark_of(key_hash));
+    if (place < 4)
+        atomic_store_explicit(marks, now & ~(UINT32_C(0xff) << 8 * place), memory_order_relaxed);
 }
 
 /* ---- lists and ring */
@@ -183,11 +198,21 @@ static void add(struct cl_recent *recent, const uint8_t key_hash[32], const uint
     set_mark(recent, key_hash);
 }
 
+/* Among those that will make room next: half a ring has come since. */
+static bool is_old(const struct cl_recent *recent, const struct recent_entry *entry)
+{
+    uint32_t at = (uint32_t)((const uint8_t *)entry - recent->ring);
+    uint32_t since = at < recent->end ? recent->end - at : recent->wrapped_at - at + recent->end;
+    return since > recent->size / 2;
+}
+
+/* What changes again and again, as TERMS that many answer, would go when those go that came when it did: so it is put down
+   anew in time. */
 void cl_recent_put(struct cl_recent *recent, const uint8_t key_hash[32], bool is_new, const uint8_t *value, size_t length)
 {
     bool keep = length <= VALUE_BYTES_MAX && cl_state_is_awaited(value, length);
     struct recent_entry *entry = is_new ? NULL : find(recent, *list_of(recent, key_hash), key_hash);
-    if (entry != NULL && keep && sizeof *entry + length <= entry->size) {
+    if (entry != NULL && keep && sizeof *entry + length <= entry->size && !is_old(recent, entry)) {
         memcpy(entry->value, value, length);
         entry->length = (uint32_t)length;
         return;
@@ -198,11 +223,10 @@ void cl_recent_put(struct cl_recent *recent, const uint8_t key_hash[32], bool is
         add(recent, key_hash, value, (uint32_t)length);
 }
 
-/* Without any mark in its place it is not here: most keys that are new are told so by one byte, not by a list. */
+/* Without its mark it is not here: most keys that are new are told so by a few bytes, not by a list. */
 struct cl_view cl_recent_get(struct cl_recent *recent, const uint8_t key_hash[32])
 {
-    uint8_t mark;
-    if (atomic_load_explicit(mark_of(recent, key_hash, &mark), memory_order_relaxed) == 0)
+    if (!cl_recent_may_have(recent, key_hash))
         return (struct cl_view){NULL, 0};
     const struct recent_entry *entry = find(recent, *list_of(recent, key_hash), key_hash);
     return entry != NULL ? (struct cl_view){entry->value, entry->length} : (struct cl_view){NULL, 0};

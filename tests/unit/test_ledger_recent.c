@@ -103,6 +103,32 @@ static void the_newest_stay_and_the_oldest_go(void **state)
     cl_buffer_deinit(&value);
 }
 
+static void what_changes_in_time_outlives_what_came_with_it(void **state)
+{
+    struct cl_buffer value = {0};
+    struct cl_recent *recent;
+    uint8_t key_hash[32];
+    (void)state;
+    FIXTURE_OK(cl_recent_new(&recent, 5, SIZE));
+    value_of(&value, true, 5);
+    uint32_t room = (uint32_t)(SIZE / (value.length + 60)), asked = 0, changing = 7;
+    for (uint32_t number = 0; number < 20 * room; number++) {
+        key_of(key_hash, number);
+        cl_recent_put(recent, key_hash, true, value.data, value.length);
+        if (number < changing || number % (room / 4) != 0) continue;
+        key_of(key_hash, changing);
+        assert_non_null(cl_recent_get(recent, key_hash).data);
+        assert_true(cl_recent_may_have(recent, key_hash));
+        cl_recent_put(recent, key_hash, false, value.data, value.length);
+        asked++;
+    }
+    assert_true(asked > 70);
+    key_of(key_hash, changing + 1);
+    assert_null(cl_recent_get(recent, key_hash).data);
+    cl_recent_free(recent);
+    cl_buffer_deinit(&value);
+}
+
 static void what_is_too_long_is_not_kept_and_its_old_value_goes(void **state)
 {
     struct cl_buffer value = {0};
@@ -147,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_found_is_what_was_put_last),
         cmocka_unit_test(the_newest_stay_and_the_oldest_go),
+        cmocka_unit_test(what_changes_in_time_outlives_what_came_with_it),
         cmocka_unit_test(what_is_too_long_is_not_kept_and_its_old_value_goes),
         cmocka_unit_test(an_offer_that_came_last_is_answered_without_the_store),
     };
