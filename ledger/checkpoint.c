@@ -84,15 +84,14 @@ enum cl_status cl_checkpoint_body(struct cl_buffer *out, const char *origin, uin
     return cl_buffer_append(out, text, (size_t)written);
 }
 
-enum cl_status cl_checkpoint_sign_log(struct cl_buffer *out, const struct cl_view *body, const char *origin, const uint8_t log_seed32[32])
+enum cl_status cl_checkpoint_sign_log(struct cl_buffer *out, const struct cl_view *body, const char *origin, const struct cl_ed25519_key *log_key)
 {
     struct cl_note_key key;
-    uint8_t public32[32], signature[64];
+    uint8_t signature[64];
     if (strlen(origin) > CL_ORIGIN_BYTES_MAX)
         return CL_E_ARGUMENT;
-    cl_ed25519_public(public32, log_seed32);
-    cl_note_key_make(&key, origin, CL_NOTE_ED25519, public32);
-    cl_ed25519_sign(signature, log_seed32, body->data, body->length);
+    cl_note_key_make(&key, origin, CL_NOTE_ED25519, log_key->public);
+    cl_ed25519_key_sign(signature, log_key, body->data, body->length);
     return cl_note_line_encode(out, origin, key.id, signature, sizeof signature);
 }
 
@@ -114,23 +113,22 @@ enum cl_status cl_witness_key_make(struct cl_note_key *out, const char *origin, 
     return status;
 }
 
-enum cl_status cl_checkpoint_cosign(struct cl_buffer *out, const struct cl_view *body, const char *origin, const char *member, uint64_t time_s, const uint8_t witness_seed32[32])
+enum cl_status cl_checkpoint_cosign(struct cl_buffer *out, const struct cl_view *body, const char *origin, const char *member, uint64_t time_s, const struct cl_ed25519_key *witness_key)
 {
     struct cl_note_key key;
-    uint8_t public32[32], signature[72];
+    uint8_t signature[72];
     uint8_t message[CL_COSIGNED_BYTES_MAX];
     size_t length = 0;
     if (time_s > INT64_MAX)
         return CL_E_ARGUMENT;
-    cl_ed25519_public(public32, witness_seed32);
-    enum cl_status status = cl_witness_key_make(&key, origin, member, public32);
+    enum cl_status status = cl_witness_key_make(&key, origin, member, witness_key->public);
     if (status == CL_OK && !cl_cosigned_message(message, &length, time_s, body))
         status = CL_E_ARGUMENT;
     if (status != CL_OK)
         return status;
     for (size_t i = 0; i < 8; i++)
         signature[i] = (uint8_t)(time_s >> (56 - 8 * i));
-    cl_ed25519_sign(signature + 8, witness_seed32, message, length);
+    cl_ed25519_key_sign(signature + 8, witness_key, message, length);
     return cl_note_line_encode(out, key.name, key.id, signature, sizeof signature);
 }
 

@@ -184,24 +184,40 @@ enum cl_status cl_signature_normalise(uint8_t signature64[64], const uint8_t *si
 
 /* ---------------------------------------------------------------- Ed25519 */
 
-void cl_ed25519_public(uint8_t public32[32], const uint8_t seed32[32])
-{
-    uint8_t secret[crypto_sign_SECRETKEYBYTES];
-    int result = crypto_sign_seed_keypair(public32, secret, seed32);
-    assert(result == 0);
-    (void)result;
-    sodium_memzero(secret, sizeof secret);
-}
+/* libsodium's secret key is the seed and then the public key. */
+_Static_assert(sizeof(struct cl_ed25519_key) == crypto_sign_SECRETKEYBYTES, "a key has no padding");
 
-void cl_ed25519_sign(uint8_t signature64[64], const uint8_t seed32[32], const void *data, size_t length)
+void cl_ed25519_key_make(struct cl_ed25519_key *out, const uint8_t seed32[32])
 {
     uint8_t secret[crypto_sign_SECRETKEYBYTES], public[32];
     int result = crypto_sign_seed_keypair(public, secret, seed32);
     assert(result == 0);
-    result = crypto_sign_detached(signature64, NULL, data, length, secret);
+    (void)result;
+    memcpy(out, secret, sizeof secret);
+    sodium_memzero(secret, sizeof secret);
+}
+
+void cl_ed25519_key_sign(uint8_t signature64[64], const struct cl_ed25519_key *key, const void *data, size_t length)
+{
+    int result = crypto_sign_detached(signature64, NULL, data, length, (const uint8_t *)key);
     assert(result == 0);
     (void)result;
-    sodium_memzero(secret, sizeof secret);
+}
+
+void cl_ed25519_public(uint8_t public32[32], const uint8_t seed32[32])
+{
+    struct cl_ed25519_key key;
+    cl_ed25519_key_make(&key, seed32);
+    memcpy(public32, key.public, 32);
+    sodium_memzero(&key, sizeof key);
+}
+
+void cl_ed25519_sign(uint8_t signature64[64], const uint8_t seed32[32], const void *data, size_t length)
+{
+    struct cl_ed25519_key key;
+    cl_ed25519_key_make(&key, seed32);
+    cl_ed25519_key_sign(signature64, &key, data, length);
+    sodium_memzero(&key, sizeof key);
 }
 
 bool cl_ed25519_verify(const uint8_t public32[32], const uint8_t signature64[64], const void *data, size_t length)

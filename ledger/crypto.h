@@ -29,7 +29,11 @@ CL_MUST_USE enum cl_status cl_secret_tweak_add(uint8_t secret32[32], const uint8
 /* From an external signer: 64 bytes r || s, or DER; low s out. CL_E_SIGNATURE. */
 CL_MUST_USE enum cl_status cl_signature_normalise(uint8_t signature64[64], const uint8_t *signature, size_t length);
 
-/* Ed25519 (RFC 8032), keys from a 32-byte seed */
+/* Ed25519 (RFC 8032), keys from a 32-byte seed. Whoever signs often makes the key once, which is half of what a signature
+   from the seed costs, and wipes it. */
+struct cl_ed25519_key { uint8_t seed[32], public[32]; };
+void cl_ed25519_key_make(struct cl_ed25519_key *out, const uint8_t seed32[32]);
+void cl_ed25519_key_sign(uint8_t signature64[64], const struct cl_ed25519_key *key, const void *data, size_t length);
 void cl_ed25519_public(uint8_t public32[32], const uint8_t seed32[32]);
 void cl_ed25519_sign(uint8_t signature64[64], const uint8_t seed32[32], const void *data, size_t length);
 bool cl_ed25519_verify(const uint8_t public32[32], const uint8_t signature64[64], const void *data, size_t length);

@@ -34,7 +34,7 @@ size_t consensus_leader_of(const struct consensus *c, uint64_t view)
 static void sign_ed25519(void *context, uint8_t signature64[64], const void *data, size_t length)
 {
     const struct consensus *c = context;
-    cl_ed25519_sign(signature64, c->config.vote_seed, data, length);
+    cl_ed25519_key_sign(signature64, &c->vote_key, data, length);
 }
 
 static bool verify_ed25519(void *context, size_t member, const uint8_t signature64[64], const void *data, size_t length)
@@ -51,6 +51,8 @@ enum cl_status consensus_new(struct consensus **out, const struct consensus_conf
     struct consensus *c = calloc(1, sizeof *c);
     if (c == NULL) return CL_E_MEMORY;
     c->config = *config;
+    cl_ed25519_key_make(&c->vote_key, config->vote_seed);
+    cl_wipe(c->config.vote_seed, sizeof c->config.vote_seed);
     c->network = *config->network;
     c->alone = members == 1;
     c->current = config->final_view + 1;
@@ -81,7 +83,7 @@ void consensus_free(struct consensus *c)
     cl_buffer_deinit(&c->justification);
     free(c->final_proof);
     free(c->evidence);
-    cl_wipe(c->config.vote_seed, sizeof c->config.vote_seed);
+    cl_wipe(&c->vote_key, sizeof c->vote_key);
     free(c);
 }
 

@@ -7,6 +7,7 @@
 #include "consensus.h"
 
 #include "consent/record.h"
+#include "crypto.h"
 
 #define CONSENSUS_AWAITING_MAX 16u /* own votes not yet durable; a node whose disk is behind casts no more */
 #define CONSENSUS_WANTED_MAX 8u    /* bodies asked for at a time */
@@ -42,6 +43,7 @@ struct wanted { struct cl_block_id id; uint64_t view; };
 
 struct consensus {
     struct consensus_config config;
+    struct cl_ed25519_key vote_key;
     struct cl_network_id network;
     struct consensus_signatures signatures;
     struct cl_buffer final_certificate, justification;

@@ -23,6 +23,7 @@ struct notarized { uint64_t view, wall_ms; };
 
 struct cosign {
     struct cosign_config config;
+    struct cl_ed25519_key log_key, witness_key; /* not an observer's */
     size_t quorum;
     struct member *members;
     struct sender *senders;
@@ -42,6 +43,10 @@ enum cl_status cosign_new(struct cosign **out, const struct cosign_config *confi
     if (cosign == NULL) return CL_E_MEMORY;
     cosign->config = *config;
     cosign->quorum = cl_quorum(config->member_count);
+    if (config->own != COSIGN_OBSERVER) {
+        cl_ed25519_key_make(&cosign->log_key, config->log_seed32);
+        cl_ed25519_key_make(&cosign->witness_key, config->witness_seed32);
+    }
     cosign->members = calloc(config->member_count, sizeof *cosign->members);
     cosign->senders = calloc(config->peer_count, sizeof *cosign->senders);
     enum cl_status status = cosign->members != NULL && cosign->senders != NULL ? CL_OK : CL_E_MEMORY;
@@ -62,6 +67,8 @@ void cosign_free(struct cosign *cosign)
     if (cosign == NULL) return;
     free(cosign->members);
     free(cosign->senders);
+    cl_wipe(&cosign->log_key, sizeof cosign->log_key);
+    cl_wipe(&cosign->witness_key, sizeof cosign->witness_key);
     free(cosign);
 }
 
@@ -196,15 +203,16 @@ static void read_line(uint8_t *signature, size_t length, const struct cl_buffer 
     memcpy(signature, line.bytes, length);
 }
 
-static enum cl_status sign_entry(const struct cosign_config *config, struct cl_buffer *note, struct entry *entry)
+static enum cl_status sign_entry(const struct cosign *cosign, struct cl_buffer *note, struct entry *entry)
 {
+    const struct cosign_config *config = &cosign->config;
     struct cl_buffer body = { 0 }, log_line = { 0 }, cosignature = { 0 };
     uint8_t blob[72];
     size_t start = note->length;
     enum cl_status status = cl_checkpoint_body(&body, config->origin, entry->size, &entry->root);
     struct cl_view view = { body.data, body.length };
-    if (status == CL_OK) status = cl_checkpoint_sign_log(&log_line, &view, config->origin, config->log_seed32);
-    if (status == CL_OK) status = cl_checkpoint_cosign(&cosignature, &view, config->origin, config->members[config->own].name, entry->time_s, config->witness_seed32);
+    if (status == CL_OK) status = cl_checkpoint_sign_log(&log_line, &view, config->origin, &cosign->log_key);
+    if (status == CL_OK) status = cl_checkpoint_cosign(&cosignature, &view, config->origin, config->members[config->own].name, entry->time_s, &cosign->witness_key);
     if (status == CL_OK) status = cl_buffer_append(note, body.data, body.length);
     if (status == CL_OK) status = cl_buffer_append(note, "\n", 1);
     if (status == CL_OK) status = cl_buffer_append(note, log_line.data, log_line.length);
@@ -234,7 +242,7 @@ enum cl_status cosign_sign(struct cosign *cosign, struct cl_buffer *note, uint64
     if (before != NULL && before->time_s >= entry.time_s) return CL_E_EXISTS; /* times never go backwards for one tree */
     /* The tree only grows, and what was signed before is within it. */
     assert(tree->size >= cosign->signed_tree.size && (tree->size > cosign->signed_tree.size || same_root(&tree->root, &cosign->signed_tree.root)));
-    enum cl_status status = sign_entry(&cosign->config, note, &entry);
+    enum cl_status status = sign_entry(cosign, note, &entry);
     if (status != CL_OK) return status;
     put_entry(own, &entry);
     cosign->signed_tree = *tree;
@@ -367,7 +375,7 @@ static enum cl_status append_log_line(struct cosign *cosign, struct cl_buffer *o
     const struct entry *entry = find_entry(&cosign->members[index], tree->size);
     if (entry != NULL && entry->has_log && same_root(&entry->root, &tree->root)) return cl_note_line_encode(out, member->log.name, member->log.id, entry->log_signature, 64);
     if (index != cosign->config.own) return CL_E_SIGNATURE;
-    return cl_checkpoint_sign_log(out, body, cosign->config.origin, cosign->config.log_seed32); /* not cosigned here, and final all the same */
+    return cl_checkpoint_sign_log(out, body, cosign->config.origin, &cosign->log_key); /* not cosigned here, and final all the same */
 }
 
 static enum cl_status merge_as(struct cosign *cosign, struct cl_buffer *note, size_t index, const struct cosign_tree *tree)

@@ -5,6 +5,7 @@
 
 #include "checkpoint.h"
 #include "crypto.h"
+#include "signing.h"
 
 static void seed(uint8_t out32[32], const char *what, size_t member)
 {
@@ -49,9 +50,9 @@ void bench_world_checkpoint(struct cl_buffer *note, const struct bench_world *wo
     size_t count = 1 + cl_quorum(value->member_count);
     bench_need(cl_checkpoint_body(&body, origin, tip->log_size, &tip->log_root), "checkpoint");
     const struct cl_view text = { body.data, body.length };
-    bench_need(cl_checkpoint_sign_log(&lines[0], &text, origin, world->log_seed[0]), "log signature");
+    bench_need(cl_checkpoint_sign_log(&lines[0], &text, origin, signing_key(world->log_seed[0])), "log signature");
     for (size_t i = 0; i + 1 < count; i++)
-        bench_need(cl_checkpoint_cosign(&lines[i + 1], &text, origin, value->members[i].name, time_s, world->witness_seed[i]), "cosignature");
+        bench_need(cl_checkpoint_cosign(&lines[i + 1], &text, origin, value->members[i].name, time_s, signing_key(world->witness_seed[i])), "cosignature");
     for (size_t i = 0; i < count; i++) views[i] = (struct cl_view){ lines[i].data, lines[i].length };
     bench_need(cl_checkpoint_merge(note, &text, origin, views, count, value->members, value->member_count, 0, false), "checkpoint");
     for (size_t i = 0; i < count; i++) cl_buffer_deinit(&lines[i]);

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "proof_build.h"
 #include "require.h"
+#include "signing.h"
 
 #define SETS 5u
 #define LINKS_MAX 5u
@@ -79,10 +80,10 @@ static void make_tree(struct tree *tree, const struct link *link, const struct c
     struct cl_view view = {body.data, body.length};
     require(cl_buffer_append(&tree->note, body.data, body.length) == CL_OK && cl_buffer_append(&tree->note, "\n", 1) == CL_OK);
     seed_of(seed, link->signers, 0, 1);
-    require(cl_checkpoint_sign_log(&tree->note, &view, origins[link->origin], seed) == CL_OK);
+    require(cl_checkpoint_sign_log(&tree->note, &view, origins[link->origin], signing_key(seed)) == CL_OK);
     for (unsigned m = 0; m < MEMBERS; m++) {
         seed_of(seed, link->signers, m, 2);
-        require(cl_checkpoint_cosign(&tree->note, &view, origins[link->origin], members[link->signers][m].name, TIME_S, seed) == CL_OK);
+        require(cl_checkpoint_cosign(&tree->note, &view, origins[link->origin], members[link->signers][m].name, TIME_S, signing_key(seed)) == CL_OK);
     }
     cl_buffer_deinit(&body);
 }

@@ -7,6 +7,7 @@
 #include "checkpoint.h"
 #include "consent/record.h"
 #include "crypto.h"
+#include "signing.h"
 
 #define NEED(condition) do { if (!(condition)) { fprintf(stderr, "book.c:%d: %s\n", __LINE__, #condition); abort(); } } while (0)
 #define ORIGIN "book.example/log"
@@ -145,7 +146,7 @@ void book_close(struct book *book, const struct cl_network_id *network, const st
     NEED(cl_checkpoint_body(&body, ORIGIN, book->leaf_count, &log_root) == CL_OK);
     struct cl_view view = {body.data, body.length};
     NEED(cl_buffer_append(&book->note, body.data, body.length) == CL_OK && cl_buffer_append(&book->note, "\n", 1) == CL_OK);
-    NEED(cl_checkpoint_sign_log(&book->note, &view, ORIGIN, log_seed) == CL_OK);
-    NEED(cl_checkpoint_cosign(&book->note, &view, ORIGIN, member()->name, BOOK_TIME_S, witness_seed) == CL_OK);
+    NEED(cl_checkpoint_sign_log(&book->note, &view, ORIGIN, signing_key(log_seed)) == CL_OK);
+    NEED(cl_checkpoint_cosign(&book->note, &view, ORIGIN, member()->name, BOOK_TIME_S, signing_key(witness_seed)) == CL_OK);
     cl_buffer_deinit(&body);
 }

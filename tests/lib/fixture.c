@@ -3,6 +3,7 @@
 
 #include "checkpoint.h"
 #include "crypto.h"
+#include "signing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -314,9 +315,9 @@ void fixture_note(struct cl_buffer *note, const struct fixture_network *network,
     size_t members = genesis->value.member_count;
     FIXTURE_OK(cl_checkpoint_body(&body, genesis->origin, size, root));
     text = (struct cl_view){body.data, body.length};
-    FIXTURE_OK(cl_checkpoint_sign_log(&lines[0], &text, genesis->origin, network->log_seed[0]));
+    FIXTURE_OK(cl_checkpoint_sign_log(&lines[0], &text, genesis->origin, signing_key(network->log_seed[0])));
     for (size_t i = 0; i < members; i++)
-        FIXTURE_OK(cl_checkpoint_cosign(&lines[i + 1], &text, genesis->origin, genesis->value.members[i].name, time_s, network->witness_seed[i]));
+        FIXTURE_OK(cl_checkpoint_cosign(&lines[i + 1], &text, genesis->origin, genesis->value.members[i].name, time_s, signing_key(network->witness_seed[i])));
     for (size_t i = 0; i <= members; i++)
         views[i] = (struct cl_view){lines[i].data, lines[i].length};
     note->length = 0;

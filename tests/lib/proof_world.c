@@ -9,6 +9,7 @@
 #include "checkpoint.h"
 #include "crypto.h"
 #include "rules.h"
+#include "signing.h"
 
 #define NEED(call) do { enum cl_status need_ = (call); if (need_ != CL_OK) { fprintf(stderr, "%s: %s\n", #call, cl_status_code(need_)); abort(); } } while (0)
 
@@ -243,10 +244,10 @@ void proof_world_checkpoint(struct cl_buffer *note, const struct proof_world *wo
     NEED(cl_buffer_append(note, body.data, body.length));
     NEED(cl_buffer_append(note, "\n", 1));
     proof_world_log_seed(seed, world->first_member);
-    NEED(cl_checkpoint_sign_log(note, &view, WORLD_ORIGIN, seed));
+    NEED(cl_checkpoint_sign_log(note, &view, WORLD_ORIGIN, signing_key(seed)));
     for (size_t i = 0; i < signers; i++) {
         proof_world_witness_seed(seed, world->first_member + i);
-        NEED(cl_checkpoint_cosign(note, &view, WORLD_ORIGIN, world->value.members[i].name, time_s, seed));
+        NEED(cl_checkpoint_cosign(note, &view, WORLD_ORIGIN, world->value.members[i].name, time_s, signing_key(seed)));
     }
     cl_buffer_deinit(&body);
 }

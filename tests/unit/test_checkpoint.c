@@ -13,6 +13,7 @@
 #include "crypto.h"
 #include "note.h"
 #include "proof_world.h"
+#include "signing.h"
 
 static bool decodes(const char *text)
 {
@@ -177,7 +178,7 @@ static void add_cosignature(struct merge *merge, size_t member, uint64_t time_s)
     struct cl_view body = {merge->body.data, merge->body.length};
     proof_world_witness_seed(seed, member);
     struct cl_buffer *line = &merge->lines[merge->count];
-    assert_int_equal(cl_checkpoint_cosign(line, &body, WORLD_ORIGIN, merge->world->value.members[member].name, time_s, seed), CL_OK);
+    assert_int_equal(cl_checkpoint_cosign(line, &body, WORLD_ORIGIN, merge->world->value.members[member].name, time_s, signing_key(seed)), CL_OK);
     merge->views[merge->count++] = (struct cl_view){line->data, line->length};
 }
 
@@ -187,7 +188,7 @@ static void add_log_line(struct merge *merge, size_t member)
     struct cl_view body = {merge->body.data, merge->body.length};
     proof_world_log_seed(seed, member);
     struct cl_buffer *line = &merge->lines[merge->count];
-    assert_int_equal(cl_checkpoint_sign_log(line, &body, WORLD_ORIGIN, seed), CL_OK);
+    assert_int_equal(cl_checkpoint_sign_log(line, &body, WORLD_ORIGIN, signing_key(seed)), CL_OK);
     merge->views[merge->count++] = (struct cl_view){line->data, line->length};
 }
 

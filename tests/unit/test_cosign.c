@@ -13,6 +13,7 @@
 #include "cosign.h"
 #include "crypto.h"
 #include "policy.h"
+#include "signing.h"
 
 #define ORIGIN "ledger.example/cosign"
 #define NOW_MS 1700000000000ull
@@ -89,8 +90,8 @@ static void sign(struct cl_buffer *note, const struct consortium *all, size_t me
     struct cl_view view = { body.data, body.length };
     assert_int_equal(cl_buffer_append(note, body.data, body.length), CL_OK);
     assert_int_equal(cl_buffer_append(note, "\n", 1), CL_OK);
-    assert_int_equal(cl_checkpoint_sign_log(note, &view, ORIGIN, all->log_seeds[member]), CL_OK);
-    assert_int_equal(cl_checkpoint_cosign(note, &view, ORIGIN, all->members[member].name, time_s, all->witness_seeds[member]), CL_OK);
+    assert_int_equal(cl_checkpoint_sign_log(note, &view, ORIGIN, signing_key(all->log_seeds[member])), CL_OK);
+    assert_int_equal(cl_checkpoint_cosign(note, &view, ORIGIN, all->members[member].name, time_s, signing_key(all->witness_seeds[member])), CL_OK);
     cl_buffer_deinit(&body);
 }
 
@@ -225,7 +226,7 @@ static void sign_bare(struct cl_buffer *note, const char *origin, const char *me
     struct cl_view view = { body.data, body.length };
     assert_int_equal(cl_buffer_append(note, body.data, body.length), CL_OK);
     assert_int_equal(cl_buffer_append(note, "\n", 1), CL_OK);
-    assert_int_equal(cl_checkpoint_cosign(note, &view, origin, member, time_s, seed32), CL_OK);
+    assert_int_equal(cl_checkpoint_cosign(note, &view, origin, member, time_s, signing_key(seed32)), CL_OK);
     cl_buffer_deinit(&body);
 }
 

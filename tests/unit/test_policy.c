@@ -12,6 +12,7 @@
 #include "crypto.h"
 #include "note.h"
 #include "proof_world.h"
+#include "signing.h"
 
 enum { WITNESSES = 6 };
 
@@ -156,13 +157,13 @@ static void make_note(struct cl_buffer *note, const char *origin, bool logged, c
     struct cl_view view = {body.data, body.length};
     proof_world_log_seed(seed, 0);
     if (logged)
-        assert_int_equal(cl_checkpoint_sign_log(note, &view, origin, seed), CL_OK);
+        assert_int_equal(cl_checkpoint_sign_log(note, &view, origin, signing_key(seed)), CL_OK);
     for (size_t i = 0; i < WITNESSES; i++) {
         char name[8];
         snprintf(name, sizeof name, "w%zu", i);
         proof_world_witness_seed(seed, i);
         if (times[i] != 0)
-            assert_int_equal(cl_checkpoint_cosign(note, &view, WORLD_ORIGIN, name, times[i], seed), CL_OK);
+            assert_int_equal(cl_checkpoint_cosign(note, &view, WORLD_ORIGIN, name, times[i], signing_key(seed)), CL_OK);
     }
     cl_buffer_deinit(&body);
 }
@@ -244,10 +245,10 @@ static void a_logs_key_signs_for_its_own_origin_only(void **unused)
     assert_int_equal(cl_checkpoint_body(&body, "other.example", 12, &root), CL_OK);
     struct cl_view view = {body.data, body.length};
     proof_world_log_seed(seed, 0);
-    assert_int_equal(cl_checkpoint_sign_log(&note, &view, WORLD_ORIGIN, seed), CL_OK);
+    assert_int_equal(cl_checkpoint_sign_log(&note, &view, WORLD_ORIGIN, signing_key(seed)), CL_OK);
     assert_int_equal(check("log $L\nlog $O\nquorum none\n", &note), CL_E_QUORUM);
     proof_world_log_seed(seed, 1);
-    assert_int_equal(cl_checkpoint_sign_log(&note, &view, "other.example", seed), CL_OK);
+    assert_int_equal(cl_checkpoint_sign_log(&note, &view, "other.example", signing_key(seed)), CL_OK);
     assert_int_equal(check("log $L\nlog $O\nquorum none\n", &note), CL_OK);
     cl_buffer_deinit(&body);
     cl_buffer_deinit(&note);
@@ -266,7 +267,7 @@ static void of_one_witness_the_newest_that_holds_counts(void **unused)
     proof_world_witness_seed(seed, 0);
     static const uint64_t times[3] = {30, 90, 70};
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(cl_checkpoint_cosign(&more, &view, WORLD_ORIGIN, "w0", times[i], seed), CL_OK);
+        assert_int_equal(cl_checkpoint_cosign(&more, &view, WORLD_ORIGIN, "w0", times[i], signing_key(seed)), CL_OK);
     assert_int_equal(cl_buffer_append(&note, more.data, more.length), CL_OK);
     assert_int_equal(check(POLICY("quorum W0\n"), &note), CL_OK);
     assert_int_equal(report.as_of_s, 90);

@@ -13,6 +13,7 @@
 #include "crypto.h"
 #include "fixture.h"
 #include "proof_build.h"
+#include "signing.h"
 #include "vectors.h"
 
 static json_t *proofs;
@@ -68,12 +69,12 @@ static void the_checkpoint_is_read_and_written_alike(void **state)
     assert_int_equal(view.length, strlen(json_string_value(json_object_get(item, "body"))));
     FIXTURE_OK(cl_buffer_append(&made, "\n", 1));
     vectors_fixed(seed, 32, item, "log_seed");
-    FIXTURE_OK(cl_checkpoint_sign_log(&made, &view, origin, seed));
+    FIXTURE_OK(cl_checkpoint_sign_log(&made, &view, origin, signing_key(seed)));
     for (size_t i = 0; i < json_array_size(seeds); i++) {
         char member[32];
         (void)snprintf(member, sizeof member, "member-%zu", i);
         vectors_fixed_of(seed, 32, json_array_get(seeds, i));
-        FIXTURE_OK(cl_checkpoint_cosign(&made, &view, origin, member, vectors_number(json_array_get(times, i)), seed));
+        FIXTURE_OK(cl_checkpoint_cosign(&made, &view, origin, member, vectors_number(json_array_get(times, i)), signing_key(seed)));
     }
     cl_buffer_deinit(&body);
     same_buffer(&made, &note);
