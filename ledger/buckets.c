@@ -97,6 +97,15 @@ static enum cl_status file_load(void *context, struct cl_smt_slot *out, uint32_t
     return CL_OK;
 }
 
+/* The first half of a slot, in lines of 64 bytes: the processor sees where that leads and goes on by itself. */
+static void file_fetch_ahead(void *context, uint32_t slot)
+{
+    const struct file_buckets *buckets = context;
+    if (buckets->memory == NULL || slot >= buckets->slots_in_memory) return;
+    const uint8_t *bytes = buckets->memory + slot * SLOT_BYTES;
+    for (size_t at = 0; at < SLOT_BYTES / 2; at += 64) __builtin_prefetch(bytes + at);
+}
+
 static enum cl_status write_at(int descriptor, const void *bytes, size_t length, uint64_t offset)
 {
     size_t done = 0;
@@ -188,7 +197,7 @@ enum cl_status cl_buckets_file_new(struct cl_smt_buckets *out, const char *direc
         return CL_E_IO;
     }
     take_memory(buckets, slots_in_memory);
-    *out = (struct cl_smt_buckets){ .context = buckets, .load = file_load, .save = file_save };
+    *out = (struct cl_smt_buckets){ .context = buckets, .load = file_load, .save = file_save, .fetch_ahead = file_fetch_ahead };
     return CL_OK;
 }
 

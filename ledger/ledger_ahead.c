@@ -120,8 +120,11 @@ void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_candidate *cand
         cl_recent_warm(ledger->recent, ahead->key_hashes[i]);
     }
     cl_smt_warm(ledger->tree, (const uint8_t (*)[32])ahead->key_hashes, ahead->count);
-    for (uint32_t i = 0; i < ahead->count; i++)
+    for (uint32_t i = 0; i < ahead->count; i++) {
+        for (const struct cl_candidate *at = candidate; at != NULL; at = cl_candidate_below(at))
+            cl_map_warm_entry(&at->map, ahead->values[i].key);
         cl_recent_warm_entry(ledger->recent, ahead->key_hashes[i]);
+    }
 }
 
 /* ---- the reader's side */

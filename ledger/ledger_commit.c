@@ -379,10 +379,21 @@ static void write_synced(void *argument)
     job->status = status;
 }
 
+/* A value that was there before may lie anywhere in memory. */
+static void warm_recent(const struct cl_ledger *ledger, const struct cl_map *map, uint32_t at)
+{
+    enum { LIST_AHEAD = 24, ENTRY_AHEAD = 12 };
+    if (at + LIST_AHEAD < map->count && !map->entries[at + LIST_AHEAD].is_new)
+        cl_recent_warm(ledger->recent, map->entries[at + LIST_AHEAD].key_hash);
+    if (at + ENTRY_AHEAD < map->count && !map->entries[at + ENTRY_AHEAD].is_new)
+        cl_recent_warm_entry(ledger->recent, map->entries[at + ENTRY_AHEAD].key_hash);
+}
+
 static void remember_changes(struct cl_ledger *ledger, const struct cl_map *map)
 {
     for (uint32_t i = 0; i < map->count; i++) {
         const struct cl_map_entry *entry = &map->entries[i];
+        warm_recent(ledger, map, i);
         if (entry->state == CL_MAP_CHANGED)
             cl_recent_put(ledger->recent, entry->key_hash, entry->is_new, entry->value, entry->length);
     }

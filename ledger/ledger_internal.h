@@ -68,6 +68,8 @@ static inline void cl_map_warm(const struct cl_map *map, const uint8_t key32[32]
     if (map->slot_count > 0)
         __builtin_prefetch(&map->slots[cl_slot_of(key32, map->seed, map->slot_count)]);
 }
+/* Once that memory is there: asks for the entry that the key probably has. */
+void cl_map_warm_entry(const struct cl_map *map, const uint8_t key32[32]);
 /* The key must be new. Pointers to other entries are void after it. NULL: out of memory. */
 struct cl_map_entry *cl_map_insert(struct cl_map *map, const uint8_t key32[32], const uint8_t key_hash32[32]);
 CL_MUST_USE enum cl_status cl_map_set(struct cl_map *map, struct cl_map_entry *entry, enum cl_map_state state, const uint8_t *value, size_t length);

@@ -56,6 +56,18 @@ struct cl_map_entry *cl_map_find(const struct cl_map *map, const uint8_t key32[3
     return NULL;
 }
 
+void cl_map_warm_entry(const struct cl_map *map, const uint8_t key32[32])
+{
+    if (map->slot_count == 0)
+        return;
+    uint32_t slot = slot_of(map, key32);
+    if (map->slots[slot] == 0 || (map->slots[slot] ^ tag_of(key32)) >> NUMBER_BITS != 0)
+        return;
+    const struct cl_map_entry *entry = entry_of(map, slot);
+    __builtin_prefetch(entry);
+    __builtin_prefetch(&entry->state);
+}
+
 static bool grow_slots(struct cl_map *map)
 {
     uint32_t count = map->slot_count == 0 ? SLOTS_MIN : map->slot_count * 2;

@@ -28,6 +28,7 @@ struct cl_smt_buckets {
     void *context;
     enum cl_status (*load)(void *context, struct cl_smt_slot *out, uint32_t slot, unsigned count);
     enum cl_status (*save)(void *context, uint32_t slot, const struct cl_smt_slot *in, unsigned count);
+    void (*fetch_ahead)(void *context, uint32_t slot); /* soon it will be loaded or saved; changes nothing. Or NULL */
 };
 
 struct cl_smt;

@@ -444,13 +444,6 @@ static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference
    worked on, all are walked in step, and what the next step needs is asked for ahead. Changes nothing. */
 #define WARM_COUNT 16u
 
-/* A node may lie across two cache lines. */
-static void fetch_ahead(const struct cl_hash *hash)
-{
-    __builtin_prefetch(hash);
-    __builtin_prefetch(hash + 1);
-}
-
 static void warm(const struct cl_smt *tree, uint32_t top, unsigned depth, const struct cl_smt_leaf *const *changes, size_t count)
 {
     uint32_t at[WARM_COUNT];
@@ -462,12 +455,13 @@ static void warm(const struct cl_smt *tree, uint32_t top, unsigned depth, const 
             const struct smt_inner *inner;
             if (!smt_is_inner(at[i])) continue;
             inner = smt_inner_at(tree, at[i]);
-            fetch_ahead(smt_hash_of(tree, inner->left));
-            fetch_ahead(smt_hash_of(tree, inner->right));
+            smt_fetch_ahead(tree, inner->left);
+            smt_fetch_ahead(tree, inner->right);
             at[i] = smt_bit(changes[i]->key_hash, depth) != 0 ? inner->right : inner->left;
             more = true;
         }
     }
+    for (size_t i = 0; i < count; i++) smt_fetch_slot_ahead(tree, at[i]);
 }
 
 static unsigned part_of(const struct cl_smt_leaf *leaf)
@@ -750,7 +744,8 @@ static enum cl_status place_nodes(struct cl_smt *tree, struct result_node *first
     for (unsigned i = 0; i < 2 * WARM_COUNT && ahead != NULL; i++) ahead = ahead->next;
     for (struct result_node *node = first; node != NULL && status == CL_OK; node = node->next) {
         if (ahead != NULL) {
-            fetch_ahead(smt_hash_of(tree, ahead->old.base));
+            smt_fetch_ahead(tree, ahead->old.base);
+            smt_fetch_slot_ahead(tree, ahead->old.base);
             ahead = ahead->next;
         }
         status = place_node(tree, node);

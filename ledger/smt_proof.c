@@ -60,9 +60,7 @@ void cl_smt_warm(const struct cl_smt *tree, const uint8_t (*key_hashes)[32], siz
                 const struct smt_inner *inner = smt_inner_at(tree, at[i]);
                 at[i] = smt_bit(key_hashes[i], depth) != 0 ? inner->right : inner->left;
                 if (at[i] == SMT_EMPTY) continue;
-                const struct cl_hash *next = smt_hash_of(tree, at[i]);
-                __builtin_prefetch(next);
-                __builtin_prefetch(next + 1); /* a node may lie across two cache lines */
+                smt_fetch_ahead(tree, at[i]);
                 more = true;
             }
         }

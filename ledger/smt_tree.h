@@ -63,6 +63,20 @@ static inline struct smt_bucket *smt_bucket_at(const struct cl_smt *tree, uint32
     return &chunk[index & (SMT_CHUNK_NODES - 1)];
 }
 
+/* Asks for a node's memory: it may lie across two cache lines. */
+static inline void smt_fetch_ahead(const struct cl_smt *tree, uint32_t reference)
+{
+    if (reference == SMT_EMPTY) return;
+    const uint8_t *node = smt_is_bucket(reference) ? (const uint8_t *)smt_bucket_at(tree, reference) : (const uint8_t *)smt_inner_at(tree, reference);
+    __builtin_prefetch(node);
+    __builtin_prefetch(node + (smt_is_bucket(reference) ? sizeof(struct smt_bucket) : sizeof(struct smt_inner)) - 1);
+}
+/* And for what a bucket holds, where that is in memory. */
+static inline void smt_fetch_slot_ahead(const struct cl_smt *tree, uint32_t reference)
+{
+    if (smt_is_bucket(reference) && tree->buckets.fetch_ahead != NULL) tree->buckets.fetch_ahead(tree->buckets.context, reference & ~SMT_BUCKET);
+}
+
 extern const struct cl_hash smt_empty_hash;
 const struct cl_hash *smt_hash_of(const struct cl_smt *tree, uint32_t reference);
 void smt_node_hash(struct cl_hash *out, const struct cl_hash *left, const struct cl_hash *right);
