@@ -669,7 +669,7 @@ static void failing_buckets_are_heard_and_a_broken_tree_says_nothing_more(void *
     (void)state;
     for (unsigned n = 1; n <= 6; n++) {
         struct failing failing = { .load_in = 0, .save_in = 0 };
-        struct cl_smt_buckets buckets = { &failing, failing_load, failing_save };
+        struct cl_smt_buckets buckets = { &failing, failing_load, failing_save, NULL };
         static struct cl_smt_path path;
         struct model model = { 0 };
         struct cl_smt_overlay *overlay;
@@ -838,7 +838,7 @@ static struct cl_smt_overlay *overlay_of_many(struct cl_smt *tree, unsigned numb
 static void a_part_that_fails_leaves_everything_as_it_was(void **state)
 {
     struct failing failing = { .load_in = 0, .save_in = 0 };
-    const struct cl_smt_buckets buckets = { &failing, failing_load, failing_save };
+    const struct cl_smt_buckets buckets = { &failing, failing_load, failing_save, NULL };
     const struct cl_smt_spread one_by_one = { .all = backwards };
     struct cl_smt_overlay *overlay;
     struct cl_hash root, expected;
