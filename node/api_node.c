@@ -92,8 +92,10 @@ void api_status(struct api_call *call)
     uint64_t checkpoint = 0;
     enum cl_status status = cl_ledger_view_new(&view, node->ledger);
     if (status == CL_OK) status = cl_view_tip(view, &tip);
-    if (status == CL_OK) status = api_checkpoint_size(view, &checkpoint);
-    if (status == CL_E_NOT_FOUND) status = CL_OK; /* no quorum has signed yet */
+    if (status == CL_OK) {
+        status = api_checkpoint_size(view, &checkpoint);
+        if (status == CL_E_NOT_FOUND) status = CL_OK; /* no quorum has signed yet */
+    }
     cl_ledger_view_free(view);
     if (status != CL_OK) {
         api_fail(call->request, status);

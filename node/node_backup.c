@@ -396,7 +396,7 @@ enum cl_status backup_restore(const struct backup_options *options, char *senten
     char path[PATH_SIZE];
     struct node_genesis genesis;
     struct work work;
-    struct cl_backup_summary summary;
+    struct cl_backup_summary summary = { 0 };
     enum cl_status status = join(path, options->directory, "genesis.json", &said);
     if (status == CL_OK) status = load_genesis(&genesis, path, &said);
     if (status != CL_OK) return status;

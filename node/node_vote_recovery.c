@@ -69,7 +69,7 @@ static void take_answer(struct node *node, size_t peer, const struct frame_recov
         if (known && status == CL_OK) {
             node_cosign_notarized(node, barred, 0);
             log_line(LOG_LEVEL_WARNING, "votes_resumed", "above_view=%llu", (unsigned long long)barred);
-            status = node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_RECOVERED, .now_ms = node_monotonic_ms(), .view = barred });
+            (void)node_drive(node, &(struct consensus_event){ .kind = CONSENSUS_RECOVERED, .now_ms = node_monotonic_ms(), .view = barred });
             (void)barred_view(node);
         }
     }

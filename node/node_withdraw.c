@@ -62,7 +62,7 @@ enum cl_status node_check(struct node *node, const uint8_t agreement32[32], uint
 {
     struct cl_ledger_view *view = NULL;
     struct cl_buffer value = { 0 };
-    struct cl_agreement agreement;
+    struct cl_agreement agreement = { 0 };
     if (accepted != NULL) *accepted = false;
     /* Before the snapshot: a withdrawal that became final in between is in it. */
     uint64_t withdrawn = 0;
