@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* All that waits together: twice the largest block of bulk records. Beyond it nothing is read ahead. */
+/* All that waits for a ledger together: twice the largest block of bulk records. Beyond it nothing is read ahead. */
 #define AHEAD_BYTES_MAX ((size_t)16 * 1024 * 1024)
 /* When each key changed last, by some bits of its hash: a power of two, many times what one block changes, so that two
    keys seldom share a place (and then the later change counts for both). */
@@ -19,6 +19,7 @@
 /* length 0: only the hash was worked out, nothing was read (no state value is empty). */
 struct ahead_value { uint8_t key[32]; uint32_t offset, length; };
 struct cl_ahead {
+    struct cl_waiting *waiting;   /* counted there */
     uint32_t commits;             /* how many had happened when the reading began */
     uint32_t count, slot_count;
     size_t size;
@@ -29,14 +30,29 @@ struct cl_ahead {
     struct ahead_value values[];
 };
 
-/* Of the process, because records outlive the ledger that they were read for. */
-static atomic_size_t waiting;
+/* Records may outlive the ledger that they were read for. So the ledger counts for a byte, and whoever takes the last of
+   them away frees the count as well. */
+struct cl_waiting { atomic_size_t bytes; };
+
+static bool wait_more(struct cl_waiting *waiting, size_t bytes)
+{
+    if (atomic_fetch_add(&waiting->bytes, bytes) <= AHEAD_BYTES_MAX - bytes)
+        return true;
+    atomic_fetch_sub(&waiting->bytes, bytes); /* the ledger is still there */
+    return false;
+}
+
+static void wait_less(struct cl_waiting *waiting, size_t bytes)
+{
+    if (atomic_fetch_sub(&waiting->bytes, bytes) == bytes)
+        free(waiting);
+}
 
 void cl_ahead_free(struct cl_ahead *ahead)
 {
     if (ahead == NULL)
         return;
-    atomic_fetch_sub_explicit(&waiting, ahead->size, memory_order_relaxed);
+    wait_less(ahead->waiting, ahead->size);
     free(ahead);
 }
 
@@ -46,13 +62,19 @@ enum cl_status cl_changes_init(struct cl_changes *changes)
 {
     atomic_init(&changes->commits, 0);
     changes->last = calloc(CHANGED_SLOTS, sizeof *changes->last);
-    return changes->last != NULL ? CL_OK : CL_E_MEMORY;
+    changes->waiting = malloc(sizeof *changes->waiting);
+    if (changes->waiting != NULL)
+        atomic_init(&changes->waiting->bytes, 1);
+    return changes->last != NULL && changes->waiting != NULL ? CL_OK : CL_E_MEMORY;
 }
 
 void cl_changes_deinit(struct cl_changes *changes)
 {
     free(changes->last);
     changes->last = NULL;
+    if (changes->waiting != NULL)
+        wait_less(changes->waiting, 1);
+    changes->waiting = NULL;
 }
 
 static uint32_t *last_change(const struct cl_changes *changes, const uint8_t key_hash[32])
@@ -201,24 +223,21 @@ static bool note_entry(struct reading *reading, const struct cl_ledger *ledger, 
     return true;
 }
 
-static struct cl_ahead *ahead_new(uint32_t value_count, size_t id_count, size_t byte_count)
+static struct cl_ahead *ahead_new(struct cl_waiting *waiting, uint32_t value_count, size_t id_count, size_t byte_count)
 {
     uint32_t slot_count = 2;
     while (slot_count < 2 * value_count)
         slot_count *= 2;
     size_t each = sizeof(struct ahead_value) + 32;
     size_t size = sizeof(struct cl_ahead) + value_count * each + id_count * sizeof(struct cl_entry_ids) + slot_count * sizeof(uint16_t) + byte_count;
-    if (size > AHEAD_BYTES_MAX)
+    if (size > AHEAD_BYTES_MAX || !wait_more(waiting, size))
         return NULL;
-    if (atomic_fetch_add_explicit(&waiting, size, memory_order_relaxed) > AHEAD_BYTES_MAX - size) {
-        atomic_fetch_sub_explicit(&waiting, size, memory_order_relaxed);
-        return NULL;
-    }
     struct cl_ahead *ahead = calloc(1, size);
     if (ahead == NULL) {
-        atomic_fetch_sub_explicit(&waiting, size, memory_order_relaxed);
+        wait_less(waiting, size);
         return NULL;
     }
+    ahead->waiting = waiting;
     ahead->size = size;
     ahead->slot_count = slot_count;
     ahead->ids = (struct cl_entry_ids *)(void *)(ahead->values + value_count);
@@ -230,10 +249,10 @@ static struct cl_ahead *ahead_new(uint32_t value_count, size_t id_count, size_t 
     return ahead;
 }
 
-static struct cl_ahead *ahead_of(const struct reading *reading, size_t entry_count, uint32_t commits)
+static struct cl_ahead *ahead_of(const struct reading *reading, struct cl_waiting *waiting, size_t entry_count, uint32_t commits)
 {
     size_t id_count = reading->opens ? entry_count : 0;
-    struct cl_ahead *ahead = ahead_new(reading->count, id_count, reading->bytes.length);
+    struct cl_ahead *ahead = ahead_new(waiting, reading->count, id_count, reading->bytes.length);
     if (ahead == NULL)
         return NULL;
     ahead->commits = commits;
@@ -269,7 +288,7 @@ void cl_ledger_look_ahead(const struct cl_ledger *ledger, struct cl_ledger_recor
     const struct cl_record *decoded = &record->record;
     uint32_t commits = atomic_load_explicit(&ledger->changes.commits, memory_order_acquire); /* before anything is read */
     assert(record->ahead == NULL && decoded->entry_count <= CL_RECORD_ENTRIES_MAX);
-    if (!worth_it(decoded) || atomic_load_explicit(&waiting, memory_order_relaxed) > AHEAD_BYTES_MAX / 16 * 15)
+    if (!worth_it(decoded) || atomic_load_explicit(&ledger->changes.waiting->bytes, memory_order_relaxed) > AHEAD_BYTES_MAX / 16 * 15)
         return;
     reading.values = malloc(KEYS_OF_ENTRY_MAX * decoded->entry_count * sizeof *reading.values);
     reading.key_hashes = malloc(KEYS_OF_ENTRY_MAX * decoded->entry_count * sizeof *reading.key_hashes);
@@ -278,7 +297,7 @@ void cl_ledger_look_ahead(const struct cl_ledger *ledger, struct cl_ledger_recor
     for (size_t i = 0; i < decoded->entry_count && more; i++)
         more = note_entry(&reading, ledger, decoded, i);
     if (reading.count > 0)
-        record->ahead = ahead_of(&reading, decoded->entry_count, commits);
+        record->ahead = ahead_of(&reading, ledger->changes.waiting, decoded->entry_count, commits);
     free(reading.values);
     free(reading.key_hashes);
     free(reading.entries);

@@ -80,8 +80,10 @@ void cl_map_deinit(struct cl_map *map);
 
 /* ---- ledger_ahead.c: values read before their record's turn */
 
-/* commits: how many since opening; last: for some bits of a key's hash, the newest of them that changed such a key. */
-struct cl_changes { _Atomic uint32_t commits; uint32_t *last; };
+/* commits: how many since opening; last: for some bits of a key's hash, the newest of them that changed such a key;
+   waiting: how much was read ahead and not yet used. */
+struct cl_waiting;
+struct cl_changes { _Atomic uint32_t commits; uint32_t *last; struct cl_waiting *waiting; };
 CL_MUST_USE enum cl_status cl_changes_init(struct cl_changes *changes);
 void cl_changes_deinit(struct cl_changes *changes);
 /* Owner thread, once the store has the changes. */
