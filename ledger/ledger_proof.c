@@ -261,7 +261,7 @@ static void free_shown(struct shown *shown)
 enum cl_status cl_ledger_proof(struct cl_ledger *ledger, struct cl_buffer *proof_file, const uint8_t object32[32])
 {
     struct when when = {.ledger = ledger};
-    struct cl_kept_checkpoint checkpoint;
+    struct cl_kept_checkpoint checkpoint = {0};
     struct cl_ledger_view *view = NULL;
     struct cl_buffer kept = {0};
     struct cl_object_id object;

@@ -714,11 +714,12 @@ static enum cl_status place_node(struct cl_smt *tree, struct result_node *node)
     assert(node->old.node == NULL); /* all ancestors are folded */
     if (node->bucket_count > 0) {
         struct cl_smt_slot thin;
-        const struct cl_smt_slot *slot = node->is_thin ? &thin : node->is.slot;
+        const struct cl_smt_slot *slot = node->is.slot;
         struct smt_bucket *bucket;
         if (node->is_thin) {
             enum cl_status status = thin_slot(&thin, tree, node);
             if (status != CL_OK) return status;
+            slot = &thin;
         }
         node->placed = smt_is_bucket(node->old.base) ? node->old.base : smt_bucket_take(tree);
         bucket = smt_bucket_at(tree, node->placed);

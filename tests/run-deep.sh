@@ -90,7 +90,9 @@ tidy() {
 }
 cppcheck_all() {
     cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr \
-        --suppress=missingIncludeSystem --suppress=ctuuninitvar -Iinclude -Iledger ledger node tools
+        --suppress=missingIncludeSystem --suppress=ctuuninitvar \
+        '-Djson_array_foreach(array,index,value)=for(index=0;(value=json_array_get(array,index))!=NULL;index++)' \
+        '-Djson_object_foreach(object,key,value)=for(key="";(value=json_object_get(object,key))!=NULL;)' -Iinclude -Iledger ledger node tools
 }
 histories() {
     seq 1 20 | xargs -P "$jobs" -I{} /usr/bin/python3 tests/model/history.py "$build/programs/rules_driver" \
