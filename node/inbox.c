@@ -108,6 +108,14 @@ static bool is_empty(const struct inbox *inbox)
     return inbox->frame_count == 0 && !inbox->nudged;
 }
 
+bool inbox_is_empty(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    bool empty = is_empty(inbox);
+    pthread_mutex_unlock(&inbox->lock);
+    return empty;
+}
+
 static void swap(struct inbox_list *lane, struct inbox_list *emptied)
 {
     struct inbox_list filled = *lane;

@@ -35,6 +35,8 @@ void inbox_deinit(struct inbox *inbox);
 CL_MUST_USE enum cl_status inbox_put(struct inbox *inbox, enum inbox_lane lane, void (*run)(void *owner, void *context), void *context);
 /* CL_E_BOUND: there are too many frames; how many are of this peer is the caller's to bound. CL_E_MEMORY. */
 CL_MUST_USE enum cl_status inbox_put_frame(struct inbox *inbox, size_t peer, void (*run)(void *owner, void *context), void *context);
+/* Nothing waits now. */
+bool inbox_is_empty(struct inbox *inbox);
 /* Wakes the owner without a message. */
 void inbox_nudge(struct inbox *inbox);
 /* Waits until there is something, or a nudge, or wait_ms have passed; then swaps the lanes with the caller's emptied lists.

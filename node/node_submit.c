@@ -98,6 +98,13 @@ enum cl_status node_submit_batch(struct node *node, const struct cl_view *record
 }
 
 /* ---- records from links */
+/* The owner checks a single record itself where nothing else waits for it: a vote that comes meanwhile waits for one check. */
+static void check(struct node *node, struct verify_batch *batch)
+{
+    if (inbox_is_empty(&node->inbox)) verify_pool_check_or_put(node->verify_pool, batch);
+    else verify_pool_put(node->verify_pool, batch);
+}
+
 /* Looks at nothing but the type, because this decides only whose room is asked for: a worker decodes. */
 static bool looks_like_withdrawal(struct cl_view bytes)
 {
@@ -145,7 +152,7 @@ size_t node_offer_records(struct node *node, const struct cl_view *records, size
         batch->source = source;
         take_offered(node, batch, records + at, part);
         taken += batch->count;
-        if (batch->count > 0) verify_pool_put(node->verify_pool, batch);
+        if (batch->count > 0) check(node, batch);
         else verify_batch_free(batch);
     }
     atomic_fetch_add(&node->counters.submitted, taken);
@@ -400,7 +407,7 @@ void node_offer_proposal_records(struct node *node, const struct frame *frame, s
             batch->byte_count += item.length;
         }
         node->proposal_batches++;
-        verify_pool_put(node->verify_pool, batch);
+        check(node, batch);
     }
 }
 

@@ -20,6 +20,7 @@ struct verify_pool {
     struct queue urgent, sources[CL_MEMBERS_MAX];
     struct queue *turn, *last_turn;   /* those of the sources that have batches */
     bool stopping;
+    unsigned busy;                    /* who checks a batch now */
     unsigned thread_count;
     pthread_t *threads;
     struct cl_network_id network;
@@ -92,17 +93,29 @@ static struct verify_batch *take(struct verify_pool *pool)
     return batch;
 }
 
+static bool is_empty(const struct verify_pool *pool) { return pool->turn == NULL && pool->urgent.first == NULL; }
+
+/* The batch counts as being checked until done is called; after that the pool may be gone, where this is no worker. */
+static void check(struct verify_pool *pool, struct verify_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) check_item(&batch->items[i], batch, &pool->network);
+    pthread_mutex_lock(&pool->lock);
+    pool->busy--;
+    pthread_mutex_unlock(&pool->lock);
+    pool->done(pool->context, batch);
+}
+
 static void *work(void *context)
 {
     struct verify_pool *pool = context;
     for (;;) {
         pthread_mutex_lock(&pool->lock);
-        while (pool->turn == NULL && pool->urgent.first == NULL && !pool->stopping) pthread_cond_wait(&pool->filled, &pool->lock);
+        while (is_empty(pool) && !pool->stopping) pthread_cond_wait(&pool->filled, &pool->lock);
         struct verify_batch *batch = take(pool);
+        pool->busy += batch != NULL;
         pthread_mutex_unlock(&pool->lock);
         if (batch == NULL) return NULL;
-        for (size_t i = 0; i < batch->count; i++) check_item(&batch->items[i], batch, &pool->network);
-        pool->done(pool->context, batch);
+        check(pool, batch);
     }
 }
 
@@ -157,4 +170,14 @@ void verify_pool_put(struct verify_pool *pool, struct verify_batch *batch)
     append(queue, batch);
     pthread_cond_signal(&pool->filled);
     pthread_mutex_unlock(&pool->lock);
+}
+
+void verify_pool_check_or_put(struct verify_pool *pool, struct verify_batch *batch)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool here = batch->count == 1 && is_empty(pool) && pool->busy == 0;
+    pool->busy += here;
+    pthread_mutex_unlock(&pool->lock);
+    if (here) check(pool, batch);
+    else verify_pool_put(pool, batch);
 }

@@ -28,7 +28,7 @@ struct verify_batch {
 };
 
 struct verify_pool;
-/* done runs on a worker thread and takes the batch. threads 0: one for each processor. */
+/* done runs on a worker thread, or in verify_pool_check_or_put, and takes the batch. threads 0: one for each processor. */
 typedef void (*verify_done_fn)(void *context, struct verify_batch *batch);
 CL_MUST_USE enum cl_status verify_pool_new(struct verify_pool **out, unsigned threads, const struct cl_network_id *network,
                                            verify_done_fn done, void *context);
@@ -36,6 +36,9 @@ CL_MUST_USE enum cl_status verify_pool_new(struct verify_pool **out, unsigned th
 void verify_pool_free(struct verify_pool *pool);
 /* Takes the batch. The queue is bounded by whoever lets records in. */
 void verify_pool_put(struct verify_pool *pool, struct verify_batch *batch);
+/* The same for a caller that has nothing else to do: where the batch is a single record, and no other waits or is being checked,
+   it is checked here and now, and done runs on this thread. That takes less than two changes of thread. */
+void verify_pool_check_or_put(struct verify_pool *pool, struct verify_batch *batch);
 struct verify_batch *verify_batch_new(size_t arena_size); /* NULL: out of memory */
 void verify_batch_free(struct verify_batch *batch);       /* and the references in it */
 
