@@ -1,11 +1,11 @@
 /* Changes over the state tree that are not its own yet. An overlay's result is a copy of the paths that its changes touch;
    what they do not touch it shares with its parent's result, or with the tree. So the root of a block over another block
-   that is not final costs its own changes only. Folding writes the result into the tree, node over node, and points the
+   that is not final costs its own changes only. Folding (smt_fold.c) writes the result into the tree, node over node, and points the
    results of the overlays above it to the tree: nothing is hashed twice. Pure.
 
    What must stay true: a result refers to results of its ancestors and to nodes of the tree that no ancestor touches. So a
    result is dropped when an ancestor's is, and when the tree changes by the fold of an overlay that is no ancestor. */
-#include "smt_tree.h"
+#include "smt_result.h"
 #include "sort.h"
 
 #include <assert.h>
@@ -18,42 +18,6 @@
 #define SPARE_MAX 96u /* blocks: 6 MB, a block of some 4,000 leaves */
 
 struct arena_block { struct arena_block *next; size_t used; _Alignas(16) uint8_t bytes[ARENA_BLOCK_BYTES]; };
-
-/* A subtree as an overlay sees it: a node of this or an ancestor's result, or (node NULL) one of the tree. */
-struct view_reference { struct result_node *node; uint32_t base; };
-
-struct result_node {
-    struct result_node *next;           /* children stand before their parents */
-    const struct cl_smt_overlay *owner;
-    struct cl_hash hash;
-    struct view_reference old;          /* what stood here before */
-    union {
-        struct { struct view_reference left, right; } inner;
-        const struct cl_smt_slot *slot;  /* as long as bucket_count asks for */
-        /* of a large overlay: only what changes in the old bucket, and the quarters that change, one behind the other */
-        struct { const struct cl_smt_leaf *const *changes; const struct cl_hash *quarters; uint32_t change_count, changed; } thin;
-    } is;
-    uint32_t placed;                    /* where fold put it in the tree */
-    uint8_t bucket_count;               /* 0: an inner node */
-    bool is_thin;
-};
-
-struct cl_smt_overlay {
-    struct cl_smt *tree;
-    struct cl_smt_overlay *parent, *children, *sibling;
-    struct cl_smt_leaf *changes;
-    size_t change_count, change_capacity;
-    bool folded, has_result;
-    struct view_reference root;
-    struct result_node *nodes, **nodes_end;
-    const struct cl_smt_leaf **sorted;  /* the changes, for thin buckets */
-    size_t sorted_count;
-    struct cl_smt_leaf *before;         /* what each of them was before; NULL where the tree does not remember */
-    size_t before_count;
-    struct arena_block *arena;
-    size_t inner_count, bucket_count;   /* that the tree will need beyond those that are replaced */
-    uint64_t added;
-};
 
 /* A result of many changes is made in parts, by the key's first bits, which may be made at the same time: what stands
    above them is made of them afterwards. */
@@ -103,7 +67,7 @@ void smt_spare_free(struct cl_smt *tree)
     }
 }
 
-static void result_drop(struct cl_smt_overlay *overlay)
+void smt_result_drop(struct cl_smt_overlay *overlay)
 {
     while (overlay->arena != NULL) {
         struct arena_block *block = overlay->arena;
@@ -122,17 +86,16 @@ static void result_drop(struct cl_smt_overlay *overlay)
     overlay->inner_count = overlay->bucket_count = 0;
 }
 
-/* The overlay that comes after `at` when `top` and all that stands on it are walked; NULL at the end. */
-static struct cl_smt_overlay *next_above(struct cl_smt_overlay *top, struct cl_smt_overlay *at)
+struct cl_smt_overlay *smt_next_above(struct cl_smt_overlay *top, struct cl_smt_overlay *at)
 {
     if (at->children != NULL) return at->children;
     while (at != top && at->sibling == NULL) at = at->parent;
     return at == top ? NULL : at->sibling;
 }
 
-static void result_drop_all(struct cl_smt_overlay *top)
+void smt_result_drop_all(struct cl_smt_overlay *top)
 {
-    for (struct cl_smt_overlay *at = top; at != NULL; at = next_above(top, at)) result_drop(at);
+    for (struct cl_smt_overlay *at = top; at != NULL; at = smt_next_above(top, at)) smt_result_drop(at);
 }
 
 enum cl_status cl_smt_overlay_new(struct cl_smt_overlay **out, struct cl_smt *tree, struct cl_smt_overlay *parent)
@@ -151,7 +114,7 @@ enum cl_status cl_smt_overlay_new(struct cl_smt_overlay **out, struct cl_smt *tr
     return CL_OK;
 }
 
-static void list_remove(struct cl_smt_overlay *overlay)
+void smt_list_remove(struct cl_smt_overlay *overlay)
 {
     struct cl_smt_overlay **at = list_of(overlay);
     while (*at != overlay) at = &(*at)->sibling;
@@ -163,8 +126,8 @@ void cl_smt_overlay_free(struct cl_smt_overlay *overlay)
 {
     if (overlay == NULL) return;
     assert(overlay->children == NULL); /* those above it are freed first, or it is folded */
-    if (!overlay->folded) list_remove(overlay);
-    result_drop(overlay);
+    if (!overlay->folded) smt_list_remove(overlay);
+    smt_result_drop(overlay);
     free(overlay->changes);
     free(overlay);
 }
@@ -173,7 +136,7 @@ void cl_smt_remember(struct cl_smt *tree)
 {
     if (tree->remembers) return;
     tree->remembers = true;
-    for (struct cl_smt_overlay *overlay = tree->overlays; overlay != NULL; overlay = overlay->sibling) result_drop_all(overlay);
+    for (struct cl_smt_overlay *overlay = tree->overlays; overlay != NULL; overlay = overlay->sibling) smt_result_drop_all(overlay);
 }
 
 struct cl_smt_leaf *cl_smt_overlay_before_take(struct cl_smt_overlay *overlay, size_t *count)
@@ -189,7 +152,7 @@ struct cl_smt_leaf *cl_smt_overlay_before_take(struct cl_smt_overlay *overlay, s
 enum cl_status cl_smt_overlay_put(struct cl_smt_overlay *overlay, const struct cl_smt_leaf *leaf)
 {
     assert(!overlay->folded);
-    if (overlay->has_result) result_drop_all(overlay);
+    if (overlay->has_result) smt_result_drop_all(overlay);
     if (overlay->change_count == overlay->change_capacity) {
         size_t capacity = overlay->change_capacity == 0 ? 64 : overlay->change_capacity * 2;
         struct cl_smt_leaf *grown = realloc(overlay->changes, capacity * sizeof *grown);
@@ -285,8 +248,7 @@ static size_t merge(const struct cl_smt_leaf **out, const struct cl_smt_leaf *ex
     return used;
 }
 
-/* What a thin bucket holds: what the one that it replaces does, with its changes. */
-static enum cl_status thin_slot(struct cl_smt_slot *out, const struct cl_smt *tree, const struct result_node *node)
+enum cl_status smt_thin_slot(struct cl_smt_slot *out, const struct cl_smt *tree, const struct result_node *node)
 {
     struct cl_smt_slot existing;
     const struct cl_smt_leaf *merged[CL_SMT_BUCKET_MAX];
@@ -308,7 +270,7 @@ static enum cl_status view_slot(struct cl_smt_slot *out, unsigned *count, const 
     if (at.node == NULL && at.base == SMT_EMPTY) return CL_OK;
     if (at.node == NULL) return smt_slot_load(out, count, tree, at.base);
     *count = at.node->bucket_count;
-    if (at.node->is_thin) return thin_slot(out, tree, at.node);
+    if (at.node->is_thin) return smt_thin_slot(out, tree, at.node);
     memcpy(out, at.node->is.slot, cl_smt_slot_bytes(*count));
     return CL_OK;
 }
@@ -442,11 +404,10 @@ static enum cl_status apply_to_bucket(struct apply *apply, struct view_reference
 
 /* Nearly all the time of a large tree goes into waiting for memory, one node after the other. So before a few paths are
    worked on, all are walked in step, and what the next step needs is asked for ahead. Changes nothing. */
-#define WARM_COUNT 16u
 
 static void warm(const struct cl_smt *tree, uint32_t top, unsigned depth, const struct cl_smt_leaf *const *changes, size_t count)
 {
-    uint32_t at[WARM_COUNT];
+    uint32_t at[SMT_WARM_COUNT];
     bool more = smt_is_inner(top);
     for (size_t i = 0; i < count; i++) at[i] = top;
     for (; more; depth++) {
@@ -493,7 +454,7 @@ static enum cl_status apply_changes(struct apply *apply, struct view_reference *
     }
     if (!view_is_inner(old)) return apply_to_bucket(apply, out, old, depth, changes, count);
     assert(depth < CL_SMT_DEPTH);
-    if (old.node == NULL && count <= WARM_COUNT && !apply->warm) {
+    if (old.node == NULL && count <= SMT_WARM_COUNT && !apply->warm) {
         warm(apply->overlay->tree, old.base, depth, changes, count);
         warmed = apply->warm = true;
     }
@@ -675,12 +636,12 @@ static enum cl_status result_make(struct cl_smt_overlay *overlay)
     if (overlay->parent != NULL) start = overlay->parent->root;
     if (status == CL_OK) status = result_apply(applies, overlay, start);
     overlay->has_result = status == CL_OK;
-    if (status != CL_OK) result_drop(overlay);
+    if (status != CL_OK) smt_result_drop(overlay);
     free(applies);
     return status;
 }
 
-static enum cl_status result_ensure(struct cl_smt_overlay *overlay)
+enum cl_status smt_result_ensure(struct cl_smt_overlay *overlay)
 {
     while (!overlay->has_result) {
         struct cl_smt_overlay *first = overlay;
@@ -696,128 +657,8 @@ enum cl_status cl_smt_overlay_root(struct cl_hash *out, struct cl_smt_overlay *o
 {
     enum cl_status status = overlay->tree->failure;
     assert(!overlay->folded);
-    if (status == CL_OK) status = result_ensure(overlay);
+    if (status == CL_OK) status = smt_result_ensure(overlay);
     if (status != CL_OK) return status;
     *out = *view_hash(overlay->tree, overlay->root);
-    return CL_OK;
-}
-
-/* ---- folding */
-
-static uint32_t placed_of(struct view_reference at)
-{
-    return at.node != NULL ? at.node->placed : at.base;
-}
-
-static enum cl_status place_node(struct cl_smt *tree, struct result_node *node)
-{
-    assert(node->old.node == NULL); /* all ancestors are folded */
-    if (node->bucket_count > 0) {
-        struct cl_smt_slot thin;
-        const struct cl_smt_slot *slot = node->is.slot;
-        struct smt_bucket *bucket;
-        if (node->is_thin) {
-            enum cl_status status = thin_slot(&thin, tree, node);
-            if (status != CL_OK) return status;
-            slot = &thin;
-        }
-        node->placed = smt_is_bucket(node->old.base) ? node->old.base : smt_bucket_take(tree);
-        bucket = smt_bucket_at(tree, node->placed);
-        bucket->hash = node->hash;
-        smt_bucket_mark(bucket, slot->leaves, node->bucket_count);
-        return tree->buckets.save(tree->buckets.context, node->placed & ~SMT_BUCKET, slot, node->bucket_count);
-    }
-    struct smt_inner *inner;
-    if (smt_is_bucket(node->old.base)) smt_bucket_give(tree, node->old.base);
-    node->placed = smt_is_inner(node->old.base) ? node->old.base : smt_inner_take(tree);
-    inner = smt_inner_at(tree, node->placed);
-    inner->hash = node->hash;
-    inner->left = placed_of(node->is.inner.left);
-    inner->right = placed_of(node->is.inner.right);
-    return CL_OK;
-}
-
-/* What is to be written over is asked for some nodes ahead, as in warm(). */
-static enum cl_status place_nodes(struct cl_smt *tree, struct result_node *first)
-{
-    const struct result_node *ahead = first;
-    enum cl_status status = CL_OK;
-    for (unsigned i = 0; i < 2 * WARM_COUNT && ahead != NULL; i++) ahead = ahead->next;
-    for (struct result_node *node = first; node != NULL && status == CL_OK; node = node->next) {
-        if (ahead != NULL) {
-            smt_fetch_ahead(tree, ahead->old.base);
-            smt_fetch_slot_ahead(tree, ahead->old.base);
-            ahead = ahead->next;
-        }
-        status = place_node(tree, node);
-    }
-    return status;
-}
-
-static void point_to_tree(struct view_reference *at, const struct cl_smt_overlay *folded)
-{
-    if (at->node == NULL || at->node->owner != folded) return;
-    *at = (struct view_reference){ .base = at->node->placed };
-}
-
-/* The results that stand on the folded one keep their hashes; what they share with it is the tree's now. */
-static void results_point_to_tree(struct cl_smt_overlay *folded)
-{
-    for (struct cl_smt_overlay *at = folded; at != NULL; at = next_above(folded, at)) {
-        if (at == folded) continue;
-        point_to_tree(&at->root, folded);
-        for (struct result_node *node = at->nodes; node != NULL; node = node->next) {
-            point_to_tree(&node->old, folded);
-            if (node->bucket_count > 0) continue;
-            point_to_tree(&node->is.inner.left, folded);
-            point_to_tree(&node->is.inner.right, folded);
-        }
-    }
-}
-
-/* Children become overlays on the tree; all others on it lose their results, because the tree under them changes. */
-static void adopt_children(struct cl_smt_overlay *folded)
-{
-    struct cl_smt *tree = folded->tree;
-    struct cl_smt_overlay *child;
-    list_remove(folded);
-    for (struct cl_smt_overlay *other = tree->overlays; other != NULL; other = other->sibling) result_drop_all(other);
-    while ((child = folded->children) != NULL) {
-        folded->children = child->sibling;
-        child->parent = NULL;
-        child->sibling = tree->overlays;
-        tree->overlays = child;
-    }
-}
-
-enum cl_status cl_smt_overlay_fold(struct cl_smt_overlay *overlay)
-{
-    struct cl_smt *tree = overlay->tree;
-    struct cl_smt_leaf *before;
-    size_t before_count;
-    enum cl_status status = tree->failure;
-    assert(!overlay->folded && overlay->parent == NULL);
-    if (status == CL_OK) status = result_ensure(overlay);
-    if (status != CL_OK) return status;
-    status = smt_reserve(tree, overlay->inner_count, overlay->bucket_count);
-    if (status != CL_OK) return status;
-    status = place_nodes(tree, overlay->nodes);
-    if (status != CL_OK) { /* half of it is in the tree: nothing may be read from it any more */
-        tree->failure = status;
-        return status;
-    }
-    tree->root = placed_of(overlay->root);
-    tree->count += overlay->added;
-    results_point_to_tree(overlay);
-    adopt_children(overlay);
-    overlay->folded = true;
-    before = overlay->before;
-    before_count = overlay->before_count;
-    overlay->before = NULL;
-    result_drop(overlay);
-    overlay->before = before; /* it outlives the result: cl_smt_overlay_before_take */
-    overlay->before_count = before_count;
-    free(overlay->changes);
-    overlay->changes = NULL;
     return CL_OK;
 }

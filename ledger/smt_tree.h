@@ -1,4 +1,4 @@
-/* The inside of the state tree, shared by smt.c (nodes, bulk build), smt_overlay.c (changes), smt_past.c (the tree
+/* The inside of the state tree, shared by smt.c (nodes, bulk build), smt_overlay.c and smt_fold.c (changes), smt_past.c (the tree
    as it was) and smt_proof.c (paths).
    A subtree of more than CL_SMT_BUCKET_MAX leaves is an inner node, one of fewer is a bucket, an empty one is nothing: so
    the shape depends on the set of leaves alone, not on the order in which they came. Leaves are never removed. */
