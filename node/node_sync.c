@@ -23,7 +23,8 @@
 #define LOG_MS 10000u
 #define RUN_BLOCKS_MAX 64u      /* blocks in one candidate, and */
 #define RUN_ENTRIES NODE_BLOCK_ENTRIES /* no further one where they have so many entries already */
-#define RUN_WORTH 4096u          /* records: for fewer it waits, where more are on their way */
+#define RUN_RECORDS 4096u       /* no further one where they have so many records; for fewer it waits, where more are on their way, */
+#define RUN_BACKLOG (2 * RUN_RECORDS) /* and to begin with for so many, so that there is a next run while one is being written */
 #define BUSY_MS 100u            /* a peer that was just asked something else is asked again after that */
 
 /* Records of one block on their way: those that the workers are done with stand in their places. */
@@ -225,19 +226,20 @@ static size_t run_length(struct node *node, size_t further)
 {
     struct catching_up *sync = node->sync;
     struct sync_block block;
-    uint64_t entries = 0;
+    uint64_t entries = 0, records = 0;
     size_t count = 0;
-    while (count < RUN_BLOCKS_MAX && entries < RUN_ENTRIES && ready_block(sync, further + count, &block)) {
+    while (count < RUN_BLOCKS_MAX && entries < RUN_ENTRIES && records < RUN_RECORDS && ready_block(sync, further + count, &block)) {
         const struct sync_body *body = body_at(sync, block.height);
         count++;
         if (!node->options.config.sync_certified || block.height <= sync->singly_to || block.certificate.length > 0 || body->bad != CL_OK) break;
+        records += block.records;
         for (uint32_t i = 0; i < block.records; i++) entries += body->records[i]->record.entry_count;
     }
     return count;
 }
 
-/* Is it better to wait until more of the blocks from this one on are here? */
-static bool would_grow(struct node *node, size_t further)
+/* Is it better to wait until so many records of the blocks from this one on are here? */
+static bool would_grow(struct node *node, size_t further, uint64_t wanted)
 {
     struct sync_block block;
     uint64_t records = 0;
@@ -245,7 +247,7 @@ static bool would_grow(struct node *node, size_t further)
     if (!node->options.config.sync_certified) return false;
     for (; count < RUN_BLOCKS_MAX && ready_block(node->sync, further + count, &block); count++) {
         records += block.records;
-        if (records >= RUN_WORTH || block.certificate.length > 0 || block.height <= node->sync->singly_to) return false;
+        if (records >= wanted || block.certificate.length > 0 || block.height <= node->sync->singly_to) return false;
     }
     return count < RUN_BLOCKS_MAX && sync_coming(node->sync->plan, further + count);
 }
@@ -327,7 +329,7 @@ void node_sync_prepare(struct node *node)
 {
     struct catching_up *sync = node->sync;
     struct sync_block block;
-    if (sync->committing == NULL || !ready_block(sync, sync->committing->blocks, &block) || would_grow(node, sync->committing->blocks)) return;
+    if (sync->committing == NULL || !ready_block(sync, sync->committing->blocks, &block) || would_grow(node, sync->committing->blocks, RUN_RECORDS)) return;
     const struct pending_block *pending = node_pending_find(node, &block.id);
     if (pending != NULL && pending->candidate != NULL) return; /* it will be adopted */
     if (evaluate(node, sync->committing->blocks, sync->committing->made.candidate, &sync->ahead) != CL_OK) node_pending_deinit(&sync->ahead.made); /* what is wrong shows when its turn comes */
@@ -406,7 +408,7 @@ static bool advance(struct node *node)
     enum cl_status status = CL_OK;
     if (!fits) {
         node_pending_deinit(&run.made);
-        if (!ready || would_grow(node, 0)) return false;
+        if (!ready || would_grow(node, 0, RUN_BACKLOG)) return false;
         status = evaluate(node, 0, NULL, &run);
         if (status == CL_E_BLOCK_INVALID && run.blocks > 1) { /* which of them? */
             sync->singly_to = block.height + run.blocks - 1;
