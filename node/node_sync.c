@@ -23,8 +23,8 @@
 #define LOG_MS 10000u
 #define RUN_BLOCKS_MAX 64u      /* blocks in one candidate, and */
 #define RUN_ENTRIES NODE_BLOCK_ENTRIES /* no further one where they have so many entries already */
-#define RUN_RECORDS 4096u       /* no further one where they have so many records; for fewer it waits, where more are on their way, */
-#define RUN_BACKLOG (2 * RUN_RECORDS) /* and to begin with for so many, so that there is a next run while one is being written */
+#define RUN_RECORDS 2048u       /* no further one where they have so many records; for fewer it waits, where more are on their way, */
+#define RUN_BACKLOG (4 * RUN_RECORDS) /* and to begin with for so many, so that there is a next run while one is being written */
 #define BUSY_MS 100u            /* a peer that was just asked something else is asked again after that */
 
 /* Records of one block on their way: those that the workers are done with stand in their places. */
