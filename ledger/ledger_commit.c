@@ -1,4 +1,5 @@
-/* Finality: all that a block changes, or several that were caught up together, in one synced batch; then the tree and the tip in memory. */
+/* Finality: all that a block changes, or several that were caught up together, in one synced batch; then the tree and the
+   tip in memory. */
 #include "ledger_internal.h"
 
 #include "crypto.h"

@@ -24,7 +24,7 @@ struct node_config {
     uint64_t pool_records_max, pool_bytes_max;
     uint64_t store_cache_mb, store_write_buffer_mb; /* 0: the store's defaults */
     uint64_t votelog_truncate_mb;
-    uint64_t sync_certified;              /* [sync] mode: 0 audited, 1 certified: signatures of caught-up blocks are the quorum's word */
+    uint64_t sync_certified;              /* [sync] mode: 0 audited, 1 certified: signatures of caught-up blocks, and most of their state roots, are a quorum's word */
     char readers[NODE_PATH_MAX];          /* [access] readers: lines of NAME SHA256-OF-TOKEN */
     char submitters[NODE_PATH_MAX];       /* [access] submitters: keys that may submit, one a line; empty: everybody */
     uint64_t log_level;                   /* [log] level: 0 error … 3 debug */
