@@ -78,6 +78,9 @@ struct cl_candidate;
 CL_MUST_USE enum cl_status cl_candidate_new(struct cl_candidate **out, struct cl_ledger *ledger, struct cl_candidate *parent, uint64_t time_ms);
 /* CL_OK and it is the next leaf; a refusal and the candidate is as before; CL_E_BLOCK_ORDER, CL_E_BLOCK_SIZE. Takes a reference. */
 CL_MUST_USE enum cl_status cl_candidate_add(struct cl_candidate *candidate, struct cl_ledger_record *record, uint32_t *refused_entry);
+/* These records are about to be added: the memory that they need is asked for, which one after the other would wait for. A
+   hint, for some 16 at a time; only what was read ahead for them is known. A record of many entries needs none. */
+void cl_candidate_warm(const struct cl_candidate *candidate, struct cl_ledger_record *const *records, size_t count);
 size_t cl_candidate_count(const struct cl_candidate *candidate); /* of records, in all of its blocks */
 struct cl_candidate_summary { struct cl_block_id id; uint64_t height, time_ms, log_size; struct cl_hash log_root, state_root; };
 /* For whoever takes a quorum's word for the state: ends the block so far and goes on with the one after it, of that time, in
@@ -122,6 +125,9 @@ CL_MUST_USE enum cl_status cl_view_checkpoint(struct cl_ledger_view *view, struc
 CL_MUST_USE enum cl_status cl_view_state(struct cl_ledger_view *view, struct cl_buffer *value, const uint8_t key32[32]);
 CL_MUST_USE enum cl_status cl_view_record_place(struct cl_ledger_view *view, uint64_t *log_index, const struct cl_record_id *id);
 CL_MUST_USE enum cl_status cl_view_leaf(struct cl_ledger_view *view, struct cl_buffer *bytes, uint64_t log_index); /* record or state leaf */
+/* The same as it lies in the store, which has checksums of its own, but not compared with the log's tiles: for those who do
+   so themselves, or give it to others who will. Borrowed until the view's next call. */
+CL_MUST_USE enum cl_status cl_view_leaf_borrow(struct cl_ledger_view *view, struct cl_view *bytes, uint64_t log_index);
 CL_MUST_USE enum cl_status cl_view_block(struct cl_ledger_view *view, struct cl_buffer *stored_block, uint64_t height);
 CL_MUST_USE enum cl_status cl_view_block_of(struct cl_ledger_view *view, uint64_t *height, uint64_t log_index);
 /* Log indexes of the records on an object: the newest `max`, oldest first; *more: there are older ones. */

@@ -16,6 +16,8 @@
    keys seldom share a place (and then the later change counts for both). */
 #define CHANGED_SLOTS (UINT32_C(1) << 20)
 
+#define KEYS_OF_ENTRY_MAX 3u
+
 /* length 0: only the hash was worked out, nothing was read (no state value is empty). */
 struct ahead_value { uint8_t key[32]; uint32_t offset, length; };
 struct cl_ahead {
@@ -130,23 +132,47 @@ const struct cl_entry_ids *cl_ahead_ids(const struct cl_ahead *ahead)
     return ahead != NULL ? ahead->ids : NULL;
 }
 
+/* Of its values those of an entry or two are wanted at once: no time to ask for them. */
+#define FEW_VALUES KEYS_OF_ENTRY_MAX
+
+static void warm_value(const struct cl_ahead *ahead, uint32_t number, const struct cl_candidate *candidate)
+{
+    for (const struct cl_candidate *at = candidate; at != NULL; at = cl_candidate_below(at))
+        cl_map_warm(&at->map, ahead->values[number].key);
+    __builtin_prefetch(last_change(&candidate->ledger->changes, ahead->key_hashes[number]));
+    cl_recent_warm(candidate->ledger->recent, ahead->key_hashes[number]);
+}
+
 void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_candidate *candidate)
 {
     const struct cl_ledger *ledger = candidate->ledger;
-    if (ahead == NULL)
+    if (ahead == NULL || ahead->count <= FEW_VALUES)
         return;
-    for (uint32_t i = 0; i < ahead->count; i++) {
-        for (const struct cl_candidate *at = candidate; at != NULL; at = cl_candidate_below(at))
-            cl_map_warm(&at->map, ahead->values[i].key);
-        __builtin_prefetch(last_change(&ledger->changes, ahead->key_hashes[i]));
-        cl_recent_warm(ledger->recent, ahead->key_hashes[i]);
-    }
+    for (uint32_t i = 0; i < ahead->count; i++)
+        warm_value(ahead, i, candidate);
     cl_smt_warm(ledger->tree, (const uint8_t (*)[32])ahead->key_hashes, ahead->count);
     for (uint32_t i = 0; i < ahead->count; i++) {
         for (const struct cl_candidate *at = candidate; at != NULL; at = cl_candidate_below(at))
             cl_map_warm_entry(&at->map, ahead->values[i].key);
         cl_recent_warm_entry(ledger->recent, ahead->key_hashes[i]);
     }
+}
+
+void cl_candidate_warm(const struct cl_candidate *candidate, struct cl_ledger_record *const *records, size_t count)
+{
+    uint8_t key_hashes[16][32];
+    size_t used = 0, room = sizeof key_hashes / sizeof key_hashes[0];
+    for (size_t i = 0; i < count; i++) {
+        const struct cl_ahead *ahead = records[i]->ahead;
+        for (uint32_t number = 0; ahead != NULL && ahead->count <= FEW_VALUES && number < ahead->count; number++) {
+            warm_value(ahead, number, candidate);
+            memcpy(key_hashes[used++], ahead->key_hashes[number], 32);
+            if (used == room)
+                cl_smt_warm(candidate->ledger->tree, (const uint8_t (*)[32])key_hashes, used);
+            used %= room;
+        }
+    }
+    cl_smt_warm(candidate->ledger->tree, (const uint8_t (*)[32])key_hashes, used);
 }
 
 /* ---- the reader's side */
@@ -187,8 +213,6 @@ static bool note_key(struct reading *reading, const uint8_t key32[32], const str
     reading->count--;
     return false;
 }
-
-#define KEYS_OF_ENTRY_MAX 3u
 
 /* The object that an entry is about; for an opening the id that it makes, which is new, and the TERMS that it names with
    the place of its answer to them, which is new as well. Of what is new only the hash is wanted. */
@@ -274,21 +298,13 @@ static struct cl_ahead *ahead_of(const struct reading *reading, struct cl_waitin
     return ahead;
 }
 
-/* A single entry that only opens has nothing that is worth the memory. */
-static bool worth_it(const struct cl_record *record)
-{
-    if (record->entry_count != 1)
-        return record->entry_count > 1;
-    return record->entries[0].object_length == 32 || (record->entries[0].present & CL_HAS(8)) != 0;
-}
-
 void cl_ledger_look_ahead(const struct cl_ledger *ledger, struct cl_ledger_record *record)
 {
     struct reading reading = {0};
     const struct cl_record *decoded = &record->record;
     uint32_t commits = atomic_load_explicit(&ledger->changes.commits, memory_order_acquire); /* before anything is read */
     assert(record->ahead == NULL && decoded->entry_count <= CL_RECORD_ENTRIES_MAX);
-    if (!worth_it(decoded) || atomic_load_explicit(&ledger->changes.waiting->bytes, memory_order_relaxed) > AHEAD_BYTES_MAX / 16 * 15)
+    if (decoded->entry_count == 0 || atomic_load_explicit(&ledger->changes.waiting->bytes, memory_order_relaxed) > AHEAD_BYTES_MAX / 16 * 15)
         return;
     reading.values = malloc(KEYS_OF_ENTRY_MAX * decoded->entry_count * sizeof *reading.values);
     reading.key_hashes = malloc(KEYS_OF_ENTRY_MAX * decoded->entry_count * sizeof *reading.key_hashes);

@@ -470,6 +470,15 @@ static enum cl_status seal_state(struct cl_candidate *candidate)
     return cl_smt_overlay_root(&candidate->head.state_root, candidate->overlay);
 }
 
+/* The tiles' roots come out of it, and are kept for the write. */
+static enum cl_status append_leaf(struct cl_candidate *candidate, const struct cl_leaf_hash *leaf)
+{
+    struct cl_hash tile_root;
+    if (!cl_log_frontier_append_tile(&candidate->frontier, leaf, &tile_root))
+        return CL_OK;
+    return cl_buffer_append(&candidate->tile_roots, tile_root.bytes, sizeof tile_root.bytes);
+}
+
 /* The last block has its state root: what follows from it. id and log_root are its own. */
 static enum cl_status end_block(struct cl_candidate *candidate, struct cl_block_id *id, struct cl_hash *log_root)
 {
@@ -479,14 +488,16 @@ static enum cl_status end_block(struct cl_candidate *candidate, struct cl_block_
     enum cl_status status = cl_state_leaf_encode(&candidate->state_leaf, &candidate->head);
     if (status != CL_OK)
         return status;
-    for (uint32_t i = candidate->block_first; i < candidate->count; i++)
-        cl_log_frontier_append(&candidate->frontier, &candidate->records[i]->record.leaf_hash);
+    for (uint32_t i = candidate->block_first; i < candidate->count && status == CL_OK; i++)
+        status = append_leaf(candidate, &candidate->records[i]->record.leaf_hash);
+    if (status != CL_OK)
+        return status;
     cl_log_frontier_root(&root_before, &candidate->frontier);
     cl_block_id_derive(id, candidate->frontier.size, &root_before, candidate->state_leaf.data, candidate->state_leaf.length);
     cl_log_leaf_hash(&leaf, candidate->state_leaf.data, candidate->state_leaf.length);
-    cl_log_frontier_append(&candidate->frontier, &leaf);
+    status = append_leaf(candidate, &leaf);
     cl_log_frontier_root(log_root, &candidate->frontier);
-    return CL_OK;
+    return status;
 }
 
 static struct cl_candidate_part *new_part(struct cl_candidate *candidate)
@@ -581,6 +592,7 @@ void cl_candidate_free(struct cl_candidate *candidate)
         if (candidate->overlay != NULL)
             cl_smt_overlay_free(candidate->overlay);
         cl_buffer_deinit(&candidate->index);
+        cl_buffer_deinit(&candidate->tile_roots);
         cl_buffer_deinit(&candidate->state_leaf);
         for (uint32_t i = 0; i < candidate->part_count; i++)
             cl_buffer_deinit(&candidate->parts[i].state_leaf);

@@ -94,20 +94,34 @@ static void put_tile(struct cl_ledger *ledger, struct cl_store_batch *batch, uns
     cl_batch_put_key(ledger->store, batch, &key, ledger->edge.hashes[level], width * 32);
 }
 
-void cl_tiles_append(struct cl_ledger *ledger, struct cl_store_batch *batch, uint64_t *size, const struct cl_hash *leaf,
-                     unsigned *changed_levels)
+/* The hash belongs to the level's tile at *number. True: the tile is full, and *number and *hash are what it is on the level above. */
+static bool append_hash(struct cl_ledger *ledger, struct cl_store_batch *batch, unsigned level, uint64_t *number, const struct cl_hash *hash)
+{
+    ledger->edge.hashes[level][*number % CL_TILE_WIDTH] = *hash;
+    if (*number % CL_TILE_WIDTH != CL_TILE_WIDTH - 1)
+        return false;
+    *number /= CL_TILE_WIDTH;
+    put_tile(ledger, batch, level, *number, CL_TILE_WIDTH);
+    return true;
+}
+
+/* *used: how far the candidate's tile_roots are taken; the roots of the levels above are worked out here. *changed_levels:
+   which have tiles that are not full and were not written. */
+static void append_to_tiles(struct cl_ledger *ledger, struct cl_store_batch *batch, const struct cl_candidate *candidate, size_t *used, uint64_t number,
+                            const struct cl_hash *leaf, unsigned *changed_levels)
 {
     struct cl_hash hash = *leaf;
-    uint64_t number = (*size)++;
     for (unsigned level = 0; level < CL_TILE_LEVELS; level++) {
-        ledger->edge.hashes[level][number % CL_TILE_WIDTH] = hash;
         *changed_levels |= 1u << level;
-        if (number % CL_TILE_WIDTH != CL_TILE_WIDTH - 1)
+        if (!append_hash(ledger, batch, level, &number, &hash))
             return;
-        number /= CL_TILE_WIDTH;
-        put_tile(ledger, batch, level, number, CL_TILE_WIDTH);
         *changed_levels &= ~(1u << level);
-        tile_root(&hash, ledger->edge.hashes[level]);
+        if (level == 0) {
+            memcpy(hash.bytes, candidate->tile_roots.data + *used, 32);
+            *used += 32;
+        } else {
+            tile_root(&hash, ledger->edge.hashes[level]);
+        }
     }
 }
 
@@ -119,13 +133,15 @@ static void put_tiles(struct cl_ledger *ledger, struct cl_store_batch *batch, co
     struct cl_leaf_hash state_leaf;
     struct cl_hash hash;
     uint64_t size = candidate->first_index;
+    size_t used = 0;
     unsigned changed_levels = 0;
     while (next_leaf(&walk, &record, &leaf)) {
         if (record == NULL)
             cl_log_leaf_hash(&state_leaf, leaf.data, leaf.length);
         memcpy(hash.bytes, record != NULL ? record->leaf_hash.bytes : state_leaf.bytes, 32);
-        cl_tiles_append(ledger, batch, &size, &hash, &changed_levels);
+        append_to_tiles(ledger, batch, candidate, &used, size++, &hash, &changed_levels);
     }
+    assert(used == candidate->tile_roots.length);
     for (unsigned level = 1; level < CL_TILE_LEVELS; level++) {
         uint64_t hashes = size >> (CL_TILE_HEIGHT * level);
         if ((changed_levels >> level & 1) != 0 && hashes % CL_TILE_WIDTH != 0)

@@ -94,7 +94,7 @@ const uint8_t *cl_ahead_find(struct cl_view *value, const struct cl_ahead *ahead
 /* Of the record's entries, as cl_rules_input takes them; NULL: nobody has worked them out. Good as long as ahead is. */
 const struct cl_entry_ids *cl_ahead_ids(const struct cl_ahead *ahead);
 /* Asks for the memory that the record's keys will be looked for in, all at once. Changes nothing; ahead may be NULL. */
-void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_candidate *candidate);
+void cl_ahead_warm(const struct cl_ahead *ahead, const struct cl_candidate *candidate); /* nothing where there are too few values to gain by it */
 void cl_ahead_free(struct cl_ahead *ahead);
 
 /* ---- ledger_recent.c: values that are waited for, as they were left last */
@@ -197,7 +197,8 @@ struct cl_candidate {
     uint32_t count, capacity, id_slot_count;
     size_t bytes;                 /* of the last block's records */
     struct cl_buffer index;       /* rows for p, T and y: key length:1, key, value length:1, value */
-    struct cl_log_frontier frontier; /* after the block; once sealed */
+    struct cl_log_frontier frontier; /* after the last block that has ended */
+    struct cl_buffer tile_roots;  /* 32 bytes of each tile of leaves that these blocks fill, in their order */
     struct cl_buffer state_leaf;  /* once sealed */
     struct cl_candidate_summary summary;
     struct cl_store_batch *batch; /* its rows, being made or made; NULL: not yet begun */
@@ -232,9 +233,6 @@ static inline uint64_t cl_candidate_place(const struct cl_candidate *candidate, 
 void cl_candidate_rows_begin(struct cl_candidate *candidate);
 void cl_candidate_rows_free(struct cl_candidate *candidate);
 
-/* ledger_commit.c: puts the leaves' tiles as they become complete. */
-void cl_tiles_append(struct cl_ledger *ledger, struct cl_store_batch *batch, uint64_t *size, const struct cl_hash *leaf, unsigned *changed_levels);
-
 /* ---- ledger_view.c */
 struct cl_ledger_view {
     const struct cl_store *store;
@@ -253,7 +251,6 @@ struct cl_ledger_view {
 };
 /* A view of an earlier tip, on a snapshot that outlives it. */
 CL_MUST_USE enum cl_status cl_view_new_at(struct cl_ledger_view **out, struct cl_ledger *ledger, const struct cl_tip *tip, struct cl_store_snapshot *snapshot);
-CL_MUST_USE enum cl_status cl_view_leaf_borrow(struct cl_ledger_view *view, struct cl_view *bytes, uint64_t log_index);
 void cl_view_log_source(struct cl_log_source *out, struct cl_ledger_view *view);
 CL_MUST_USE enum cl_status cl_view_load_edge(struct cl_edge *edge, struct cl_ledger_view *view);
 

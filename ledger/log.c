@@ -26,7 +26,7 @@ void cl_log_frontier_init(struct cl_log_frontier *frontier)
     memset(frontier, 0, sizeof *frontier);
 }
 
-void cl_log_frontier_append(struct cl_log_frontier *frontier, const struct cl_leaf_hash *leaf)
+bool cl_log_frontier_append_tile(struct cl_log_frontier *frontier, const struct cl_leaf_hash *leaf, struct cl_hash *tile_root)
 {
     struct cl_hash carry;
     unsigned level = 0;
@@ -35,9 +35,17 @@ void cl_log_frontier_append(struct cl_log_frontier *frontier, const struct cl_le
     for (; (frontier->size >> level & 1) != 0; level++) {
         node_hash(&carry, &frontier->peaks[level], &carry);
         memset(&frontier->peaks[level], 0, sizeof frontier->peaks[level]);
+        if (level + 1 == CL_TILE_HEIGHT) *tile_root = carry;
     }
     frontier->peaks[level] = carry;
     frontier->size++;
+    return level >= CL_TILE_HEIGHT;
+}
+
+void cl_log_frontier_append(struct cl_log_frontier *frontier, const struct cl_leaf_hash *leaf)
+{
+    struct cl_hash tile_root;
+    (void)cl_log_frontier_append_tile(frontier, leaf, &tile_root);
 }
 
 void cl_log_frontier_root(struct cl_hash *out, const struct cl_log_frontier *frontier)

@@ -16,6 +16,8 @@ struct cl_log_frontier { uint64_t size; struct cl_hash peaks[CL_LOG_PATH_MAX]; }
 void cl_log_leaf_hash(struct cl_leaf_hash *out, const void *data, size_t length); /* H(00 || data) */
 void cl_log_frontier_init(struct cl_log_frontier *frontier);
 void cl_log_frontier_append(struct cl_log_frontier *frontier, const struct cl_leaf_hash *leaf);
+/* The same. True: a tile of CL_TILE_WIDTH leaves has become full, and *tile_root is its root. */
+bool cl_log_frontier_append_tile(struct cl_log_frontier *frontier, const struct cl_leaf_hash *leaf, struct cl_hash *tile_root);
 void cl_log_frontier_root(struct cl_hash *out, const struct cl_log_frontier *frontier); /* size 0: H of nothing */
 
 /* Reads the leaf hashes of [first, first+count) at tree level 8*tile_level: level 0 are leaf hashes, level 1 the roots

@@ -249,21 +249,24 @@ enum cl_status frame_range_add(struct cl_buffer *out, struct cl_view stored_bloc
 void frame_range_init(struct frame_range_reader *range, const struct frame *frame)
 {
     assert(frame->kind == FRAME_RANGE);
-    cl_cbor_reader_init(&range->reader, frame->payload.data, frame->payload.length);
-    range->left = cl_cbor_array(&range->reader);
+    *range = (struct frame_range_reader){ 0 };
+    cl_cbor_reader_init(&range->records.reader, frame->payload.data, frame->payload.length);
+    range->records.kind = FRAME_RECORDS;
+    range->left = cl_cbor_array(&range->records.reader);
 }
 
-bool frame_range_next(struct frame_range_reader *range, struct cl_view *stored_block, struct cl_hash *root_before, struct frame_items *records)
+bool frame_range_next(struct frame_range_reader *range, struct cl_view *stored_block, struct cl_hash *root_before)
 {
+    struct cl_view record;
+    struct cl_cbor_reader *reader = &range->records.reader;
+    while (frame_items_next(&range->records, &record)) {
+    }
     if (range->left == 0) return false;
     range->left--;
-    cl_cbor_array_fixed(&range->reader, 3);
-    *stored_block = cl_cbor_skip(&range->reader);
-    cl_cbor_bytes_copy(&range->reader, root_before->bytes, 32);
-    struct cl_view list = cl_cbor_skip(&range->reader);
-    assert(range->reader.status == CL_OK); /* frame_decode has been here */
-    records->kind = FRAME_RECORDS;
-    cl_cbor_reader_init(&records->reader, list.data, list.length);
-    records->left = cl_cbor_array(&records->reader);
+    cl_cbor_array_fixed(reader, 3);
+    *stored_block = cl_cbor_skip(reader);
+    cl_cbor_bytes_copy(reader, root_before->bytes, 32);
+    range->records.left = cl_cbor_array(reader);
+    assert(reader->status == CL_OK); /* frame_decode has been here */
     return true;
 }

@@ -79,11 +79,12 @@ CL_MUST_USE enum cl_status frame_recovery_answer_encode(struct cl_buffer *out, c
 CL_MUST_USE enum cl_status frame_recovery_answer_decode(struct frame_recovery_answer *out, struct cl_view payload);
 
 /* A range: stored blocks, each with the log's root before its state leaf and with records in the block's order: what skip leaves, of the last block perhaps only the
-   first that fit. begin, then add as often as it said. */
-struct frame_range_reader { struct cl_cbor_reader reader; size_t left; };
+   first that fit. begin, then add as often as it said. Read in one pass: next goes on behind the records of the block before,
+   as far as they were not read. */
+struct frame_range_reader { size_t left; struct frame_items records; }; /* records: of the block that next gave, borrowed like all */
 CL_MUST_USE enum cl_status frame_range_begin(struct cl_buffer *out, size_t block_count);
 CL_MUST_USE enum cl_status frame_range_add(struct cl_buffer *out, struct cl_view stored_block, const struct cl_hash *root_before, const struct cl_view *records, size_t count);
 void frame_range_init(struct frame_range_reader *range, const struct frame *frame);
-bool frame_range_next(struct frame_range_reader *range, struct cl_view *stored_block, struct cl_hash *root_before, struct frame_items *records);
+bool frame_range_next(struct frame_range_reader *range, struct cl_view *stored_block, struct cl_hash *root_before);
 
 #endif

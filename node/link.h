@@ -13,7 +13,7 @@
 #include "tls.h"
 
 #define LINK_MESSAGE_BYTES_MAX CL_FRAME_BYTES_MAX
-#define LINK_WAITING_BYTES_MAX (3u * CL_FRAME_BYTES_MAX) /* to go out on one link; refused beyond */
+#define LINK_WAITING_BYTES_MAX (10u * CL_FRAME_BYTES_MAX) /* to go out on one link; refused beyond */
 #define LINK_HEAD_BYTES 8u
 #define LINK_CONNECT_MS 3000 /* for a TCP connection to come about */
 

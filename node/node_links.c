@@ -23,9 +23,11 @@ struct arrival {
     size_t length;
     uint8_t payload[];
 };
-/* The one question that may be open to a member. answered and context are the owner's; the rest is the transport's until
-   it sets done. */
+/* A question that is open to a member. peer, answered and context are the owner's; the rest is the transport's until it sets
+   done. */
 struct open_question {
+    struct links *links;
+    size_t peer;
     node_answered answered;
     void *context;
     atomic_bool done;
@@ -36,7 +38,7 @@ struct open_question {
 struct link_peer {
     atomic_size_t waiting_bytes, waiting_frames;
     atomic_uint_fast64_t dropped;
-    struct open_question question;
+    struct open_question questions[TRANSPORT_ASKED_MAX];
 };
 struct links {
     struct node *node;
@@ -168,8 +170,9 @@ static void *serve(void *context)
 /* ---- questions of this node */
 static void on_answer(void *context, size_t member, enum transport_outcome outcome, const struct frame *frame)
 {
-    struct links *links = context;
-    struct open_question *question = &links->peers[member].question;
+    struct open_question *question = context;
+    struct links *links = question->links;
+    (void)member;
     question->outcome = outcome;
     question->payload.length = 0;
     if (frame != NULL) {
@@ -183,26 +186,29 @@ static void on_answer(void *context, size_t member, enum transport_outcome outco
 
 enum cl_status node_ask(struct node *node, size_t peer, enum frame_kind kind, const struct cl_buffer *payload, uint32_t limit_ms, node_answered answered, void *context)
 {
-    struct open_question *question = &node->links->peers[peer].question;
-    if (question->answered != NULL) return CL_E_EXISTS;
+    struct open_question *question = node->links->peers[peer].questions, *end = question + TRANSPORT_ASKED_MAX;
+    while (question < end && question->answered != NULL) question++;
+    if (question == end) return CL_E_BOUND;
+    question->links = node->links;
+    question->peer = peer;
     question->answered = answered;
     question->context = context;
     atomic_store(&question->done, false);
-    enum cl_status status = transport_ask(node->transport, peer, kind, payload->data, payload->length, limit_ms, on_answer, node->links);
+    enum cl_status status = transport_ask(node->transport, peer, kind, payload->data, payload->length, limit_ms, on_answer, question);
     if (status != CL_OK) question->answered = NULL;
     return status;
 }
 
-static void hand_over(struct node *node, size_t peer)
+static void hand_over(struct node *node, struct open_question *question)
 {
-    struct open_question *question = &node->links->peers[peer].question;
     struct frame frame = { .kind = question->kind, .payload = { question->payload.data, question->payload.length } };
     struct cl_buffer payload = question->payload;
     node_answered answered = question->answered;
+    void *context = question->context;
     enum transport_outcome outcome = question->outcome;
     question->answered = NULL; /* whoever hears of the answer may ask again */
     question->payload = (struct cl_buffer){ 0 };
-    answered(node, question->context, peer, outcome, outcome == TRANSPORT_ANSWERED ? &frame : NULL);
+    answered(node, context, question->peer, outcome, outcome == TRANSPORT_ANSWERED ? &frame : NULL);
     cl_buffer_deinit(&payload);
 }
 
@@ -210,8 +216,10 @@ void node_links_round(struct node *node)
 {
     struct links *links = node->links;
     if (links == NULL || !atomic_exchange(&links->answers, false)) return;
-    for (size_t i = 0; i < node->peer_count; i++)
-        if (links->peers[i].question.answered != NULL && atomic_load(&links->peers[i].question.done)) hand_over(node, i);
+    for (size_t i = 0; i < node->peer_count * TRANSPORT_ASKED_MAX; i++) {
+        struct open_question *question = &links->peers[i / TRANSPORT_ASKED_MAX].questions[i % TRANSPORT_ASKED_MAX];
+        if (question->answered != NULL && atomic_load(&question->done)) hand_over(node, question);
+    }
 }
 
 /* ---- frames out */
@@ -330,8 +338,10 @@ void node_links_stop(struct node *node)
     if (links->server_running) pthread_join(links->server, NULL);
     transport_free(node->transport); /* ends the open questions */
     node->transport = NULL;
-    for (size_t i = 0; links->peers != NULL && i < node->peer_count; i++)
-        if (links->peers[i].question.answered != NULL) hand_over(node, i);
+    for (size_t i = 0; links->peers != NULL && i < node->peer_count * TRANSPORT_ASKED_MAX; i++) {
+        struct open_question *question = &links->peers[i / TRANSPORT_ASKED_MAX].questions[i % TRANSPORT_ASKED_MAX];
+        if (question->answered != NULL) hand_over(node, question);
+    }
 }
 
 void node_links_free(struct node *node)
@@ -339,7 +349,8 @@ void node_links_free(struct node *node)
     struct links *links = node->links;
     if (links == NULL) return;
     for (size_t i = 0; i < links->served_count; i++) free(links->served[i]);
-    for (size_t i = 0; links->peers != NULL && i < node->peer_count; i++) cl_buffer_deinit(&links->peers[i].question.payload);
+    for (size_t i = 0; links->peers != NULL && i < node->peer_count * TRANSPORT_ASKED_MAX; i++)
+        cl_buffer_deinit(&links->peers[i / TRANSPORT_ASKED_MAX].questions[i % TRANSPORT_ASKED_MAX].payload);
     pthread_cond_destroy(&links->filled);
     pthread_mutex_destroy(&links->lock);
     free(links->peers);

@@ -244,8 +244,8 @@ void node_flush(struct node *node); /* what was sent goes out now: before all th
 void node_send_list(struct node *node, size_t peer, enum lane lane, enum frame_kind kind, const struct cl_view *items, size_t count);
 /* As many of the items as one frame holds. Returns how many; 0: no memory. */
 size_t node_list_encode(struct cl_buffer *out, enum frame_kind kind, const struct cl_view *items, size_t count);
-/* Owner thread, as answered, which is called once; frame NULL: no answer, else borrowed. CL_E_EXISTS: a question to this
-   peer is open. */
+/* Owner thread, as answered, which is called once; frame NULL: no answer, else borrowed. CL_E_BOUND: as many
+   questions to this peer are open as may be. */
 typedef void (*node_answered)(struct node *node, void *context, size_t peer, enum transport_outcome outcome, const struct frame *frame);
 CL_MUST_USE enum cl_status node_ask(struct node *node, size_t peer, enum frame_kind kind, const struct cl_buffer *payload, uint32_t limit_ms, node_answered answered, void *context);
 uint64_t node_link_drops(const struct node *node, size_t peer); /* frames that the owner had no time for */

@@ -21,10 +21,11 @@
 #define STATUS_MS 1000u         /* at most so often this node says how high it is */
 #define SWEEP_MS 1000u
 #define LOG_MS 10000u
-#define RUN_BLOCKS_MAX 64u      /* blocks in one candidate, and */
+#define RUN_BLOCKS_MAX 256u     /* blocks in one candidate, and */
 #define RUN_ENTRIES NODE_BLOCK_ENTRIES /* no further one where they have so many entries already */
-#define RUN_RECORDS 2048u       /* no further one where they have so many records; for fewer it waits, where more are on their way, */
-#define RUN_BACKLOG (4 * RUN_RECORDS) /* and to begin with for so many, so that there is a next run while one is being written */
+#define RUN_RECORDS 8192u       /* no further one where they have so many records; for fewer it waits, where more are on their way, */
+#define RUN_BACKLOG (3 * RUN_RECORDS) /* and to begin with for so many, so that there is a next run while one is being written */
+#define WARM_RECORDS 16u         /* looked up in memory together */
 #define BUSY_MS 100u            /* a peer that was just asked something else is asked again after that */
 
 /* Records of one block on their way: those that the workers are done with stand in their places. */
@@ -160,7 +161,6 @@ static enum cl_status sort_block(struct sorting *sorting, uint64_t height, uint3
 static void sort_range(struct node *node, const struct frame *frame, const struct sync_taken *taken)
 {
     struct frame_range_reader range;
-    struct frame_items records;
     struct cl_view stored;
     struct cl_hash root;
     enum cl_status status = CL_E_MEMORY;
@@ -171,8 +171,8 @@ static void sort_range(struct node *node, const struct frame *frame, const struc
     }
     frame_range_init(&range, frame);
     for (size_t i = 0; i < taken->blocks && status == CL_OK; i++) {
-        if (!frame_range_next(&range, &stored, &root, &records)) break;
-        status = sort_block(sorting, taken->first_height + i, (uint32_t)taken->skipped, &records);
+        if (!frame_range_next(&range, &stored, &root)) break;
+        status = sort_block(sorting, taken->first_height + i, (uint32_t)taken->skipped, &range.records);
     }
     if (status == CL_OK) status = hand_to_workers(sorting);
     free(sorting);
@@ -182,9 +182,8 @@ static void sort_range(struct node *node, const struct frame *frame, const struc
 static void on_range(struct node *node, void *context, size_t peer, enum transport_outcome outcome, const struct frame *frame)
 {
     struct sync_taken taken;
-    (void)context;
     (void)outcome;
-    enum cl_status status = sync_answered(node->sync->plan, &taken, peer, frame, node_monotonic_ms());
+    enum cl_status status = sync_answered(node->sync->plan, &taken, peer, (size_t)(uintptr_t)context, frame, node_monotonic_ms());
     if (status != CL_OK) node_fail(node, status, "An answer to catch up with could not be read: %s", cl_status_sentence(status));
     else if (taken.blocks > 0) sort_range(node, frame, &taken);
 }
@@ -256,7 +255,10 @@ static enum cl_status add_records(struct node *node, struct cl_candidate *candid
 {
     const struct sync_body *body = body_at(node->sync, block->height);
     enum cl_status status = body->bad == CL_OK ? CL_OK : CL_E_BLOCK_INVALID;
-    for (uint32_t i = 0; i < block->records && status == CL_OK; i++) status = cl_candidate_add(candidate, body->records[i], NULL);
+    for (uint32_t i = 0; i < block->records && status == CL_OK; i++) {
+        if (i % WARM_RECORDS == 0) cl_candidate_warm(candidate, body->records + i, block->records - i < WARM_RECORDS ? block->records - i : WARM_RECORDS);
+        status = cl_candidate_add(candidate, body->records[i], NULL);
+    }
     return status;
 }
 
@@ -337,7 +339,7 @@ void node_sync_prepare(struct node *node)
 
 static void unpin(struct node *node, const struct cl_candidate *candidate)
 {
-    for (size_t i = 0; i < cl_candidate_count(candidate); i++) {
+    for (size_t i = 0; i < cl_candidate_count(candidate) && pool_count(node->pinned) > 0; i++) {
         struct pool_entry *entry = pool_find_leaf(node->pinned, &cl_candidate_record(candidate, i)->record.leaf_hash);
         if (entry != NULL) pool_remove(node->pinned, entry);
     }
@@ -489,8 +491,8 @@ static void ask_peers(struct node *node, uint64_t now_ms)
     while (sync_next(node->sync->plan, &question, now_ms)) {
         payload.length = 0;
         enum cl_status status = frame_range_request_encode(&payload, &question.request);
-        if (status == CL_OK) status = node_ask(node, question.peer, FRAME_RANGE_REQUEST, &payload, SYNC_LIMIT_MS, on_range, NULL);
-        if (status != CL_OK) sync_put_off(node->sync->plan, question.peer, now_ms + BUSY_MS);
+        if (status == CL_OK) status = node_ask(node, question.peer, FRAME_RANGE_REQUEST, &payload, SYNC_LIMIT_MS, on_range, (void *)(uintptr_t)question.number);
+        if (status != CL_OK) sync_put_off(node->sync->plan, question.peer, question.number, now_ms + BUSY_MS);
     }
     cl_buffer_deinit(&payload);
 }

@@ -18,14 +18,20 @@ struct header {
     size_t certificate_length;
 };
 
+/* A question to a peer. */
+struct asked {
+    bool open, headers;
+    uint64_t generation;          /* of the plan, when it was asked */
+    uint64_t asked_ms;
+    struct frame_range_request request;
+};
 struct peer {
     uint64_t claimed, claimed_ms, wrong, unanswered, not_before_ms;
-    unsigned failures;            /* in a row */
+    unsigned failures, bans;      /* failures: in a row */
     bool wanted;                  /* consensus heard of a block that it has: ask at once */
     bool banned;                  /* not_before_ms is for a wrong answer */
-    bool asked, asked_headers;
-    uint64_t generation;          /* of the plan, when it was asked */
-    struct frame_range_request request;
+    size_t open, open_max;        /* questions; as many as it answers in time */
+    struct asked asked[SYNC_PEER_ASKED_MAX];
 };
 
 struct sync {
@@ -36,7 +42,7 @@ struct sync {
     size_t base, count, proven;   /* proven: so many, from the first, are known to be final */
     size_t run_peer;              /* who sent the headers beyond */
     size_t taken_bytes;
-    size_t asked;                 /* peers */
+    size_t asked;                 /* questions open */
     size_t turn;
     uint64_t generation;
     uint64_t record_bytes;        /* a guess at how long the next records are */
@@ -67,6 +73,7 @@ enum cl_status sync_new(struct sync **out, const struct sync_config *config, con
     s->config = *config;
     s->tip = *tip;
     s->record_bytes = 256;
+    for (size_t i = 0; i < config->peer_count; i++) s->peers[i].open_max = 1;
     s->certificate = malloc(sizeof *s->certificate);
     enum cl_status status = s->certificate != NULL ? cl_member_set_hash(&s->member_set, config->members, config->member_count) : CL_E_MEMORY;
     if (status != CL_OK) {
@@ -98,24 +105,28 @@ static uint64_t doubled(uint64_t first, uint64_t times, uint64_t maximum)
     return first < maximum ? first : maximum;
 }
 
-/* It did not answer, or not with what it says it has. */
+/* It did not answer, or not with what it says it has. What else was open to it says nothing new: one pause for all. */
 static void note_failure(struct sync *s, size_t peer, uint64_t now_ms)
 {
     struct peer *at = &s->peers[peer];
+    at->unanswered++;
+    s->unanswered++;
+    at->open_max = 1;
+    if (now_ms < at->not_before_ms) return;
     at->not_before_ms = now_ms + doubled(SYNC_PAUSE_MS, at->failures, SYNC_PAUSE_MS_MAX);
     at->banned = false;
     if (at->failures < 32) at->failures++;
-    at->unanswered++;
-    s->unanswered++;
 }
 
 static void note_wrong(struct sync *s, size_t peer, uint64_t now_ms)
 {
     struct peer *at = &s->peers[peer];
-    at->not_before_ms = now_ms + doubled(SYNC_BAN_MS, at->wrong < 32 ? at->wrong : 32, SYNC_BAN_MS_MAX);
-    at->banned = true;
     at->wrong++;
     s->wrong++;
+    if (at->banned && now_ms < at->not_before_ms) return;
+    at->not_before_ms = now_ms + doubled(SYNC_BAN_MS, at->bans, SYNC_BAN_MS_MAX);
+    at->banned = true;
+    if (at->bans < 32) at->bans++;
 }
 
 void sync_heard(struct sync *s, size_t peer, uint64_t height, uint64_t now_ms)
@@ -139,7 +150,19 @@ void sync_wanted(struct sync *s, size_t peer, uint64_t now_ms)
 static bool may_ask(const struct sync *s, size_t peer, uint64_t now_ms)
 {
     const struct peer *at = &s->peers[peer];
-    return peer != s->config.own && !at->asked && now_ms >= at->not_before_ms;
+    return peer != s->config.own && at->open < at->open_max && now_ms >= at->not_before_ms;
+}
+
+/* Whoever may be asked for this height and has the fewest questions open, in turn; SIZE_MAX: nobody. */
+static size_t peer_for(const struct sync *s, uint64_t height, uint64_t now_ms)
+{
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < s->config.peer_count; i++) {
+        size_t peer = (s->turn + i) % s->config.peer_count;
+        if (!may_ask(s, peer, now_ms) || s->peers[peer].claimed < height) continue;
+        if (best == SIZE_MAX || s->peers[peer].open < s->peers[best].open) best = peer;
+    }
+    return best;
 }
 
 /* ---- the plan's ends */
@@ -195,23 +218,26 @@ static bool ahead(const struct sync *s, const struct peer *peer, uint64_t now_ms
     return peer->claimed > s->tip.height + 1 && now_ms - peer->claimed_ms >= SYNC_PATIENCE_MS;
 }
 
-static void ask(struct sync *s, struct sync_question *question, size_t peer, const struct frame_range_request *request, bool headers)
+static void ask(struct sync *s, struct sync_question *question, size_t peer, const struct frame_range_request *request, bool headers, uint64_t now_ms)
 {
     struct peer *at = &s->peers[peer];
-    at->asked = true;
-    at->asked_headers = headers;
-    at->request = *request;
-    at->generation = s->generation;
+    size_t number = 0;
+    while (at->asked[number].open) number++;
+    assert(number < SYNC_PEER_ASKED_MAX);
+    at->asked[number] = (struct asked){ .open = true, .headers = headers, .generation = s->generation, .asked_ms = now_ms, .request = *request };
     at->wanted = at->wanted && !headers;
+    at->open++;
     s->asked++;
     s->turn = peer + 1;
-    *question = (struct sync_question){ peer, *request };
+    *question = (struct sync_question){ peer, number, *request };
 }
 
 static bool headers_asked(const struct sync *s)
 {
-    for (size_t i = 0; i < s->config.peer_count; i++)
-        if (s->peers[i].asked && s->peers[i].asked_headers) return true;
+    for (size_t i = 0; i < s->config.peer_count * SYNC_PEER_ASKED_MAX; i++) {
+        const struct asked *asked = &s->peers[i / SYNC_PEER_ASKED_MAX].asked[i % SYNC_PEER_ASKED_MAX];
+        if (asked->open && asked->headers) return true;
+    }
     return false;
 }
 
@@ -221,7 +247,7 @@ static bool next_headers(struct sync *s, struct sync_question *question, uint64_
     if (s->proven >= SYNC_HEADERS_LOW || headers_asked(s)) return false;
     if (s->count > s->proven) {
         const struct peer *run = &s->peers[s->run_peer];
-        if (run->asked) return false;
+        if (run->open >= run->open_max) return false;
         if (now_ms < run->not_before_ms || !ahead(s, run, now_ms)) cut(s, s->proven);
     }
     for (size_t i = 0; i < s->config.peer_count; i++) {
@@ -229,7 +255,7 @@ static bool next_headers(struct sync *s, struct sync_question *question, uint64_
         if (s->count > s->proven && peer != s->run_peer) continue;
         if (!may_ask(s, peer, now_ms) || !ahead(s, &s->peers[peer], now_ms)) continue;
         struct frame_range_request request = { height_of(s, s->count), SYNC_HEADERS_MAX - s->count, CL_BLOCK_RECORDS_MAX };
-        ask(s, question, peer, &request, true);
+        ask(s, question, peer, &request, true, now_ms);
         return true;
     }
     return false;
@@ -249,7 +275,7 @@ static size_t bodies_for_one_answer(const struct sync *s, size_t first, uint64_t
     return count;
 }
 
-static bool ask_bodies(struct sync *s, struct sync_question *question, size_t peer, size_t first)
+static bool ask_bodies(struct sync *s, struct sync_question *question, size_t peer, size_t first, uint64_t now_ms)
 {
     struct header *header = header_at(s, first);
     struct frame_range_request request = { height_of(s, first), 1, header->taken };
@@ -260,7 +286,7 @@ static bool ask_bodies(struct sync *s, struct sync_question *question, size_t pe
         header->body = BODY_ASKED;
         header->source = peer;
     }
-    ask(s, question, peer, &request, false);
+    ask(s, question, peer, &request, false, now_ms);
     return true;
 }
 
@@ -275,15 +301,12 @@ static bool next_bodies(struct sync *s, struct sync_question *question, uint64_t
         if (!room) return false;
         if (header->body == BODY_ASKED) continue;
         if (header->body == BODY_PART) { /* who began goes on: then one peer answers for the whole block */
-            if (may_ask(s, header->source, now_ms)) return ask_bodies(s, question, header->source, i);
-            if (s->peers[header->source].asked) continue;
+            if (may_ask(s, header->source, now_ms)) return ask_bodies(s, question, header->source, i, now_ms);
+            if (s->peers[header->source].open > 0) continue;
             forget(s, i); /* it may not be asked now */
         }
-        for (size_t k = 0; k < s->config.peer_count; k++) {
-            size_t peer = (s->turn + k) % s->config.peer_count;
-            if (may_ask(s, peer, now_ms) && s->peers[peer].claimed >= height_of(s, i)) return ask_bodies(s, question, peer, i);
-        }
-        return false; /* nobody is free */
+        size_t peer = peer_for(s, height_of(s, i), now_ms);
+        return peer != SIZE_MAX && ask_bodies(s, question, peer, i, now_ms);
     }
     return false;
 }
@@ -299,7 +322,7 @@ uint64_t sync_wait_ms(const struct sync *s, uint64_t now_ms)
     uint64_t wait = UINT64_MAX;
     for (size_t i = 0; i < s->config.peer_count; i++) {
         const struct peer *peer = &s->peers[i];
-        if (i == s->config.own || peer->asked || peer->claimed <= s->tip.height) continue;
+        if (i == s->config.own || peer->open >= peer->open_max || peer->claimed <= s->tip.height) continue;
         uint64_t at = peer->not_before_ms;
         bool patient = s->count == 0 && !peer->wanted && !s->config.observer;
         if (patient && peer->claimed == s->tip.height + 1) continue;
@@ -377,32 +400,31 @@ static enum cl_status prove_run(struct sync *s)
     return status;
 }
 
-static enum cl_status read_headers(struct sync *s, size_t peer, const struct frame *frame)
+static enum cl_status read_headers(struct sync *s, const struct frame_range_request *request, const struct frame *frame)
 {
     struct frame_range_reader range;
-    struct frame_items records;
     struct cl_view block;
     struct cl_hash root;
     frame_range_init(&range, frame);
-    bool good = range.left <= s->peers[peer].request.count;
-    while (good && frame_range_next(&range, &block, &root, &records)) good = records.left == 0 && take_header(s, block, &root);
+    bool good = range.left <= request->count;
+    while (good && frame_range_next(&range, &block, &root)) good = range.records.left == 0 && take_header(s, block, &root);
     enum cl_status status = good ? prove_run(s) : CL_E_BLOCK_INVALID;
     return status == CL_OK && s->count - s->proven > SYNC_UNPROVEN_MAX ? CL_E_BLOCK_INVALID : status; /* nobody has so many */
 }
 
-static enum cl_status take_headers(struct sync *s, size_t peer, const struct frame *frame, uint64_t now_ms)
+static enum cl_status take_headers(struct sync *s, size_t peer, const struct frame_range_request *request, const struct frame *frame, uint64_t now_ms)
 {
     struct peer *at = &s->peers[peer];
     size_t count = s->count, proven = s->proven;
-    if (at->request.first_height != height_of(s, count) || (count > proven && s->run_peer != peer)) return CL_OK; /* the plan has gone on without it */
+    if (request->first_height != height_of(s, count) || (count > proven && s->run_peer != peer)) return CL_OK; /* the plan has gone on without it */
     s->run_peer = peer;
-    enum cl_status status = read_headers(s, peer, frame);
+    enum cl_status status = read_headers(s, request, frame);
     if (status != CL_OK) {
         cut(s, s->proven);
         if (status != CL_E_MEMORY) note_wrong(s, peer, now_ms);
         return status == CL_E_MEMORY ? status : CL_OK;
     }
-    if (s->count == count) at->claimed = at->request.first_height - 1; /* it has no more, whatever it said */
+    if (s->count == count) at->claimed = request->first_height - 1; /* it has no more, whatever it said */
     if (at->claimed < height_of(s, s->count) - 1 && s->count > count) at->claimed = height_of(s, s->count) - 1;
     if (s->proven > proven || (s->count > count && at->claimed >= height_of(s, s->count))) {
         at->failures = 0;
@@ -424,9 +446,8 @@ static struct header *asked_header(struct sync *s, size_t peer, uint64_t height)
 }
 
 /* What was not delivered somebody may be asked for again; with `all` also the part that came before it. */
-static void give_up(struct sync *s, size_t peer, bool all)
+static void give_up(struct sync *s, size_t peer, const struct frame_range_request *request, bool all)
 {
-    const struct frame_range_request *request = &s->peers[peer].request;
     for (uint64_t i = 0; i < request->count; i++) {
         struct header *header = asked_header(s, peer, request->first_height + i);
         if (header == NULL) continue;
@@ -436,14 +457,14 @@ static void give_up(struct sync *s, size_t peer, bool all)
 }
 
 /* One block of an answer: which it is, and that it has no more records than are missing, nor more bytes than a block may. */
-static bool take_body(struct sync *s, struct header *header, struct cl_view stored, struct frame_items records, bool only)
+static bool take_body(struct sync *s, struct header *header, struct cl_view stored, struct frame_items *records, bool only)
 {
     struct cl_stored_block block;
     struct cl_view record;
-    size_t bytes = 0, count = records.left;
+    size_t bytes = 0, count = records->left;
     if (cl_stored_block_decode(&block, stored.data, stored.length) != CL_OK || memcmp(block.id.bytes, header->id.bytes, 32) != 0) return false;
     if (count > header->records - header->taken || (count < header->records - header->taken && (!only || count == 0))) return false;
-    while (frame_items_next(&records, &record)) bytes += record.length;
+    while (frame_items_next(records, &record)) bytes += record.length;
     if (header->bytes + bytes > s->config.block_bytes_max) return false;
     header->taken += (uint32_t)count;
     header->bytes += bytes;
@@ -453,26 +474,25 @@ static bool take_body(struct sync *s, struct header *header, struct cl_view stor
     return true;
 }
 
-static void take_bodies(struct sync *s, struct sync_taken *taken, size_t peer, const struct frame *frame, uint64_t now_ms)
+static void take_bodies(struct sync *s, struct sync_taken *taken, size_t peer, const struct frame_range_request *request, const struct frame *frame, uint64_t now_ms)
 {
     struct peer *at = &s->peers[peer];
     struct frame_range_reader range;
-    struct frame_items records;
     struct cl_view block;
     struct cl_hash root;
-    *taken = (struct sync_taken){ at->request.first_height, 0, at->request.skip };
+    *taken = (struct sync_taken){ request->first_height, 0, request->skip };
     frame_range_init(&range, frame);
     size_t count = range.left;
-    bool good = count <= at->request.count, current = true;
-    while (good && current && frame_range_next(&range, &block, &root, &records)) {
-        uint64_t height = at->request.first_height + taken->blocks;
+    bool good = count <= request->count, current = true;
+    while (good && current && frame_range_next(&range, &block, &root)) {
+        uint64_t height = request->first_height + taken->blocks;
         struct header *header = asked_header(s, peer, height);
         bool empty = height > s->tip.height && height - s->tip.height <= s->proven && header_of(s, (size_t)(height - s->tip.height - 1))->records == 0;
         current = header != NULL || empty; /* otherwise the ledger has it meanwhile */
-        if (header != NULL) good = take_body(s, header, block, records, count == 1);
+        if (header != NULL) good = take_body(s, header, block, &range.records, count == 1);
         if (good && current) taken->blocks++;
     }
-    give_up(s, peer, !good);
+    give_up(s, peer, request, !good);
     if (good && (count > 0 || !current)) {
         at->failures = 0;
         s->answers++;
@@ -483,39 +503,53 @@ static void take_bodies(struct sync *s, struct sync_taken *taken, size_t peer, c
     }
 }
 
-enum cl_status sync_answered(struct sync *s, struct sync_taken *taken, size_t peer, const struct frame *frame, uint64_t now_ms)
+/* Closes the question. Out: what it was. */
+static struct asked close_question(struct sync *s, size_t peer, size_t number)
 {
+    assert(peer < s->config.peer_count && number < SYNC_PEER_ASKED_MAX);
     struct peer *at = &s->peers[peer];
-    *taken = (struct sync_taken){ 0, 0, 0 };
-    assert(peer < s->config.peer_count && at->asked && s->asked > 0);
-    at->asked = false;
+    assert(at->asked[number].open && at->open > 0 && s->asked > 0);
+    at->asked[number].open = false;
+    at->open--;
     s->asked--;
-    bool current = at->generation == s->generation;
+    return at->asked[number];
+}
+
+/* Over a slow link each answer waits for those before it: none is to run into its limit for that. */
+static void fit_to_pace(struct peer *peer, uint64_t took_ms)
+{
+    if (took_ms <= SYNC_QUICK_MS && peer->open_max < SYNC_PEER_ASKED_MAX) peer->open_max++;
+    if (took_ms > 2 * SYNC_QUICK_MS && peer->open_max > 1) peer->open_max /= 2;
+}
+
+enum cl_status sync_answered(struct sync *s, struct sync_taken *taken, size_t peer, size_t number, const struct frame *frame, uint64_t now_ms)
+{
+    const struct asked asked = close_question(s, peer, number);
+    bool current = asked.generation == s->generation;
+    *taken = (struct sync_taken){ 0, 0, 0 };
     if (frame == NULL) {
         note_failure(s, peer, now_ms);
-        if (current && !at->asked_headers) give_up(s, peer, true);
-        if (current && at->asked_headers && s->run_peer == peer) cut(s, s->proven);
+        if (current && !asked.headers) give_up(s, peer, &asked.request, true);
+        if (current && asked.headers && s->run_peer == peer) cut(s, s->proven);
         return CL_OK;
     }
+    fit_to_pace(&s->peers[peer], now_ms - asked.asked_ms);
     if (!current) return CL_OK;
     if (frame->kind != FRAME_RANGE) {
-        if (!at->asked_headers) give_up(s, peer, true);
+        if (!asked.headers) give_up(s, peer, &asked.request, true);
         note_wrong(s, peer, now_ms);
         return CL_OK;
     }
-    if (at->asked_headers) return take_headers(s, peer, frame, now_ms);
-    take_bodies(s, taken, peer, frame, now_ms);
+    if (asked.headers) return take_headers(s, peer, &asked.request, frame, now_ms);
+    take_bodies(s, taken, peer, &asked.request, frame, now_ms);
     return CL_OK;
 }
 
-void sync_put_off(struct sync *s, size_t peer, uint64_t until_ms)
+void sync_put_off(struct sync *s, size_t peer, size_t number, uint64_t until_ms)
 {
-    struct peer *at = &s->peers[peer];
-    assert(peer < s->config.peer_count && at->asked && s->asked > 0);
-    at->asked = false;
-    s->asked--;
-    at->not_before_ms = until_ms;
-    if (at->generation == s->generation && !at->asked_headers) give_up(s, peer, false);
+    const struct asked asked = close_question(s, peer, number);
+    s->peers[peer].not_before_ms = until_ms;
+    if (asked.generation == s->generation && !asked.headers) give_up(s, peer, &asked.request, false);
 }
 
 /* ---- what came of it */

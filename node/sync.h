@@ -17,9 +17,11 @@
 #define SYNC_HEADERS_MAX 1024u              /* heights above the own one that are planned at a time */
 #define SYNC_HEADERS_LOW 256u               /* with fewer known to be final, more are asked for */
 #define SYNC_CERTIFICATE_EVERY 32u          /* of headers that all have one, every so many and the last are checked and kept */
-#define SYNC_BODY_BYTES_MAX (8u * 1024u * 1024u) /* records taken and not yet in the ledger: more only of the lowest block */
-#define SYNC_ASKED_MAX 4u                   /* peers asked at a time */
+#define SYNC_BODY_BYTES_MAX (16u * 1024u * 1024u) /* records taken and not yet in the ledger: more only of the lowest block */
+#define SYNC_ASKED_MAX 8u                   /* questions open at a time, */
+#define SYNC_PEER_ASKED_MAX 8u              /* and to one peer: while it answers one, the next is there */
 #define SYNC_LIMIT_MS 5000u                 /* for an answer */
+#define SYNC_QUICK_MS 1000u                 /* whoever answers so soon is asked one more at a time; after twice that, half as many */
 #define SYNC_PATIENCE_MS 500u               /* a member behind by claim is given this long to get there by itself */
 #define SYNC_PAUSE_MS 500u                  /* after a question without an answer; doubles */
 #define SYNC_PAUSE_MS_MAX 30000u
@@ -52,11 +54,11 @@ void sync_moved(struct sync *sync, const struct cl_tip *tip);
 void sync_heard(struct sync *sync, size_t peer, uint64_t height, uint64_t now_ms); /* a peer says how high it is */
 void sync_wanted(struct sync *sync, size_t peer, uint64_t now_ms);                 /* and this one is ahead: ask at once */
 
-struct sync_question { size_t peer; struct frame_range_request request; };
+struct sync_question { size_t peer, number; struct frame_range_request request; }; /* number: which of those that are open to this peer */
 /* The next question to be asked now; call until false. Its answer, or that there is none, must follow. */
 bool sync_next(struct sync *sync, struct sync_question *question, uint64_t now_ms);
-/* It could not be asked just now (another question to it is open): nobody is at fault. */
-void sync_put_off(struct sync *sync, size_t peer, uint64_t until_ms);
+/* It could not be asked just now (other questions to it are open): nobody is at fault. */
+void sync_put_off(struct sync *sync, size_t peer, size_t number, uint64_t until_ms);
 /* How long until sync_next may have something although nothing happens; UINT64_MAX: never. */
 uint64_t sync_wait_ms(const struct sync *sync, uint64_t now_ms);
 
@@ -64,7 +66,7 @@ uint64_t sync_wait_ms(const struct sync *sync, uint64_t now_ms);
    first, whose records are to be kept, in order; they follow on what was taken of them before. A peer that is at fault was
    noted. CL_OK or CL_E_MEMORY. */
 struct sync_taken { uint64_t first_height; size_t blocks; uint64_t skipped; }; /* skipped: of each block's records */
-CL_MUST_USE enum cl_status sync_answered(struct sync *sync, struct sync_taken *taken, size_t peer, const struct frame *frame, uint64_t now_ms);
+CL_MUST_USE enum cl_status sync_answered(struct sync *sync, struct sync_taken *taken, size_t peer, size_t number, const struct frame *frame, uint64_t now_ms);
 
 /* The block after the ledger's last one, if all of its records were taken. Borrowed until the next call that changes anything. */
 struct sync_block {

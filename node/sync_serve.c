@@ -12,27 +12,28 @@
 struct serving {
     struct cl_ledger_view *view;
     struct cl_buffer *out;        /* the blocks, without the range's head */
-    struct cl_buffer stored, leaf, bytes;
+    struct cl_buffer stored, bytes;
     struct cl_view records[CL_BLOCK_RECORDS_MAX];
     size_t lengths[CL_BLOCK_RECORDS_MAX];
     size_t blocks;
     bool full;
 };
 
-/* The records from `index` on, up to the end, as many as there is room for. */
+/* The records from `index` on, up to the end, as many as there is room for. Whoever asked compares them with the block's id. */
 static enum cl_status read_records(struct serving *serving, size_t *count, size_t room, uint64_t index, uint64_t end)
 {
     size_t used = 0;
     *count = 0;
     serving->bytes.length = 0;
     for (; index < end; index++, ++*count) {
-        enum cl_status status = cl_view_leaf(serving->view, &serving->leaf, index);
+        struct cl_view leaf;
+        enum cl_status status = cl_view_leaf_borrow(serving->view, &leaf, index);
         if (status != CL_OK) return status;
-        used += RECORD_HEAD_MAX + serving->leaf.length;
+        used += RECORD_HEAD_MAX + leaf.length;
         if (used > room) break;
-        status = cl_buffer_append(&serving->bytes, serving->leaf.data, serving->leaf.length);
+        status = cl_buffer_append(&serving->bytes, leaf.data, leaf.length);
         if (status != CL_OK) return status;
-        serving->lengths[*count] = serving->leaf.length;
+        serving->lengths[*count] = leaf.length;
     }
     for (size_t i = 0, at = 0; i < *count; at += serving->lengths[i++]) serving->records[i] = (struct cl_view){ serving->bytes.data + at, serving->lengths[i] };
     return CL_OK;
@@ -76,7 +77,6 @@ enum cl_status sync_serve(struct cl_buffer *out, struct cl_ledger_view *view, co
     if (status == CL_OK) status = frame_range_begin(out, serving->blocks);
     if (status == CL_OK) status = cl_buffer_append(out, blocks.data, blocks.length);
     cl_buffer_deinit(&serving->stored);
-    cl_buffer_deinit(&serving->leaf);
     cl_buffer_deinit(&serving->bytes);
     cl_buffer_deinit(&blocks);
     free(serving);

@@ -25,6 +25,7 @@
 #define BATCH_BYTES (32u * 1024u)   /* frames go together up to here; a vote waits behind so much at most, or one frame */
 #define AT_ONCE_BYTES (16u * 1024u) /* so much is sent by whoever flushes; what is more, by the thread */
 #define STRANGERS_MAX 16u           /* connections taken in beside two for each member */
+static_assert(LINK_WAITING_BYTES_MAX > (TRANSPORT_ASKED_MAX + 1) * LINK_MESSAGE_BYTES_MAX, "answers that a member asked for wait for it, where it reads slowly");
 
 /* One of our own connections. */
 struct outward {
@@ -42,6 +43,15 @@ struct transport_question {
     size_t member;
     bool taken;
 };
+/* One of ours to a member. */
+struct asked {
+    struct lane_bytes *bytes;               /* NULL: none */
+    bool sent;                              /* it went, on the connection that is there */
+    uint32_t number;
+    uint64_t until_ms;
+    transport_answered answered;
+    void *context;
+};
 struct peer {
     struct transport *transport;
     size_t member;
@@ -50,12 +60,8 @@ struct peer {
     struct transport_counters counters;
     uint64_t heard_ms;
     struct transport_question questions[TRANSPORT_MEMBER_QUESTIONS_MAX]; /* of this peer, to us */
-    struct lane_bytes *question;            /* ours to it */
-    bool asked;                             /* it went, on the connection that is there */
-    uint32_t number;
-    uint64_t question_until_ms;
-    transport_answered answered;
-    void *answered_context;
+    struct asked asked[TRANSPORT_ASKED_MAX];
+    uint32_t number;                        /* of the last that was asked */
 };
 struct inward { struct transport *transport; struct link_listener *listener; struct pipes pipes; uint64_t went_on_ms; };
 struct transport {
@@ -193,36 +199,47 @@ void transport_flush(struct transport *transport)
     }
 }
 
-/* ---- the question to one peer (lock held) */
+/* ---- the questions to one peer (lock held) */
 
-static void finish_question(struct peer *peer, enum transport_outcome outcome, const struct frame *frame)
+static void finish_question(struct peer *peer, struct asked *asked, enum transport_outcome outcome, const struct frame *frame)
 {
     struct transport *transport = peer->transport;
-    transport_answered answered = peer->answered;
-    void *context = peer->answered_context;
-    lane_bytes_release(peer->question);
-    peer->question = NULL;
+    transport_answered answered = asked->answered;
+    void *context = asked->context;
+    lane_bytes_release(asked->bytes);
+    asked->bytes = NULL;
     peer->counters.answered += outcome == TRANSPORT_ANSWERED;
     pthread_mutex_unlock(&transport->lock);
     answered(context, peer->member, outcome, frame);
     pthread_mutex_lock(&transport->lock);
 }
 
+static bool waits_to_be_sent(const struct asked *asked)
+{
+    return asked->bytes != NULL && !asked->sent;
+}
+
 /* Asks, or greets so that a question finds the way open. */
-static void serve_question(struct peer *peer, uint64_t now_ms)
+static void serve_questions(struct peer *peer, uint64_t now_ms)
 {
     struct transport *transport = peer->transport;
     struct outward *ask = &peer->ask;
-    if (peer->question != NULL && now_ms >= peer->question_until_ms) finish_question(peer, TRANSPORT_TIMED_OUT, NULL);
-    bool asks = peer->question != NULL && !peer->asked, waits;
+    bool asks = false, waits;
+    for (struct asked *asked = peer->asked; asked < peer->asked + TRANSPORT_ASKED_MAX; asked++)
+        if (asked->bytes != NULL && now_ms >= asked->until_ms) finish_question(peer, asked, TRANSPORT_TIMED_OUT, NULL);
+    for (size_t i = 0; i < TRANSPORT_ASKED_MAX; i++) asks |= waits_to_be_sent(&peer->asked[i]);
     if (transport->stopping || !ask->open || (!asks && ask->hello_ms != 0)) return;
     ask->batch.length = 0;
     enum cl_status status = CL_OK;
     if (ask->hello_ms == 0 || elapsed_ms(ask->hello_ms, now_ms) >= TRANSPORT_HELLO_MS) status = append_hello(&ask->batch, transport, peer->member, ask);
-    if (status == CL_OK && asks) status = append_message(&ask->batch, ++peer->number, peer->question->data, peer->question->length);
+    for (struct asked *asked = peer->asked; asked < peer->asked + TRANSPORT_ASKED_MAX && status == CL_OK; asked++) {
+        if (!waits_to_be_sent(asked)) continue;
+        asked->number = ++peer->number;
+        status = append_message(&ask->batch, asked->number, asked->bytes->data, asked->bytes->length);
+    }
     if (status == CL_OK) status = link_send(ask->link, ask->id, ask->batch.data, ask->batch.length, &waits);
-    if (status == CL_OK) peer->asked |= asks;
-    else ask->hello_ms = 0; /* again when there is memory; or the connection is gone, which ended says */
+    for (size_t i = 0; i < TRANSPORT_ASKED_MAX && status == CL_OK; i++) peer->asked[i].sent = peer->asked[i].bytes != NULL;
+    if (status != CL_OK) ask->hello_ms = 0; /* again when there is memory; or the connection is gone, which ended says */
 }
 
 static void take_answer(struct peer *peer, uint32_t number, const uint8_t *data, size_t length)
@@ -236,8 +253,10 @@ static void take_answer(struct peer *peer, uint32_t number, const uint8_t *data,
     peer->counters.unknown_kinds += status == CL_E_UNSUPPORTED;
     peer->counters.malformed += !good && status != CL_E_UNSUPPORTED && status != CL_E_MEMORY;
     if (good) peer->heard_ms = steady_ms();
-    if (peer->question != NULL && peer->asked && number == peer->number) /* else it comes too late */
-        finish_question(peer, good ? TRANSPORT_ANSWERED : TRANSPORT_BROKEN, good ? &frame : NULL);
+    struct asked *asked = NULL;
+    for (size_t i = 0; i < TRANSPORT_ASKED_MAX; i++)
+        if (peer->asked[i].bytes != NULL && peer->asked[i].sent && peer->asked[i].number == number) asked = &peer->asked[i];
+    if (asked != NULL) finish_question(peer, asked, good ? TRANSPORT_ANSWERED : TRANSPORT_BROKEN, good ? &frame : NULL); /* else it comes too late */
     pthread_mutex_unlock(&transport->lock);
 }
 
@@ -260,7 +279,7 @@ static void on_opened(void *context, struct link *link, uint32_t id, size_t memb
     outward->connects++;
     outward->opened_ms = steady_ms();
     outward->hello_ms = 0;
-    if (outward == &peer->ask) serve_question(peer, outward->opened_ms);
+    if (outward == &peer->ask) serve_questions(peer, outward->opened_ms);
     pthread_mutex_unlock(&peer->transport->lock);
     if (outward == &peer->push) pump(peer->transport, peer);
 }
@@ -276,7 +295,8 @@ static void on_ended(void *context, struct link *link, uint32_t id)
     outward->pause_ms = was_good || outward->pause_ms == 0 ? TRANSPORT_RECONNECT_MS_MIN : earlier(2 * outward->pause_ms, TRANSPORT_RECONNECT_MS_MAX);
     outward->dial_from_ms = now_ms + outward->pause_ms;
     outward->open = outward->dialled = false;
-    if (outward == &peer->ask && peer->asked && peer->question != NULL && !peer->transport->stopping) finish_question(peer, TRANSPORT_BROKEN, NULL);
+    for (size_t i = 0; outward == &peer->ask && i < TRANSPORT_ASKED_MAX; i++)
+        if (peer->asked[i].bytes != NULL && peer->asked[i].sent && !peer->transport->stopping) finish_question(peer, &peer->asked[i], TRANSPORT_BROKEN, NULL);
     pthread_cond_signal(&peer->transport->changed);
     pthread_mutex_unlock(&peer->transport->lock);
 }
@@ -487,14 +507,15 @@ static uint64_t mind_peer(struct peer *peer, uint64_t now_ms)
 {
     mind_connection(&peer->push, peer->heard_ms, now_ms);
     mind_connection(&peer->ask, peer->heard_ms, now_ms);
-    serve_question(peer, now_ms);
+    serve_questions(peer, now_ms);
     pthread_mutex_unlock(&peer->transport->lock);
     pump(peer->transport, peer);
     pthread_mutex_lock(&peer->transport->lock);
     uint64_t next_ms = now_ms + TICK_MS;
     if (!peer->push.dialled) next_ms = earlier(next_ms, peer->push.dial_from_ms);
     if (!peer->ask.dialled) next_ms = earlier(next_ms, peer->ask.dial_from_ms);
-    if (peer->question != NULL) next_ms = earlier(next_ms, peer->question_until_ms);
+    for (size_t i = 0; i < TRANSPORT_ASKED_MAX; i++)
+        if (peer->asked[i].bytes != NULL) next_ms = earlier(next_ms, peer->asked[i].until_ms);
     return next_ms;
 }
 
@@ -567,17 +588,16 @@ enum cl_status transport_ask(struct transport *transport, size_t member, enum fr
     if (status != CL_OK) return status;
     struct peer *peer = &transport->peers[member];
     pthread_mutex_lock(&transport->lock);
-    if (peer->question != NULL) {
-        status = CL_E_EXISTS;
+    struct asked *room = NULL;
+    for (size_t i = 0; i < TRANSPORT_ASKED_MAX && room == NULL; i++)
+        if (peer->asked[i].bytes == NULL) room = &peer->asked[i];
+    if (room == NULL) {
+        status = CL_E_BOUND;
     } else {
-        peer->question = bytes;
+        *room = (struct asked){ .bytes = bytes, .until_ms = steady_ms() + limit_ms, .answered = answered, .context = context };
         bytes = NULL;
-        peer->asked = false;
-        peer->answered = answered;
-        peer->answered_context = context;
-        peer->question_until_ms = steady_ms() + limit_ms;
         peer->counters.asked++;
-        serve_question(peer, steady_ms());
+        serve_questions(peer, steady_ms());
         pthread_cond_signal(&transport->changed); /* its time limit is new */
     }
     pthread_mutex_unlock(&transport->lock);
@@ -625,7 +645,8 @@ void transport_free(struct transport *transport)
         link_dialer_free(peer->push.link);
         link_dialer_free(peer->ask.link);
         pthread_mutex_lock(&transport->lock);
-        if (peer->question != NULL) finish_question(peer, TRANSPORT_STOPPED, NULL);
+        for (size_t i = 0; i < TRANSPORT_ASKED_MAX; i++)
+            if (peer->asked[i].bytes != NULL) finish_question(peer, &peer->asked[i], TRANSPORT_STOPPED, NULL);
         pthread_mutex_unlock(&transport->lock);
         lanes_clear(&peer->lanes);
         cl_buffer_deinit(&peer->push.batch);

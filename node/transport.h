@@ -10,7 +10,10 @@
 #include "frame.h"
 #include "lanes.h"
 
-#define TRANSPORT_MEMBER_QUESTIONS_MAX 2u    /* of one member that this node answers at a time; dropped beyond */
+#define TRANSPORT_ASKED_MAX 8u               /* questions to one member that are open at a time */
+#define TRANSPORT_MEMBER_QUESTIONS_MAX 16u   /* of one member that this node answers at a time; dropped beyond. More than it may have
+                                                open, since its next one may come before the place of the last is free */
+static_assert(TRANSPORT_MEMBER_QUESTIONS_MAX >= 2 * TRANSPORT_ASKED_MAX, "none is dropped of a member that keeps to its bound");
 #define TRANSPORT_QUESTION_MS_MAX 60000u     /* longest time limit of a question */
 #define TRANSPORT_QUIET_MS 10000u            /* a hello goes out where nothing else did for so long */
 #define TRANSPORT_HELLO_MS 60000u            /* and at least so often */
@@ -57,8 +60,8 @@ void transport_free(struct transport *transport);
 CL_MUST_USE enum cl_status transport_send(struct transport *transport, size_t member, enum lane lane, enum frame_kind kind, const uint8_t *payload, size_t length);
 /* Sends what waits: together what was said together, so call it when all is said. Any thread; never waits. */
 void transport_flush(struct transport *transport);
-/* Any thread. One question to a member at a time: CL_E_EXISTS while one is open. answered is called once, on
-   one of the transport's threads; frame is NULL unless TRANSPORT_ANSWERED. */
+/* Any thread. CL_E_BOUND while TRANSPORT_ASKED_MAX questions to this member are open. answered is called once, on
+   one of the transport's threads; frame is NULL unless TRANSPORT_ANSWERED. Answers may come in another order than questions went. */
 typedef void (*transport_answered)(void *context, size_t member, enum transport_outcome outcome, const struct frame *frame);
 CL_MUST_USE enum cl_status transport_ask(struct transport *transport, size_t member, enum frame_kind kind, const uint8_t *payload, size_t length,
                                          uint32_t limit_ms, transport_answered answered, void *context);

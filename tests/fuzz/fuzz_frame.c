@@ -26,14 +26,13 @@ static void range(struct cl_buffer *again, const struct frame *frame)
 {
     static struct cl_view views[CL_BLOCK_RECORDS_MAX];
     struct frame_range_reader reader;
-    struct frame_items records;
     struct cl_view block;
     struct cl_hash root;
     frame_range_init(&reader, frame);
     require(frame_range_begin(again, reader.left) == CL_OK);
-    while (frame_range_next(&reader, &block, &root, &records)) {
+    while (frame_range_next(&reader, &block, &root)) {
         size_t count = 0;
-        for (struct cl_view item; frame_items_next(&records, &item); views[count++] = item) require(count < CL_BLOCK_RECORDS_MAX);
+        for (struct cl_view item; frame_items_next(&reader.records, &item); views[count++] = item) require(count < CL_BLOCK_RECORDS_MAX);
         require(frame_range_add(again, block, &root, views, count) == CL_OK);
     }
     same(again, CL_OK, frame->payload);

@@ -138,24 +138,23 @@ static void a_range_is_walked_and_made_again(void **state)
     (void)state;
     struct frame frame;
     struct frame_range_reader range;
-    struct frame_items records;
     struct cl_hash root;
     struct cl_view block, views[8];
     struct cl_buffer bytes, again = { 0 };
     size_t count = 0;
     decoded(&frame, &bytes, "range");
     frame_range_init(&range, &frame);
-    assert_true(frame_range_next(&range, &block, &root, &records));
-    while (count < 8 && frame_items_next(&records, &views[count])) count++;
+    assert_true(frame_range_next(&range, &block, &root));
+    while (count < 8 && frame_items_next(&range.records, &views[count])) count++;
     assert_int_equal(count, 3);
-    assert_false(frame_range_next(&range, &block, &root, &records));
+    assert_false(frame_range_next(&range, &block, &root));
     FIXTURE_OK(frame_range_begin(&again, 1));
     FIXTURE_OK(frame_range_add(&again, block, &root, views, count));
     is_payload(&again, &frame);
     cl_buffer_deinit(&bytes);
     decoded(&frame, &bytes, "range_empty");
     frame_range_init(&range, &frame);
-    assert_false(frame_range_next(&range, &block, &root, &records));
+    assert_false(frame_range_next(&range, &block, &root));
     cl_buffer_deinit(&bytes);
 }
 
@@ -166,22 +165,21 @@ static void a_block_comes_in_parts_but_never_with_more_records_than_it_has(void 
     static const char *const names[] = { "range_first_records", "range_rest" };
     struct frame frame;
     struct frame_range_reader range;
-    struct frame_items records;
     struct cl_hash root;
     struct cl_view block, views[8];
     struct cl_buffer whole, bytes, again = { 0 };
     size_t count = 0, expected = 0;
     decoded(&frame, &whole, "range");
     frame_range_init(&range, &frame);
-    assert_true(frame_range_next(&range, &block, &root, &records));
-    while (expected < 7 && frame_items_next(&records, &views[expected])) expected++;
+    assert_true(frame_range_next(&range, &block, &root));
+    while (expected < 7 && frame_items_next(&range.records, &views[expected])) expected++;
     for (size_t i = 0; i < 2; i++) {
         struct cl_view part_block, record;
         decoded(&frame, &bytes, names[i]);
         frame_range_init(&range, &frame);
-        assert_true(frame_range_next(&range, &part_block, &root, &records));
+        assert_true(frame_range_next(&range, &part_block, &root));
         assert_true(part_block.length == block.length && memcmp(part_block.data, block.data, block.length) == 0);
-        for (; frame_items_next(&records, &record); count++)
+        for (; frame_items_next(&range.records, &record); count++)
             assert_true(count < expected && record.length == views[count].length && memcmp(record.data, views[count].data, record.length) == 0);
         cl_buffer_deinit(&bytes);
     }

@@ -632,21 +632,42 @@ static void questions_are_answered_by_whom_they_are_put_to(void **state)
     assert_int_equal(counters(0, 1).answered, 20);
 }
 
+/* Asked before the other side is there, so that all go at once; and then one for each that is answered. */
+static void several_questions_are_open_to_a_member_and_each_has_its_own_answer(void **state)
+{
+    (void)state;
+    struct answer answers[TRANSPORT_ASKED_MAX], none;
+    start_node(0);
+    for (uint64_t i = 0; i < TRANSPORT_ASKED_MAX; i++) FIXTURE_OK(ask(0, 1, i, DEADLINE_MS, &answers[i]));
+    assert_int_equal(ask(0, 1, 99, DEADLINE_MS, &none), CL_E_BOUND);
+    start_node(1);
+    for (uint64_t round = 0; round < 50; round++) {
+        for (uint64_t i = 0; i < TRANSPORT_ASKED_MAX; i++) {
+            WAIT_FOR(done(&answers[i]));
+            assert_int_equal(answers[i].outcome, TRANSPORT_ANSWERED);
+            assert_int_equal(answers[i].number, 100 * round + i + 1);
+            if (round < 49) FIXTURE_OK(ask(0, 1, 100 * (round + 1) + i, DEADLINE_MS, &answers[i]));
+        }
+    }
+    assert_int_equal(nodes[1].questions, 50 * TRANSPORT_ASKED_MAX);
+    assert_int_equal(counters(1, 0).questions_dropped, 0);
+}
+
 static void a_question_ends_at_its_time_limit(void **state)
 {
     (void)state;
     struct answer first, second;
     uint64_t began_ms = steady_ms();
     start_node(0);
-    FIXTURE_OK(ask(0, 1, 1, 300, &first)); /* nobody is there */
-    assert_int_equal(ask(0, 1, 2, 300, &second), CL_E_EXISTS);
+    FIXTURE_OK(ask(0, 1, 2, DEADLINE_MS, &second)); /* nobody is there */
+    FIXTURE_OK(ask(0, 1, 1, 300, &first));
     WAIT_FOR(done(&first));
+    assert_false(done(&second));
     assert_int_equal(first.outcome, TRANSPORT_TIMED_OUT);
     assert_true(steady_ms() - began_ms >= 300);
     start_node(1);
-    FIXTURE_OK(ask(0, 1, 1, DEADLINE_MS, &first));
-    WAIT_FOR(done(&first));
-    assert_int_equal(first.outcome, TRANSPORT_ANSWERED);
+    WAIT_FOR(done(&second));
+    assert_true(second.outcome == TRANSPORT_ANSWERED && second.number == 3);
     nodes[1].declines = true;
     FIXTURE_OK(ask(0, 1, 1, 1000, &first));
     WAIT_FOR(done(&first));
@@ -734,6 +755,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_frame_beyond_the_bound_closes_the_pipe_unread, start, stop),
         cmocka_unit_test_setup_teardown(strangers_connections_leave_room_for_a_member, start, stop),
         cmocka_unit_test_setup_teardown(questions_are_answered_by_whom_they_are_put_to, start, stop),
+        cmocka_unit_test_setup_teardown(several_questions_are_open_to_a_member_and_each_has_its_own_answer, start, stop),
         cmocka_unit_test_setup_teardown(a_question_ends_at_its_time_limit, start, stop),
         cmocka_unit_test_setup_teardown(an_open_question_ends_when_its_peer_goes_and_when_we_stop, start, stop),
         cmocka_unit_test_setup_teardown(a_question_without_a_hello_is_not_answered, start, stop),
