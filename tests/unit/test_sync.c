@@ -491,6 +491,43 @@ static size_t most_open(struct truth *truth, enum manner manner)
     return most;
 }
 
+/* With as many questions open to it as may be, the peer changes its manner: what all of them come to is one fault. */
+static uint64_t asked_again_after(struct truth *truth, enum manner manner)
+{
+    struct world world;
+    struct sync_peer_report report;
+    size_t open = 0, faults = 0;
+    world_open(&world, truth, 1, (enum manner[]){ HONEST }, true);
+    hear_all(&world);
+    while (open < SYNC_PEER_ASKED_MAX) {
+        ask_all(&world);
+        open = 0;
+        for (size_t i = 0; i < OPEN_MAX; i++) open += world.due_ms[i] != 0;
+        if (open == SYNC_PEER_ASKED_MAX) break;
+        for (size_t i = 0; i < OPEN_MAX; i++)
+            if (world.due_ms[i] != 0) world.now_ms += 20, answer(&world, i);
+    }
+    world.manners[0] = manner;
+    for (size_t i = 0; i < OPEN_MAX; i++)
+        if (world.due_ms[i] != 0) answer(&world, i), faults++;
+    sync_peer_report(world.sync, 0, &report, world.now_ms);
+    assert_true(faults == SYNC_PEER_ASKED_MAX && report.wrong + report.unanswered >= faults / 2);
+    world_close(&world);
+    return report.asked_again_in_ms;
+}
+
+static void many_open_questions_that_fail_together_are_one_fault(void **state)
+{
+    (void)state;
+    struct truth truth;
+    truth_open(&truth);
+    for (size_t i = 0; i < 80; i++) truth_grants(&truth, 256, true);
+    truth_look(&truth);
+    assert_int_equal(asked_again_after(&truth, SILENT), SYNC_PAUSE_MS);
+    assert_int_equal(asked_again_after(&truth, OTHER_KIND), SYNC_BAN_MS);
+    truth_close(&truth);
+}
+
 static void a_peer_has_as_many_questions_open_as_it_answers_in_time(void **state)
 {
     (void)state;
@@ -936,6 +973,7 @@ int main(void)
         cmocka_unit_test(one_honest_peer_is_enough),
         cmocka_unit_test(a_member_waits_a_moment_and_an_observer_does_not),
         cmocka_unit_test(several_peers_are_asked_at_a_time_for_blocks_that_follow_each_other),
+        cmocka_unit_test(many_open_questions_that_fail_together_are_one_fault),
         cmocka_unit_test(a_peer_has_as_many_questions_open_as_it_answers_in_time),
         cmocka_unit_test(blocks_larger_than_a_frame_come_in_parts_and_memory_stays_bounded),
         cmocka_unit_test(whoever_lies_is_counted_and_left_alone),
