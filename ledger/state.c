@@ -329,6 +329,12 @@ enum cl_status cl_agreement_check(const struct cl_agreement *agreement, uint64_t
     return CL_OK;
 }
 
+uint64_t cl_agreement_due(const struct cl_agreement *agreement, uint64_t now_ms)
+{
+    bool expired = agreement->status == CL_ACTIVE && agreement->not_after.present && now_ms / 1000 >= agreement->not_after.seconds;
+    return agreement->due | (expired ? agreement->live : 0);
+}
+
 const char *cl_agreement_status_name(enum cl_agreement_status status)
 {
     switch (status) {

@@ -39,5 +39,10 @@ for script in tests/integration/*.sh tests/integration/*.py; do
     *.py) step "$name" /usr/bin/python3 "$script" "$build" ;;
     esac
 done
+for scene in tests/scenes/*.py; do
+    [ -e "$scene" ] || continue
+    name=$(basename "$scene"); name=scene_${name%.*}
+    step "$name" /usr/bin/python3 "$scene" "$build"
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

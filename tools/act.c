@@ -242,10 +242,11 @@ const char *state_line(struct context *context, const struct object *object)
         const struct cl_agreement *agreement = &object->as.agreement;
         const char *turn = agreement->turn == 1 ? "; the customer is to answer" : agreement->turn == 2 ? "; the other side is to answer" : "";
         const char *pending = agreement->pending.present ? "; an amendment is proposed" : "";
-        if (agreement->live != 0)
-            (void)snprintf(out, sizeof out, "%s; slots %s; %s%s%s", state_word(object), slots_text(agreement->live), period_text(&agreement->not_before, &agreement->not_after), turn, pending);
-        else
-            (void)snprintf(out, sizeof out, "%s%s%s", state_word(object), agreement->due != 0 ? "; to be erased: slots " : "", agreement->due != 0 ? slots_text(agreement->due) : "");
+        uint64_t due = cl_agreement_due(agreement, time_now_ms());
+        int length = agreement->live == 0 ? snprintf(out, sizeof out, "%s", state_word(object))
+                                          : snprintf(out, sizeof out, "%s; slots %s; %s%s%s", state_word(object), slots_text(agreement->live), period_text(&agreement->not_before, &agreement->not_after), turn, pending);
+        if (due != 0)
+            (void)snprintf(out + length, sizeof out - (size_t)length, "; to be erased: slots %s", slots_text(due));
     } else if (object->kind == CL_STATE_TERMS) {
         const struct cl_terms *terms = &object->as.terms;
         (void)snprintf(out, sizeof out, "%s; slots %s; %llu of %llu agreements; %s; %s", state_word(object), slots_text(terms->slots), (unsigned long long)terms->answers, (unsigned long long)terms->limit,

@@ -27,7 +27,7 @@ static json_t *object_json(struct context *context, const struct object *object)
     if (object->kind == CL_STATE_AGREEMENT) {
         const struct cl_agreement *agreement = &object->as.agreement;
         (void)json_object_set_new(json, "slots", slots_json(agreement->live));
-        (void)json_object_set_new(json, "due", slots_json(agreement->due));
+        (void)json_object_set_new(json, "due", slots_json(cl_agreement_due(agreement, time_now_ms())));
         (void)json_object_set_new(json, "not_before", time_json(&agreement->not_before));
         (void)json_object_set_new(json, "not_after", time_json(&agreement->not_after));
         (void)json_object_set_new(json, "customer", json_string(party_text(context, &agreement->customer)));
@@ -119,7 +119,8 @@ static size_t list_items(struct context *context, json_t *list, const struct cl_
         bool known = item->state.length > 0 && object_decode(context, &object, item->state.data, item->state.length) == 0;
         bool active = known && object.kind == CL_STATE_AGREEMENT && cl_agreement_check(&object.as.agreement, 0, time_now_ms()) == CL_OK;
         bool under = known && terms != NULL && object.kind == CL_STATE_AGREEMENT && object.as.agreement.terms.present && memcmp(object.as.agreement.terms.bytes, terms->bytes, 32) == 0;
-        if ((flag(context, "--active") && !active) || (terms != NULL && !under))
+        bool due = known && object.kind == CL_STATE_AGREEMENT && cl_agreement_due(&object.as.agreement, time_now_ms()) != 0;
+        if ((flag(context, "--active") && !active) || (flag(context, "--due-erasure") && !due) || (terms != NULL && !under))
             continue;
         if (shown++ == 0)
             output_line(&context->output, "%-18s %-9s %-24s %s", "NAME", "KIND", "WITH", "STATE");
@@ -160,7 +161,10 @@ static void show_agreement(struct context *context, const struct cl_agreement *a
     output_line(output, "customer      %s", party_text(context, &agreement->customer));
     output_line(output, "other side    %s", party_text(context, &agreement->organisation));
     output_line(output, "period        %s", period_text(&agreement->not_before, &agreement->not_after));
-    output_line(output, "slots         %s%s%s", slots_text(agreement->live), agreement->due != 0 ? "; to be erased: " : "", agreement->due != 0 ? slots_text(agreement->due) : "");
+    output_line(output, "slots         %s", slots_text(agreement->live));
+    uint64_t due = cl_agreement_due(agreement, time_now_ms());
+    if (due != 0)
+        output_line(output, "to be erased  %s, by the other side", slots_text(due));
     if (agreement->suspended != 0)
         output_line(output, "suspended by  %s", agreement->suspended == 3 ? "both sides" : agreement->suspended == 1 ? "the customer" : "the other side");
     if ((agreement->flags & CL_FLAG_DISPUTED) != 0)

@@ -94,6 +94,10 @@ void cl_answer_key(struct cl_hash *out, const uint8_t terms32[32], const struct 
    CL_E_SLOT_NOT_LIVE. */
 CL_MUST_USE enum cl_status cl_agreement_check(const struct cl_agreement *agreement, uint64_t slot_mask, uint64_t now_ms);
 
+/* Slots whose data the organisation's side has still to erase at now_ms: those withdrawn, and after expiry the live ones too
+   (records.md rule 11). What it stated as erased is not among them. */
+uint64_t cl_agreement_due(const struct cl_agreement *agreement, uint64_t now_ms);
+
 /* Words: "active", "withdrawn", …; static. Expiry is derived and not among them. */
 const char *cl_agreement_status_name(enum cl_agreement_status status);
 

@@ -190,13 +190,20 @@ static void expiry_makes_all_that_is_live_due(void **state)
     (void)state;
     const uint8_t *id = story_active(1, 2, 1, 7);
     allow(1, CL_AMEND, with_after(on(id), STORY_START_S + 10));
+    allow(1, CL_REVOKE, with_slots(on(id), 4));
+    assert_int_equal(cl_agreement_due(story_agreement(id), STORY_START_MS + 9999), 4);
+    assert_int_equal(cl_agreement_due(story_agreement(id), STORY_START_MS + 10000), 7);
     story_now_ms = STORY_START_MS + 10000;
-    allow(2, CL_ERASE, with_slots(on(id), 1));
-    assert_int_equal(story_agreement(id)->live, 6);
+    allow(2, CL_ERASE, with_slots(on(id), 5));
+    assert_int_equal(story_agreement(id)->live, 2);
+    assert_int_equal(cl_agreement_due(story_agreement(id), story_now_ms), 2);
     assert_int_equal(story_agreement(id)->flags, 0);
     allow(2, CL_ERASE, on(id));
     assert_int_equal(story_agreement(id)->live, 0);
+    assert_int_equal(cl_agreement_due(story_agreement(id), story_now_ms), 0);
     assert_int_equal(story_agreement(id)->flags, CL_FLAG_ERASED_O);
+    const uint8_t *offer = story_offer(1, 2, 7);
+    assert_int_equal(cl_agreement_due(story_agreement(offer), UINT64_MAX), 0); /* nobody had anything */
 }
 
 static void a_customer_states_erasure_once(void **state)
