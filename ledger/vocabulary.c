@@ -70,6 +70,15 @@ const struct cl_vocabulary_term *cl_vocabulary_find(enum cl_vocabulary_kind kind
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 
+static bool same_letters(const char *a, const char *b)
+{
+    while (*a != '\0' && lower(*a) == lower(*b)) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
 /* Levenshtein distance, letters' case ignored. */
 static unsigned distance(const char *a, const char *b)
 {
@@ -108,6 +117,32 @@ const struct cl_vocabulary_term *cl_vocabulary_nearest(enum cl_vocabulary_kind k
         }
     }
     return nearest;
+}
+
+const struct cl_vocabulary_term *cl_vocabulary_named(enum cl_vocabulary_kind kind, const char *name)
+{
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        if (table[i].kind == kind && (same_letters(table[i].term, name) || same_letters(table[i].label, name)))
+            return &table[i];
+    return NULL;
+}
+
+/* Terms of pd: whose broader terms lead to dpv:SpecialCategoryPersonalData or dpv:SensitivePersonalData; in bytewise order. */
+static const char *const special_terms[] = {
+    "Biometric", "BloodType", "DNACode", "Disability", "DrugTestResult", "EthnicOrigin", "FacialExpression", "FacialPrint",
+    "FamilyHealthHistory", "Fetish", "Fingerprint", "Genetic", "Health", "HealthHistory", "HealthRecord", "IndividualHealthHistory",
+    "MedicalHealth", "MentalHealth", "PhilosophicalBelief", "PhysicalHealth", "PoliticalAffiliation", "PoliticalOpinion",
+    "Prescription", "Proclivity", "Race", "Religion", "ReligiousBelief", "Retina", "Sexual", "SexualHistory", "SexualPreference",
+    "TradeUnionMembership", "Vulnerability",
+};
+
+bool cl_vocabulary_special(const char *category)
+{
+    const struct cl_vocabulary_term *term = cl_vocabulary_find(CL_VOCABULARY_PERSONAL_DATA, category);
+    for (size_t i = 0; term != NULL && i < sizeof special_terms / sizeof special_terms[0]; i++)
+        if (strcmp(special_terms[i], term->term) == 0)
+            return true;
+    return false;
 }
 
 bool cl_iri_usable(const char *text)

@@ -1,5 +1,6 @@
-/* consent list, show, history: whom did I give what? */
+/* consent list, show: whom did I give what? */
 #include "discover.h"
+#include "export.h"
 
 #include <stdlib.h>
 
@@ -104,6 +105,12 @@ static void list_item(struct context *context, json_t *list, const struct cl_wal
     (void)json_object_set_new(json, "role", json_string(item->role == CL_SIDE_CUSTOMER ? "customer" : item->role == CL_SIDE_ORGANISATION ? "organisation" : "none"));
     if (other != NULL)
         (void)json_object_set_new(json, "with", json_string(party_text(context, other)));
+    if (known && object->kind == CL_STATE_AGREEMENT && context->output.json) {
+        struct cl_terms_text *text = body_text_of(item, object->as.agreement.commitment);
+        struct export_agreement agreement = {.id = item->object, .state = &object->as.agreement, .text = text, .item = item, .network = &context->wallet->network, .now_ms = time_now_ms()};
+        export_json(json, &agreement);
+        cl_terms_text_free(text);
+    }
     if (known && object->kind == CL_STATE_AGREEMENT && object->as.agreement.terms.present)
         (void)json_object_set_new(json, "terms", json_string(id_text(object->as.agreement.terms.bytes)));
     (void)json_array_append_new(list, json);
@@ -129,16 +136,66 @@ static size_t list_items(struct context *context, json_t *list, const struct cl_
     return shown;
 }
 
+/* --format csv, dpv: everything, or what is active; what is no agreement has a row in CSV, and no record in DPV's words. */
+static int list_export(struct context *context, bool csv)
+{
+    struct cl_buffer rows = {0};
+    json_t *records = json_array();
+    size_t left_out = 0;
+    enum cl_status status = csv ? csv_list_head(&rows) : CL_OK;
+    for (size_t i = 0; status == CL_OK && i < context->wallet->item_count; i++) {
+        const struct cl_wallet_item *item = &context->wallet->items[i];
+        struct object object = {.id = item->object};
+        bool known = item->state.length > 0 && object_decode(context, &object, item->state.data, item->state.length) == 0, agreed = known && object.kind == CL_STATE_AGREEMENT;
+        struct export_agreement agreement = {.id = item->object, .state = &object.as.agreement, .item = item, .network = &context->wallet->network, .now_ms = time_now_ms()};
+        bool active = agreed && cl_agreement_check(&object.as.agreement, 0, agreement.now_ms) == CL_OK, due = agreed && cl_agreement_due(&object.as.agreement, agreement.now_ms) != 0;
+        if ((flag(context, "--active") && !active) || (flag(context, "--due-erasure") && !due))
+            continue;
+        struct cl_terms_text *text = known && object.kind != CL_STATE_PROFILE ? body_text_of(item, object_commitment(&object)) : NULL;
+        agreement.text = text;
+        if (csv)
+            status = csv_list_rows(&rows, item, known ? &object : NULL, agreed ? &agreement : NULL);
+        else if (agreed)
+            (void)json_array_append_new(records, dpv_record(&agreement, true));
+        else
+            left_out++;
+        cl_terms_text_free(text);
+    }
+    char *document = NULL;
+    json_t *graph = csv ? NULL : json_pack("{s:o, s:O}", "@context", dpv_context(), "@graph", records);
+    if (graph != NULL)
+        document = json_dumps(graph, JSON_INDENT(1) | JSON_REAL_PRECISION(3));
+    int result = status != CL_OK ? output_fail(&context->output, status, NULL) : csv ? export_write(context, (const char *)rows.data, rows.length)
+                 : document == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : export_write(context, document, strlen(document));
+    if (result == 0 && left_out > 0)
+        output_say(&context->output, "%zu entr%s of the wallet %s not in there, being terms, profiles, or not on the ledger yet.", left_out, left_out == 1 ? "y" : "ies", left_out == 1 ? "is" : "are");
+    json_decref(graph);
+    json_decref(records);
+    free(document);
+    cl_buffer_deinit(&rows);
+    return result;
+}
+
 int run_list(struct context *context)
 {
+    const char *format = option(context, "--format");
+    bool csv = format != NULL && strcmp(format, "csv") == 0, dpv = format != NULL && strcmp(format, "dpv") == 0;
+    if (format != NULL && !csv && !dpv && strcmp(format, "json") != 0)
+        return output_usage(&context->output, "--format is csv, json or dpv.");
+    if (!csv && !dpv && option(context, "--output") != NULL)
+        return output_usage(&context->output, "--output goes with --format csv or dpv.");
+    if (format != NULL && !csv && !dpv)
+        context->output.json = true;
     int result = flag(context, "--refresh") ? discover_and_refresh(context) : wallet_open(context);
     if (result != 0)
         return result;
+    if (!flag(context, "--refresh"))
+        output_say(&context->output, "As this wallet saw it last; 'consent list --refresh' asks the node.");
+    if (csv || dpv)
+        return list_export(context, csv);
     json_t *list = json_array();
     if (list_items(context, list, NULL) == 0)
-        output_say(&context->output, "There is nothing to show.%s", flag(context, "--refresh") ? "" : " 'consent list --refresh' asks the node what there is.");
-    else if (!flag(context, "--refresh"))
-        output_say(&context->output, "As this wallet saw it last; 'consent list --refresh' asks the node.");
+        output_say(&context->output, "There is nothing to show.");
     output_json(&context->output, json_pack("{s:o}", "entries", list));
     return 0;
 }
@@ -254,38 +311,6 @@ int run_show(struct context *context)
         json_decref(json);
     cl_terms_text_free(text);
     cl_buffer_deinit(&page);
-    subject_close(&subject);
-    return result;
-}
-
-int run_history(struct context *context)
-{
-    struct subject subject;
-    char path[128];
-    json_t *json = NULL, *event;
-    size_t position;
-    int result = subject_open(context, &subject, positional(context, 0));
-    if (result != 0)
-        return result;
-    (void)snprintf(path, sizeof path, "/v1/agreements/%s", id_text(subject.object.id.bytes));
-    result = node_get_json(context, &json, path);
-    json_t *list = json_array();
-    if (result == 0) {
-        json_array_foreach(json_object_get(json, "history"), position, event) {
-            const char *type = json_string_value(json_object_get(event, "type")), *signer = json_string_value(json_object_get(event, "signer"));
-            char when[TIME_TEXT_SIZE];
-            struct cl_party party = {.length = 33};
-            time_text(when, (uint64_t)json_integer_value(json_object_get(event, "block_time_ms")) / 1000u);
-            bool known = signer != NULL && cl_hex_decode(party.bytes, 33, signer);
-            output_line(&context->output, "%s  height %-6lld %-10s by %s", when, (long long)json_integer_value(json_object_get(event, "height")), type == NULL ? "?" : output_printable(type, strlen(type)), known ? party_text(context, &party) : "?");
-            json_t *copy = json_copy(event);
-            (void)json_object_del(copy, "record");
-            (void)json_array_append_new(list, copy);
-        }
-        output_json(&context->output, json_pack("{s:s, s:O}", "object", id_text(subject.object.id.bytes), "history", list));
-    }
-    json_decref(list);
-    json_decref(json);
     subject_close(&subject);
     return result;
 }

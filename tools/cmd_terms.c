@@ -1,5 +1,5 @@
 /* consent terms, import, export: what is shared and why, in words that a person can read. */
-#include "act.h"
+#include "export.h"
 
 #include <stdlib.h>
 
@@ -71,7 +71,7 @@ static int terms_from(struct context *context, struct cl_terms_text **out, const
     return result;
 }
 
-static json_t *slot_json(const struct cl_terms_slot *slot)
+json_t *slot_json(const struct cl_terms_slot *slot)
 {
     json_t *purposes = json_array();
     for (size_t i = 0; i < slot->purpose_count; i++)

@@ -1,6 +1,6 @@
 /* consent verify, check, proof: is it so, as of when, and who says it? */
-#include "act.h"
 #include "consent/inspect.h"
+#include "export.h"
 
 #include <stdlib.h>
 
@@ -306,13 +306,21 @@ int run_proof(struct context *context)
     char path[128];
     const char *format = option(context, "--format"), *out = option(context, "--output"), *record_text = option(context, "--record");
     bool state = format == NULL || strcmp(format, "consent-proof") == 0, tlog = format != NULL && strcmp(format, "tlog-proof") == 0;
-    if (!state && !tlog && strcmp(format, "cose") != 0)
-        return output_usage(&context->output, "--format is consent-proof, tlog-proof or cose.");
+    bool kantara = format != NULL && strcmp(format, "kantara") == 0, document = kantara || (format != NULL && strcmp(format, "dpv") == 0);
+    if (!state && !tlog && !document && strcmp(format, "cose") != 0)
+        return output_usage(&context->output, "--format is consent-proof, tlog-proof, cose, dpv or kantara.");
+    if (document && record_text != NULL)
+        return output_usage(&context->output, "--record is for tlog-proof and cose: a %s receipt is about the agreement.", format);
     if (record_text != NULL && !id_parse(&record, record_text))
         return output_usage(&context->output, "'%.70s' is not a record id.", record_text);
     int result = subject_open(context, &subject, positional(context, 0));
     if (result != 0)
         return result;
+    if (document) {
+        result = document_write(context, &subject, kantara);
+        subject_close(&subject);
+        return result;
+    }
     if (record_text == NULL)
         memcpy(record.bytes, object_head(&subject.object), 32);
     if (state) {

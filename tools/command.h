@@ -57,6 +57,7 @@ int run_key_list(struct context *context);
 int run_key_recover(struct context *context);
 int run_key_backup(struct context *context);
 int run_terms_new(struct context *context);
+int run_terms_import(struct context *context);
 int run_terms_check(struct context *context);
 int run_terms_publish(struct context *context);
 int run_terms_show(struct context *context);

@@ -28,6 +28,10 @@ const char *cl_vocabulary_namespace(enum cl_vocabulary_kind kind);
 const struct cl_vocabulary_term *cl_vocabulary_find(enum cl_vocabulary_kind kind, const char *text);
 /* The known term that is closest in spelling; NULL where none is close. */
 const struct cl_vocabulary_term *cl_vocabulary_nearest(enum cl_vocabulary_kind kind, const char *text);
+/* name: a term without prefix, or its label ("Email Address"); letters' case does not matter. NULL where there is none. */
+const struct cl_vocabulary_term *cl_vocabulary_named(enum cl_vocabulary_kind kind, const char *name);
+/* Whether DPV counts this category (prefixed or full IRI of pd:) as special or sensitive, itself or by a broader term. */
+bool cl_vocabulary_special(const char *category);
 /* Appends the full IRI of a prefixed or full name. CL_E_ARGUMENT: neither a known prefix nor an IRI. */
 CL_MUST_USE enum cl_status cl_vocabulary_expand(struct cl_buffer *out, const char *text);
 /* Appends the prefixed form where there is one, else text itself. */

@@ -50,6 +50,8 @@ you profile bank >/dev/null 2>&1
 you request asked --to "$key" --terms t.txt --as bank -o bank.consent-offer >/dev/null 2>&1
 for command in import export counter; do example 0 $command; done
 you subscribe asked --unseen >/dev/null 2>&1 || fail "accepting the counter-offer"
+me proof bank --format kantara -o receipt.json >/dev/null 2>&1 || fail "a receipt"
+example 0 terms import
 for command in "list" show history suspend resume amend renew dispute proof "node policy" verify inspect revoke; do example 0 $command; done
 me forget bank >/dev/null
 you request again --to "$key" --terms t.txt --as bank -o again.consent-offer >/dev/null 2>&1

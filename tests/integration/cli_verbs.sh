@@ -95,6 +95,7 @@ expect 0 alice grant bank --offer alice-counter.consent-offer --json && is act G
 expect 0 alice amend bank --slots 1 --json && is act AMEND && state alice bank active slots "[1]"
 expect 0 acme amend alice --terms t.txt --until 2099-06-30 -o amended.consent-offer --json && is act AMEND && is state active
 expect 0 alice amend bank --accept --offer amended.consent-offer --json && is act AMEND && state alice bank active slots "[1, 2]"
+expect 0 alice proof bank --format kantara -o receipt.json && expect 0 alice terms import receipt.json --json && is slots 2
 expect 0 alice renew bank --until 2099-12-31 --json && is act RENEW && state acme alice active not_after 4102444800
 expect 0 alice dispute bank --json && is act DISPUTE && expect 0 acme show alice && has "disputed      yes"
 expect 0 alice dispute bank --clear
