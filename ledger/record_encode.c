@@ -247,6 +247,14 @@ void cl_recovery_derive(struct cl_hash *out, const uint8_t recovery_key33[33])
     cl_sha256_final(&hash, out->bytes);
 }
 
+void cl_mailbox_derive(struct cl_hash *out, const uint8_t mailbox_key33[33])
+{
+    struct cl_sha256 hash;
+    cl_sha256_domain(&hash, "consent/v1 mailbox");
+    cl_sha256_update(&hash, mailbox_key33, 33);
+    cl_sha256_final(&hash, out->bytes);
+}
+
 void cl_network_id_derive(struct cl_network_id *out, const uint8_t *genesis, size_t length)
 {
     cl_sha256_once(out->bytes, genesis, length);

@@ -25,6 +25,13 @@ const struct api_route api_routes[] = {
     { "GET", "/v1/challenge", api_challenge, 0, "getChallenge", "A nonce to sign for reads by key", "key:compressed public key, 66 hex digits (required)", JSON, "200" },
     { "GET", "/v1/parties/{party}/agreements", api_party_agreements, 0, "listPartyAgreements", "Objects in which a key, profile or terms is a party; needs Consent-Challenge and Consent-Signature",
       "cursor:from the page before|limit:1 to 1000", JSON, "200|401|404|429" },
+    { "PUT", "/v1/mailboxes/{id}", api_mailbox_put, API_KEY, "openMailbox", "Open a mailbox, or keep it open", "", JSON, "200|201|401|404|429|507" },
+    { "DELETE", "/v1/mailboxes/{id}", api_mailbox_delete, API_KEY, "closeMailbox", "Close a mailbox and delete what is in it", "", JSON, "200|401|404" },
+    { "POST", "/v1/mailboxes/{id}/deliveries", api_mailbox_deposit, 0, "deposit", "Put a sealed delivery of 1 to 307,200 bytes into a mailbox", "node:name of the mailbox's home node, default this one", JSON,
+      "200|201|404|413|415|429|507" },
+    { "GET", "/v1/mailboxes/{id}/deliveries", api_mailbox_fetch, API_KEY | API_NO_HEAD, "fetchDeliveries", "Deliveries that wait, oldest first",
+      "after:only those with a higher number|limit:1 to 64|wait:seconds to wait for the first one, 0 to 60", JSON, "200|401|404|429" },
+    { "DELETE", "/v1/mailboxes/{id}/deliveries", api_mailbox_acknowledge, API_KEY, "acknowledgeDeliveries", "Delete deliveries that have arrived", "through:number of the newest of them (required)", JSON, "200|401|404" },
     { "GET", "/v1/feed", api_feed, API_READER | API_NO_HEAD, "feed", "Events as they become final", "after:log index, or 'now'|follow:0 ends at the present tip", "text/event-stream|application/x-ndjson", "200|401|406|429" },
     { "GET", "/v1/consistency", api_consistency, 0, "consistency", "Consistency proof between two sizes of the log (RFC 6962)", "from:size (required)|to:size, default the newest checkpoint's", JSON, "200" },
     { "GET", "/v1/network", api_network, 0, "network", "The network: genesis, policy, members", "", JSON, "200" },
@@ -184,8 +191,11 @@ static bool has_doubles(const struct http_request *request, const struct api_rou
 static void serve(struct api_call *call, const struct api_route *route)
 {
     struct http_request *request = call->request;
-    if (http_body_too_large(request)) {
-        api_problem(request, 413, CL_E_RECORD_SIZE, -1, NULL);
+    if (http_body_no_room(request)) {
+        api_problem(request, 503, CL_E_BOUND, -1, "Too many large requests at a time; send it again.");
+    } else if (http_body_too_large(request)) {
+        bool delivery = route->handle == api_mailbox_deposit;
+        api_problem(request, 413, delivery ? CL_E_BOUND : CL_E_RECORD_SIZE, -1, delivery ? API_DELIVERY_SIZE : NULL);
     } else if ((route->flags & API_READER) != 0 && !may_read(call->api, request)) {
         http_set_header(request, "WWW-Authenticate", "Bearer realm=\"consent\"");
         api_problem(request, 401, CL_E_LOCKED, -1, "Reading everything needs a reader's token.");
@@ -213,7 +223,8 @@ void api_handle(void *context, struct http_request *request)
         if (!route_match(route->path, path, call.arguments)) continue;
         bool head = strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0 && (route->flags & API_NO_HEAD) == 0;
         if (strcmp(method, route->method) != 0 && !head) {
-            snprintf(allow, sizeof allow, "%s%s", route->method, strcmp(route->method, "GET") == 0 && (route->flags & API_NO_HEAD) == 0 ? ", HEAD" : "");
+            size_t used = strlen(allow);
+            snprintf(allow + used, sizeof allow - used, "%s%s%s", used > 0 ? ", " : "", route->method, strcmp(route->method, "GET") == 0 && (route->flags & API_NO_HEAD) == 0 ? ", HEAD" : "");
             continue;
         }
         serve(&call, route);

@@ -12,7 +12,7 @@ struct challenges;
 struct api { struct node *node; struct access *access; struct challenges *challenges; };
 struct api_call { struct api *api; struct http_request *request; char arguments[ROUTE_ARGUMENTS_MAX][ROUTE_ARGUMENT_BYTES]; };
 
-enum api_flags { API_READER = 1 /* needs open_reads or a reader's token */, API_NO_HEAD = 2 };
+enum api_flags { API_READER = 1 /* needs open_reads or a reader's token */, API_NO_HEAD = 2, API_KEY = 4 /* by whoever has a mailbox's key */ };
 /* One row is one path with one method: the router and /openapi.json both read it. Lists are separated by '|'. */
 struct api_route {
     const char *method, *path;    /* {x} is one segment, {x+} the rest of the path */
@@ -87,7 +87,21 @@ CL_MUST_USE enum cl_status challenge_make(struct challenges *challenges, uint8_t
 CL_MUST_USE enum cl_status challenge_check(struct challenges *challenges, const struct cl_network_id *network, const uint8_t nonce32[32], const uint8_t signature64[64],
                                            const uint8_t key33[33], uint64_t now_ms);
 
+/* The same, but whether it was used before is the caller's to find out: of nonces for one key the first 16 bytes may only ascend. */
+CL_MUST_USE enum cl_status challenge_verify(const struct challenges *challenges, const struct cl_network_id *network, const uint8_t nonce32[32], const uint8_t signature64[64],
+                                            const uint8_t key33[33], uint64_t now_ms);
+
+/* api_mailbox.c */
+#define API_DELIVERY_SIZE "A delivery has 1 to 307,200 bytes; what is longer goes in parts."
+static_assert(MAILBOX_DELIVERY_BYTES_MAX == 307200, "the sentence says so");
+CL_MUST_USE enum cl_status mailbox_metrics(struct cl_buffer *text, struct node *node);
+
 /* Handlers */
+void api_mailbox_put(struct api_call *call);
+void api_mailbox_delete(struct api_call *call);
+void api_mailbox_deposit(struct api_call *call);
+void api_mailbox_fetch(struct api_call *call);
+void api_mailbox_acknowledge(struct api_call *call);
 void api_records_post(struct api_call *call);
 void api_record_get(struct api_call *call);
 void api_object_get(struct api_call *call);

@@ -73,21 +73,32 @@ static enum cl_status use_once(struct challenges *challenges, const uint8_t rand
     return status;
 }
 
-enum cl_status challenge_check(struct challenges *challenges, const struct cl_network_id *network, const uint8_t nonce32[32], const uint8_t signature64[64],
-                               const uint8_t key33[33], uint64_t now_ms)
+static uint64_t expiry(const uint8_t nonce32[32])
+{
+    uint64_t expires_ms = 0;
+    for (int i = 0; i < 8; i++) expires_ms = expires_ms << 8 | nonce32[i];
+    return expires_ms;
+}
+
+enum cl_status challenge_verify(const struct challenges *challenges, const struct cl_network_id *network, const uint8_t nonce32[32], const uint8_t signature64[64],
+                                const uint8_t key33[33], uint64_t now_ms)
 {
     uint8_t expected[16], digest[32];
-    uint64_t expires_ms = 0;
     tag(challenges, expected, nonce32, key33);
     if (!cl_equal_constant_time(expected, nonce32 + 16, 16)) return CL_E_LOCKED;
-    for (int i = 0; i < 8; i++) expires_ms = expires_ms << 8 | nonce32[i];
-    if (expires_ms < now_ms) return CL_E_LOCKED;
+    if (expiry(nonce32) < now_ms) return CL_E_LOCKED;
     struct cl_sha256 hash;
     cl_sha256_domain(&hash, "consent/v1 challenge");
     cl_sha256_update(&hash, network->bytes, 32);
     cl_sha256_update(&hash, nonce32, 32);
     cl_sha256_update(&hash, key33, 33);
     cl_sha256_final(&hash, digest);
-    if (cl_ecdsa_verify(key33, digest, signature64) != CL_OK) return CL_E_LOCKED;
-    return use_once(challenges, nonce32 + 8, expires_ms, now_ms);
+    return cl_ecdsa_verify(key33, digest, signature64) == CL_OK ? CL_OK : CL_E_LOCKED;
+}
+
+enum cl_status challenge_check(struct challenges *challenges, const struct cl_network_id *network, const uint8_t nonce32[32], const uint8_t signature64[64],
+                               const uint8_t key33[33], uint64_t now_ms)
+{
+    enum cl_status status = challenge_verify(challenges, network, nonce32, signature64, key33, now_ms);
+    return status == CL_OK ? use_once(challenges, nonce32 + 8, expiry(nonce32), now_ms) : status;
 }

@@ -44,6 +44,18 @@ static const struct setting settings[] = {
     NUMBER("votelog", "truncate_mb", votelog_truncate_mb, 1, VOTELOG_TRUNCATE_MB_MAX),
     TEXT("access", "readers", readers),
     TEXT("access", "submitters", submitters),
+    NUMBER("mailbox", "mailboxes_max", mailboxes_max, 0, 10000000),
+    NUMBER("mailbox", "deliveries_max", mailboxes_deliveries_max, 1, 100000000),
+    NUMBER("mailbox", "bytes_max", mailboxes_bytes_max, 1048576, 1099511627776),
+    NUMBER("mailbox", "bytes_per_s", mailboxes_bytes_per_s, 307200, 1073741824),
+    NUMBER("mailbox", "opens_per_s", mailboxes_opens_per_s, 1, 100000),
+    NUMBER("mailbox", "mailbox_deliveries_max", mailbox_deliveries_max, 1, 65536),
+    NUMBER("mailbox", "mailbox_bytes_max", mailbox_bytes_max, 307200, 1073741824),
+    NUMBER("mailbox", "mailbox_deposits_per_s", mailbox_deposits_per_s, 1, 1000000),
+    NUMBER("mailbox", "delivery_days", mailbox_delivery_days, 1, 3650),
+    NUMBER("mailbox", "unfetched_days", mailbox_unfetched_days, 1, 3650),
+    NUMBER("mailbox", "waits_max", mailbox_waits_max, 1, 100000),
+    NUMBER("mailbox", "compact_s", mailbox_compact_s, 1, 86400),
     { "sync", "mode", SETTING_SYNC_MODE, offsetof(struct node_config, sync_certified), 8, 0, 1 },
     { "log", "level", SETTING_LEVEL, offsetof(struct node_config, log_level), 8, 0, 3 },
 };
@@ -62,6 +74,18 @@ void node_config_default(struct node_config *out)
     out->pool_records_max = 32768;
     out->pool_bytes_max = 8u * 1024 * 1024;
     out->votelog_truncate_mb = 16;
+    out->mailboxes_max = 100000;
+    out->mailboxes_deliveries_max = 250000;
+    out->mailboxes_bytes_max = 1024u * 1024 * 1024;
+    out->mailboxes_bytes_per_s = 16u * 1024 * 1024;
+    out->mailboxes_opens_per_s = 50;
+    out->mailbox_deliveries_max = 1024;
+    out->mailbox_bytes_max = 32u * 1024 * 1024;
+    out->mailbox_deposits_per_s = 32;
+    out->mailbox_delivery_days = 30;
+    out->mailbox_unfetched_days = 180;
+    out->mailbox_waits_max = 256;
+    out->mailbox_compact_s = 600;
     out->log_level = 2;
 }
 

@@ -27,6 +27,10 @@ struct node_config {
     uint64_t sync_certified;              /* [sync] mode: 0 audited, 1 certified: signatures of caught-up blocks, and most of their state roots, are a quorum's word */
     char readers[NODE_PATH_MAX];          /* [access] readers: lines of NAME SHA256-OF-TOKEN */
     char submitters[NODE_PATH_MAX];       /* [access] submitters: keys that may submit, one a line; empty: everybody */
+    /* [mailbox]: how many mailboxes (0: none here), and all together deliveries, bytes, bytes and openings a second */
+    uint64_t mailboxes_max, mailboxes_deliveries_max, mailboxes_bytes_max, mailboxes_bytes_per_s, mailboxes_opens_per_s;
+    uint64_t mailbox_deliveries_max, mailbox_bytes_max, mailbox_deposits_per_s; /* of each mailbox */
+    uint64_t mailbox_delivery_days, mailbox_unfetched_days, mailbox_waits_max, mailbox_compact_s;
     uint64_t log_level;                   /* [log] level: 0 error … 3 debug */
 };
 

@@ -5,7 +5,7 @@
 
 static bool kind_from(enum frame_kind *out, uint64_t number)
 {
-    if (number < FRAME_HELLO || number > FRAME_RECOVERY_ANSWER) return false;
+    if (number < FRAME_HELLO || number > FRAME_DEPOSITED) return false;
     *out = (enum frame_kind)number;
     return true;
 }
@@ -49,7 +49,9 @@ static enum cl_status check_item(enum frame_kind kind, struct cl_view item)
     case FRAME_RANGE:
     case FRAME_STATUS:
     case FRAME_RECOVERY_QUESTION:
-    case FRAME_RECOVERY_ANSWER: break;
+    case FRAME_RECOVERY_ANSWER:
+    case FRAME_DEPOSIT:
+    case FRAME_DEPOSITED: break;
     }
     assert(false); /* the caller knows the lists */
     return CL_E_FORMAT;
@@ -93,7 +95,9 @@ size_t frame_items_max(enum frame_kind kind)
     case FRAME_RANGE:
     case FRAME_STATUS:
     case FRAME_RECOVERY_QUESTION:
-    case FRAME_RECOVERY_ANSWER: break;
+    case FRAME_RECOVERY_ANSWER:
+    case FRAME_DEPOSIT:
+    case FRAME_DEPOSITED: break;
     }
     return 0;
 }
@@ -152,6 +156,8 @@ static enum cl_status check_payload(enum frame_kind kind, struct cl_view payload
     struct frame_status report;
     struct frame_recovery_question question;
     struct frame_recovery_answer answer;
+    struct frame_deposit deposit;
+    struct frame_deposited deposited;
     switch (kind) {
     case FRAME_HELLO: return frame_hello_decode(&hello, payload);
     case FRAME_VOTES:
@@ -166,6 +172,8 @@ static enum cl_status check_payload(enum frame_kind kind, struct cl_view payload
     case FRAME_STATUS: return frame_status_decode(&report, payload);
     case FRAME_RECOVERY_QUESTION: return frame_recovery_question_decode(&question, payload);
     case FRAME_RECOVERY_ANSWER: return frame_recovery_answer_decode(&answer, payload);
+    case FRAME_DEPOSIT: return frame_deposit_decode(&deposit, payload);
+    case FRAME_DEPOSITED: return frame_deposited_decode(&deposited, payload);
     }
     return CL_E_UNSUPPORTED;
 }

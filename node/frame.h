@@ -5,6 +5,7 @@
 
 #include "block.h"
 #include "cbor.h"
+#include "mailbox.h"
 
 #define FRAME_VERSION 1u
 #define FRAME_NETWORK_BYTES 8u /* of the network id: enough to tell stray frames from bad ones; hellos carry all of it */
@@ -15,13 +16,14 @@
 #define FRAME_FETCHED_MAX 1024u
 #define FRAME_RECORDS_MAX 1024u
 #define FRAME_COSIGNATURES_MAX 128u
+#define FRAME_DEPOSIT_PART_MAX (192u * 1024)
 
 static_assert(36u + 34u * FRAME_ANNOUNCED_MAX <= CL_FRAME_BYTES_MAX, "a full announcement fits in a frame");
 
 enum frame_kind {
     FRAME_HELLO = 1, FRAME_VOTES = 2, FRAME_CERTIFICATES = 3, FRAME_PROPOSAL = 4, FRAME_ANNOUNCE = 5, FRAME_FETCH = 6,
     FRAME_RECORDS = 7, FRAME_RANGE_REQUEST = 8, FRAME_RANGE = 9, FRAME_COSIGNATURES = 10, FRAME_STATUS = 11,
-    FRAME_RECOVERY_QUESTION = 12, FRAME_RECOVERY_ANSWER = 13
+    FRAME_RECOVERY_QUESTION = 12, FRAME_RECOVERY_ANSWER = 13, FRAME_DEPOSIT = 14, FRAME_DEPOSITED = 15
 };
 struct frame {
     enum frame_kind kind;
@@ -77,6 +79,19 @@ CL_MUST_USE enum cl_status frame_recovery_question_decode(struct frame_recovery_
 CL_MUST_USE enum cl_status frame_recovery_answer_signed_bytes(struct cl_buffer *out, const struct frame_recovery_answer *in);
 CL_MUST_USE enum cl_status frame_recovery_answer_encode(struct cl_buffer *out, const struct frame_recovery_answer *in);
 CL_MUST_USE enum cl_status frame_recovery_answer_decode(struct frame_recovery_answer *out, struct cl_view payload);
+
+/* A delivery for a mailbox on the node that is asked, in parts of a frame's size, one question after the other; and what
+   became of it. */
+struct frame_deposit {
+    uint8_t mailbox[32], delivery[32]; /* delivery: SHA-256 of all its bytes */
+    uint64_t size, offset;             /* of all; of the part */
+    struct cl_view part;               /* borrowed */
+};
+struct frame_deposited { enum mailbox_outcome outcome; uint64_t number; }; /* number: of what waits there, 0 otherwise */
+CL_MUST_USE enum cl_status frame_deposit_encode(struct cl_buffer *out, const struct frame_deposit *in);
+CL_MUST_USE enum cl_status frame_deposit_decode(struct frame_deposit *out, struct cl_view payload);
+CL_MUST_USE enum cl_status frame_deposited_encode(struct cl_buffer *out, const struct frame_deposited *in);
+CL_MUST_USE enum cl_status frame_deposited_decode(struct frame_deposited *out, struct cl_view payload);
 
 /* A range: stored blocks, each with the log's root before its state leaf and with records in the block's order: what skip leaves, of the last block perhaps only the
    first that fit. begin, then add as often as it said. Read in one pass: next goes on behind the records of the block before,

@@ -1,4 +1,4 @@
-/* Payloads of frames that are not lists: hello, range request, status, recovery. */
+/* Payloads of frames that are not lists: hello, range request, status, recovery, deposits. */
 #include "crypto.h"
 #include "frame.h"
 
@@ -196,4 +196,58 @@ enum cl_status frame_recovery_answer_decode(struct frame_recovery_answer *out, s
     if (status == CL_OK && out->certificate.length > 0)
         status = cl_certificate_decode(&certificate, out->certificate.data, out->certificate.length);
     return status;
+}
+
+/* ---- deliveries for a mailbox of another node */
+
+enum cl_status frame_deposit_encode(struct cl_buffer *out, const struct frame_deposit *in)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 5);
+    cl_cbor_put_bytes(&writer, in->mailbox, 32);
+    cl_cbor_put_bytes(&writer, in->delivery, 32);
+    cl_cbor_put_uint(&writer, in->size);
+    cl_cbor_put_uint(&writer, in->offset);
+    cl_cbor_put_bytes(&writer, in->part.data, in->part.length);
+    return writer.status;
+}
+
+enum cl_status frame_deposit_decode(struct frame_deposit *out, struct cl_view payload)
+{
+    struct cl_cbor_reader reader;
+    memset(out, 0, sizeof *out);
+    cl_cbor_reader_init(&reader, payload.data, payload.length);
+    cl_cbor_array_fixed(&reader, 5);
+    cl_cbor_bytes_copy(&reader, out->mailbox, 32);
+    cl_cbor_bytes_copy(&reader, out->delivery, 32);
+    out->size = cl_cbor_uint_at_most(&reader, MAILBOX_DELIVERY_BYTES_MAX);
+    out->offset = cl_cbor_uint_at_most(&reader, MAILBOX_DELIVERY_BYTES_MAX);
+    out->part = cl_cbor_bytes(&reader);
+    enum cl_status status = cl_cbor_finish(&reader);
+    if (status == CL_OK && (out->part.length == 0 || out->part.length > FRAME_DEPOSIT_PART_MAX || out->offset + out->part.length > out->size)) status = CL_E_FORMAT;
+    return status;
+}
+
+enum cl_status frame_deposited_encode(struct cl_buffer *out, const struct frame_deposited *in)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 2);
+    cl_cbor_put_uint(&writer, (uint64_t)in->outcome);
+    cl_cbor_put_uint(&writer, in->number);
+    return writer.status;
+}
+
+enum cl_status frame_deposited_decode(struct frame_deposited *out, struct cl_view payload)
+{
+    struct cl_cbor_reader reader;
+    memset(out, 0, sizeof *out);
+    cl_cbor_reader_init(&reader, payload.data, payload.length);
+    cl_cbor_array_fixed(&reader, 2);
+    out->outcome = (enum mailbox_outcome)cl_cbor_uint_at_most(&reader, MAILBOX_FAILED);
+    out->number = cl_cbor_uint(&reader);
+    enum cl_status status = cl_cbor_finish(&reader);
+    bool waits = out->outcome == MAILBOX_DONE || out->outcome == MAILBOX_KNOWN;
+    return status == CL_OK && waits != (out->number > 0) ? CL_E_FORMAT : status;
 }

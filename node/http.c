@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEADERS_MAX = 8, HEADER_VALUE_MAX = 512, CONNECTION_MEMORY = 32 * 1024, STREAM_BLOCK = 16 * 1024, STREAM_SOCKET_BUFFER = 64 * 1024 };
+enum { HEADERS_MAX = 8, HEADER_VALUE_MAX = 512, CONNECTION_MEMORY = 32 * 1024, STREAM_BLOCK = 16 * 1024, STREAM_SOCKET_BUFFER = 64 * 1024, LARGE_BYTES_MAX = 64 * 1024 * 1024 };
 
 struct connection { struct connection *previous, *next; int socket; time_t reading_since; /* 0: being served */ };
 /* Outlives its request: the library lets go of a response last. */
@@ -32,8 +32,10 @@ struct stream { struct http_server *server; struct MHD_Connection *connection; h
 struct http_server {
     struct MHD_Daemon *daemon;
     http_handler_fn handler;
+    http_body_max_fn body_max_of;
     void *context;
     size_t body_max, streams_max;
+    atomic_size_t large; /* bytes that large bodies and answers have reserved */
     time_t request_s;
     char url[128];
     char *tls_certificate, *tls_key;
@@ -55,7 +57,8 @@ struct http_request {
     const char *method;
     char *path;
     struct cl_buffer body;
-    bool too_large, out_of_memory, active;
+    size_t body_max, reserved;
+    bool too_large, no_room, out_of_memory, active;
     pthread_mutex_t lock;
     enum stage stage;
     bool waits, woken; /* http_wait was called in this stage; http_wake came */
@@ -177,6 +180,18 @@ struct cl_view http_body(const struct http_request *request)
 }
 
 bool http_body_too_large(const struct http_request *request) { return request->too_large; }
+bool http_body_no_room(const struct http_request *request) { return request->no_room; }
+
+bool http_reserve(struct http_request *request, size_t bytes)
+{
+    struct http_server *server = request->server;
+    if (atomic_fetch_add(&server->large, bytes) + bytes <= LARGE_BYTES_MAX) {
+        request->reserved += bytes;
+        return true;
+    }
+    atomic_fetch_sub(&server->large, bytes);
+    return false;
+}
 
 /* ---- answers */
 void http_set_header(struct http_request *request, const char *name, const char *value)
@@ -327,6 +342,8 @@ static struct http_request *request_new(struct http_server *server, struct MHD_C
     request->connection = connection;
     request->slot = info != NULL ? info->socket_context : NULL;
     request->method = method;
+    size_t body_max = server->body_max_of != NULL ? server->body_max_of(method, url) : 0;
+    request->body_max = body_max > server->body_max ? body_max : server->body_max;
     pthread_mutex_init(&request->lock, NULL);
     atomic_fetch_add(&server->requests, 1);
     return request;
@@ -341,6 +358,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (request == NULL) return;
     slot_reading(request->server, request->slot, true);
     if (request->response != NULL) MHD_destroy_response(request->response);
+    atomic_fetch_sub(&request->server->large, request->reserved);
     cl_buffer_deinit(&request->body);
     pthread_mutex_destroy(&request->lock);
     free(request->path);
@@ -350,9 +368,11 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 
 static void take_body(struct http_request *request, const char *data, size_t length)
 {
-    if (request->too_large || request->out_of_memory) return;
-    if (length > request->server->body_max - request->body.length) {
-        request->too_large = true;
+    if (request->too_large || request->no_room || request->out_of_memory) return;
+    bool large = length > request->server->body_max - (request->body.length < request->server->body_max ? request->body.length : request->server->body_max);
+    request->too_large = length > request->body_max - request->body.length;
+    request->no_room = !request->too_large && large && request->reserved == 0 && !http_reserve(request, request->body_max);
+    if (request->too_large || request->no_room) {
         cl_buffer_deinit(&request->body);
         request->body = (struct cl_buffer){ 0 };
         return;
@@ -411,7 +431,7 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
         *request_context = request = request_new(server, connection, url, method);
         if (request == NULL) return MHD_NO;
         const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-        if (length != NULL && strtoull(length, NULL, 10) > server->body_max) { /* refused before it is sent */
+        if (length != NULL && strtoull(length, NULL, 10) > request->body_max) { /* refused before it is sent */
             request->too_large = true;
             slot_reading(server, request->slot, false);
             return advance(request);
@@ -525,7 +545,7 @@ static void server_free(struct http_server *server)
     free(server);
 }
 
-enum cl_status http_start(struct http_server **out, const struct node_config *config, http_handler_fn handler, void *context,
+enum cl_status http_start(struct http_server **out, const struct node_config *config, http_handler_fn handler, http_body_max_fn body_max, void *context,
                           char *sentence, size_t sentence_size)
 {
     char address[64];
@@ -534,6 +554,7 @@ enum cl_status http_start(struct http_server **out, const struct node_config *co
     if (server == NULL) return CL_E_MEMORY;
     pthread_mutex_init(&server->lock, NULL);
     server->handler = handler;
+    server->body_max_of = body_max;
     server->context = context;
     server->body_max = (size_t)config->http_body_bytes_max;
     server->streams_max = (size_t)config->feed_streams_max;

@@ -9,9 +9,11 @@
 struct http_server;
 struct http_request;
 typedef void (*http_handler_fn)(void *context, struct http_request *request);
+/* How long a body may be on this path; 0, or below it: [http] body_bytes_max. */
+typedef size_t (*http_body_max_fn)(const char *method, const char *path);
 
 /* handler is called once for each complete request, and answers, streams, or waits. sentence: why it did not start. */
-CL_MUST_USE enum cl_status http_start(struct http_server **out, const struct node_config *config, http_handler_fn handler, void *context,
+CL_MUST_USE enum cl_status http_start(struct http_server **out, const struct node_config *config, http_handler_fn handler, http_body_max_fn body_max, void *context,
                                       char *sentence, size_t sentence_size);
 /* Ends streams and stops taking requests; those that wait must be woken for it to return. */
 void http_stop(struct http_server *server);
@@ -33,6 +35,9 @@ void http_query_each(const struct http_request *request, const char *name, void 
 const char *http_header(const struct http_request *request, const char *name); /* NULL: absent */
 struct cl_view http_body(const struct http_request *request);
 bool http_body_too_large(const struct http_request *request);
+bool http_body_no_room(const struct http_request *request); /* of a body above body_bytes_max: too many of them at a time */
+/* Sets so much aside of what large bodies and answers may take all together, until the request is over. */
+CL_MUST_USE bool http_reserve(struct http_request *request, size_t bytes);
 
 /* Answers. body is copied. Call http_set_header before. */
 void http_set_header(struct http_request *request, const char *name, const char *value); /* in place of an earlier one; at most 8, names static */

@@ -59,6 +59,8 @@ static const char usage_run[] =
     "  feed_streams_max tls_certificate tls_key   [links] listen ask_listen   [pool] records_max bytes_max\n"
     "  [store] cache_mb write_buffer_mb\n"
     "  [votelog] truncate_mb   [sync] mode   [access] readers submitters   [log] level\n"
+    "  [mailbox] mailboxes_max deliveries_max bytes_max bytes_per_s opens_per_s mailbox_deliveries_max mailbox_bytes_max\n"
+    "  mailbox_deposits_per_s delivery_days unfetched_days waits_max compact_s\n"
     "--new-vote-log: in a network of one, start a new vote log where it is lost or damaged; only if DIR is this node's newest\n"
     "state. Among several members: forget the vote log and vote again once a quorum of the others has told how far this node may\n"
     "have voted. Needed once after DIR was put back from a copy or a snapshot of the machine; a lost or damaged log needs none.\n"

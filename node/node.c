@@ -237,15 +237,17 @@ static enum cl_status start_threads(struct node *node, char *sentence, size_t se
 {
     enum cl_status status = verify_pool_new(&node->verify_pool, (unsigned)node->options.config.workers, &node->genesis.core.network, node_on_verified, node);
     if (status == CL_OK) status = api_new(&node->api, node);
+    if (status == CL_OK) status = mailbox_server_new(&node->mailboxes, &node->options.config, node->peer_count, sentence, sentence_size);
     if (status != CL_OK) return status;
     errno = 0; /* before HTTP, whose threads are asked how it is with backups */
     if (backup_server_start(&node->backup, node->options.config.data, &node->store) != CL_OK) /* then it has to stop for a backup */
         log_line(LOG_LEVEL_WARNING, "no_backup_socket", "reason=\"%s\"", strerror(errno));
     if (strcmp(node->options.config.listen, "none") != 0)
-        status = http_start(&node->http, &node->options.config, api_handle, node->api, sentence, sentence_size);
+        status = http_start(&node->http, &node->options.config, api_handle, api_body_max, node->api, sentence, sentence_size);
     if (status == CL_OK && node->peer_count > 1) status = node_sync_new(node);
     if (status == CL_OK) status = node_links_start(node, sentence, sentence_size);
     if (status != CL_OK) return status;
+    mailbox_server_connect(node->mailboxes, node->transport);
     node->last_tick_ms = node_now_ms();
     if (pthread_create(&node->owner, NULL, own, node) != 0) return CL_E_MEMORY;
     node->owner_running = true;
@@ -327,11 +329,13 @@ enum cl_status node_stop(struct node *node)
     if (node->http != NULL) http_drain(node->http);
     inbox_nudge(&node->inbox);
     if (node->owner_running) pthread_join(node->owner, NULL);
+    mailbox_server_stop(node->mailboxes); /* before what it asks other nodes by */
     node_links_stop(node);
     cancel_all(node);
     verify_pool_free(node->verify_pool);
     http_stop(node->http);
     run_left_over(node);
+    mailbox_server_free(node->mailboxes);
     backup_server_stop(node->backup);
     api_free(node->api);
     node_links_free(node);

@@ -80,7 +80,9 @@ static void handle_frame(struct node *node, size_t peer, const struct frame *fra
     case FRAME_RANGE_REQUEST:
     case FRAME_RANGE:
     case FRAME_RECOVERY_QUESTION:
-    case FRAME_RECOVERY_ANSWER: return; /* questions and answers do not come as frames */
+    case FRAME_RECOVERY_ANSWER:
+    case FRAME_DEPOSIT:
+    case FRAME_DEPOSITED: return; /* questions and answers do not come as frames */
     }
 }
 
@@ -147,7 +149,9 @@ static void on_question(void *context, size_t sender, const struct frame *frame,
     struct links *links = context;
     bool taken = false;
     if (!atomic_load(&links->stopping))
-        taken = frame->kind == FRAME_RANGE_REQUEST ? to_server(links, sender, frame, question) : to_owner(links, sender, frame, question);
+        taken = frame->kind == FRAME_RANGE_REQUEST ? to_server(links, sender, frame, question)
+              : frame->kind == FRAME_DEPOSIT     ? mailbox_server_question(links->node->mailboxes, sender, frame, question)
+                                                 : to_owner(links, sender, frame, question);
     if (!taken) transport_decline(question);
 }
 

@@ -6,6 +6,7 @@
 #include "consensus.h"
 #include "http.h"
 #include "inbox.h"
+#include "mailbox_server.h"
 #include "node.h"
 #include "node_backup.h"
 #include "pool.h"
@@ -133,6 +134,7 @@ struct node {
     struct http_server *http;
     struct api *api;
     struct backup_server *backup;
+    struct mailbox_server *mailboxes;
     struct node_condition *condition;
     pthread_t owner;
     bool owner_running;
@@ -334,4 +336,5 @@ void node_cosign_describe(const struct node *node, struct condition *out, uint64
 CL_MUST_USE enum cl_status api_new(struct api **out, struct node *node);
 void api_free(struct api *api);
 void api_handle(void *context, struct http_request *request);
+size_t api_body_max(const char *method, const char *path); /* api_mailbox.c: a body's bound on this path; 0: as everywhere */
 #endif

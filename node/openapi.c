@@ -1,6 +1,7 @@
 /* /openapi.json, made from the table of routes, so that what is served and what is described are one. */
 #include "api_private.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@ static const char *status_words(int status)
 {
     switch (status) {
     case 200: return "Done";
-    case 201: return "The record is final";
+    case 201: return "Done and durable: the record is final, the mailbox or the delivery is kept";
     case 202: return "The record is taken and waits for a block";
     case 400: return "The request is not well formed";
     case 401: return "A signed challenge or a reader's token is needed";
@@ -20,6 +21,7 @@ static const char *status_words(int status)
     case 413: return "The body is too large";
     case 415: return "The body is of another media type";
     case 429: return "Too many requests of this kind; see Retry-After";
+    case 507: return "No room: the mailbox or the node is full; see Retry-After";
     case 503: return "The node is full or stopping; see Retry-After";
     default: return "Answer";
     }
@@ -53,7 +55,8 @@ static json_t *parameters_of(const struct api_route *route)
         add_parameter(parameters, at, name, "query", required, text, text_length);
         at += length + (at[length] == '|');
     }
-    if (strcmp(route->name, "listPartyAgreements") == 0) {
+    if ((route->flags & API_KEY) != 0) add_parameter(parameters, "Consent-Key", 11, "header", true, "the mailbox's key, compressed, 66 hex digits", 44);
+    if ((route->flags & API_KEY) != 0 || strcmp(route->name, "listPartyAgreements") == 0) {
         add_parameter(parameters, "Consent-Challenge", 17, "header", true, "nonce of /v1/challenge, hex", 27);
         add_parameter(parameters, "Consent-Signature", 17, "header", true, "ES256K over the challenge, r || s, hex", 38);
     }
@@ -110,7 +113,7 @@ void api_openapi(struct api_call *call)
         const struct api_route *route = &api_routes[i];
         char path[128], method[8];
         plain_path(path, sizeof path, route->path);
-        snprintf(method, sizeof method, "%s", strcmp(route->method, "POST") == 0 ? "post" : "get");
+        for (size_t at = 0; at <= strlen(route->method); at++) method[at] = (char)tolower((unsigned char)route->method[at]);
         json_t *item = json_object_get(paths, path);
         if (item == NULL) {
             json_object_set_new(paths, path, json_object());

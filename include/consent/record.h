@@ -110,6 +110,7 @@ void cl_audience_derive(struct cl_hash *out, const uint8_t salt32[32], const uin
 void cl_token_digest(struct cl_hash *out, const struct cl_network_id *network, const uint8_t bearer32[32],
                      const uint8_t agreement32[32], const uint8_t answering_key33[33]);
 void cl_recovery_derive(struct cl_hash *out, const uint8_t recovery_key33[33]);
+void cl_mailbox_derive(struct cl_hash *out, const uint8_t mailbox_key33[33]); /* a mailbox's name on its home node */
 void cl_network_id_derive(struct cl_network_id *out, const uint8_t *genesis, size_t length);
 
 /* Returns: "GRANT", …; NULL where no such type exists. */

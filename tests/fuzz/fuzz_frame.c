@@ -46,6 +46,8 @@ static void small(struct cl_buffer *again, const struct frame *frame)
     struct frame_status report;
     struct frame_recovery_question question;
     struct frame_recovery_answer answer;
+    struct frame_deposit deposit;
+    struct frame_deposited deposited;
     if (frame->kind == FRAME_HELLO) {
         require(frame_hello_decode(&hello, frame->payload) == CL_OK && frame_hello_check(&hello, nobody) == CL_E_SIGNATURE);
         same(again, frame_hello_encode(again, &hello), frame->payload);
@@ -61,6 +63,12 @@ static void small(struct cl_buffer *again, const struct frame *frame)
     } else if (frame->kind == FRAME_RECOVERY_ANSWER) {
         require(frame_recovery_answer_decode(&answer, frame->payload) == CL_OK);
         same(again, frame_recovery_answer_encode(again, &answer), frame->payload);
+    } else if (frame->kind == FRAME_DEPOSIT) {
+        require(frame_deposit_decode(&deposit, frame->payload) == CL_OK && deposit.part.length > 0 && deposit.offset + deposit.part.length <= deposit.size);
+        same(again, frame_deposit_encode(again, &deposit), frame->payload);
+    } else if (frame->kind == FRAME_DEPOSITED) {
+        require(frame_deposited_decode(&deposited, frame->payload) == CL_OK);
+        same(again, frame_deposited_encode(again, &deposited), frame->payload);
     } else {
         require(frame->kind == FRAME_PROPOSAL); /* fuzz_block has its fields */
     }
@@ -85,7 +93,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case FRAME_RANGE_REQUEST:
     case FRAME_STATUS:
     case FRAME_RECOVERY_QUESTION:
-    case FRAME_RECOVERY_ANSWER: small(&again, &frame); break;
+    case FRAME_RECOVERY_ANSWER:
+    case FRAME_DEPOSIT:
+    case FRAME_DEPOSITED: small(&again, &frame); break;
     }
     cl_buffer_deinit(&again);
     return 0;

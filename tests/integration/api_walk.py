@@ -9,6 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import Maker, Node, main, now_ms  # noqa: E402
+from mailboxes import Mailbox  # noqa: E402
 
 
 def prepare(node, maker):
@@ -51,12 +52,23 @@ def walk(node, maker, known):
         "/tile/entries/{number}": ["/tile/entries/000.p/3"],
     }
     description = node.get("/openapi.json").json()
+    box = Mailbox(node)
+    assert box.ask("PUT").status == 201, "so that each order of asking finds one"
+    sealed = {"Content-Type": "application/octet-stream"}
+    mailboxes = {("put", "{id}"): lambda: (box.close(), box.open())[1], ("delete", "{id}"): lambda: (box.close(), box.open())[0],
+                 ("post", "deliveries"): lambda: node.request("POST", f"{box.path}/deliveries", os.urandom(8), sealed),
+                 ("get", "deliveries"): lambda: box.ask("GET", "/deliveries", limit=1), ("delete", "deliveries"): lambda: box.ask("DELETE", "/deliveries", through=1)}
     assert description["openapi"].startswith("3.1")
     seen = 0
     for path, item in description["paths"].items():
         for method, operation in item.items():
             described = set(operation["responses"])
             types = {kind for code, answer in operation["responses"].items() for kind in answer["content"]}
+            if path.startswith("/v1/mailboxes"):
+                answer = mailboxes[method, path.rsplit("/", 1)[1]]()
+                check(path, method, answer, described, types, "201" if method in ("put", "post") else "200")
+                seen += 1
+                continue
             if method == "post":
                 answer = node.post(known["grant"]) if path == "/v1/records" else objects(node, known)
                 check(path, method, answer, described, types, "200")
@@ -110,7 +122,7 @@ def described_paths(description):
     """Every path that the manual names is described, and nothing else is."""
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
     with open(os.path.join(here, "node", "api.c"), encoding="utf-8") as file:
-        served = set(re.findall(r'\{ "(?:GET|POST)", "([^"]+)"', file.read()))
+        served = set(re.findall(r'\{ "(?:GET|POST|PUT|DELETE)", "([^"]+)"', file.read()))
     served = {path.replace("+}", "}") for path in served}
     assert served == set(description["paths"]), served ^ set(description["paths"])
     with open(os.path.join(here, "node", "API.md"), encoding="utf-8") as file:

@@ -76,6 +76,18 @@ static void every_number_has_its_bounds(void **state)
         { "store", "cache_mb", 0, 65536, 0, &config.store_cache_mb },
         { "store", "write_buffer_mb", 0, 1024, 0, &config.store_write_buffer_mb },
         { "votelog", "truncate_mb", 1, 128, 16, &config.votelog_truncate_mb },
+        { "mailbox", "mailboxes_max", 0, 10000000, 100000, &config.mailboxes_max },
+        { "mailbox", "deliveries_max", 1, 100000000, 250000, &config.mailboxes_deliveries_max },
+        { "mailbox", "bytes_max", 1048576, 1099511627776, 1073741824, &config.mailboxes_bytes_max },
+        { "mailbox", "bytes_per_s", 307200, 1073741824, 16777216, &config.mailboxes_bytes_per_s },
+        { "mailbox", "opens_per_s", 1, 100000, 50, &config.mailboxes_opens_per_s },
+        { "mailbox", "mailbox_deliveries_max", 1, 65536, 1024, &config.mailbox_deliveries_max },
+        { "mailbox", "mailbox_bytes_max", 307200, 1073741824, 33554432, &config.mailbox_bytes_max },
+        { "mailbox", "mailbox_deposits_per_s", 1, 1000000, 32, &config.mailbox_deposits_per_s },
+        { "mailbox", "delivery_days", 1, 3650, 30, &config.mailbox_delivery_days },
+        { "mailbox", "unfetched_days", 1, 3650, 180, &config.mailbox_unfetched_days },
+        { "mailbox", "waits_max", 1, 100000, 256, &config.mailbox_waits_max },
+        { "mailbox", "compact_s", 1, 86400, 600, &config.mailbox_compact_s },
     };
     (void)state;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

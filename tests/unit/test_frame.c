@@ -50,7 +50,7 @@ static void is_payload(struct cl_buffer *made, const struct frame *frame)
 static void every_kind_of_the_vectors_comes_back_byte_for_byte(void **state)
 {
     (void)state;
-    bool seen[FRAME_RECOVERY_ANSWER + 1] = { false };
+    bool seen[FRAME_DEPOSITED + 1] = { false };
     for (size_t i = 0; i < json_array_size(frames); i++) {
         const json_t *item = json_array_get(frames, i);
         struct cl_buffer bytes = vectors_bytes(item, "hex"), payload = vectors_bytes(item, "payload"), again = { 0 };
@@ -67,7 +67,7 @@ static void every_kind_of_the_vectors_comes_back_byte_for_byte(void **state)
         cl_buffer_deinit(&payload);
         cl_buffer_deinit(&again);
     }
-    for (size_t kind = FRAME_HELLO; kind <= FRAME_RECOVERY_ANSWER; kind++) assert_true(seen[kind]);
+    for (size_t kind = FRAME_HELLO; kind <= FRAME_DEPOSITED; kind++) assert_true(seen[kind]);
 }
 
 static void a_hello_is_as_the_vector_says_and_its_signature_covers_every_field(void **state)
@@ -226,6 +226,44 @@ static void small_kinds_are_as_the_vectors_say(void **state)
     cl_buffer_deinit(&bytes);
 }
 
+static void a_deposit_is_bounded_and_its_answer_names_a_number_only_where_it_waits(void **state)
+{
+    (void)state;
+    static const uint8_t bytes_of_a_part[FRAME_DEPOSIT_PART_MAX + 1];
+    struct frame frame;
+    struct frame_deposit deposit;
+    struct frame_deposited deposited;
+    struct cl_buffer bytes, again = { 0 };
+    decoded(&frame, &bytes, "deposit_part");
+    FIXTURE_OK(frame_deposit_decode(&deposit, frame.payload));
+    assert_true(deposit.size == 6 && deposit.offset == 4 && deposit.part.length == 2 && memcmp(deposit.part.data, "ed", 2) == 0);
+    FIXTURE_OK(frame_deposit_encode(&again, &deposit));
+    is_payload(&again, &frame);
+    const struct { uint64_t size, offset, length; bool good; } cases[] = {
+        { 1, 0, 1, true }, { MAILBOX_DELIVERY_BYTES_MAX, 0, FRAME_DEPOSIT_PART_MAX, true }, { MAILBOX_DELIVERY_BYTES_MAX + 1, 0, 1, false }, { 1, 0, 0, false },
+        { 1, 1, 1, false }, { 2, 0, 3, false }, { MAILBOX_DELIVERY_BYTES_MAX, 0, FRAME_DEPOSIT_PART_MAX + 1, false }, { MAILBOX_DELIVERY_BYTES_MAX, UINT64_MAX, 1, false } };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct frame_deposit made = deposit;
+        made.size = cases[i].size;
+        made.offset = cases[i].offset;
+        made.part = (struct cl_view){ bytes_of_a_part, cases[i].length };
+        again = (struct cl_buffer){ 0 };
+        FIXTURE_OK(frame_deposit_encode(&again, &made));
+        assert_int_equal(frame_deposit_decode(&made, (struct cl_view){ again.data, again.length }) == CL_OK, cases[i].good);
+        cl_buffer_deinit(&again);
+    }
+    for (unsigned outcome = 0; outcome <= MAILBOX_REPLAY; outcome++)
+        for (uint64_t number = 0; number < 2; number++) {
+            deposited = (struct frame_deposited){ (enum mailbox_outcome)outcome, number };
+            again = (struct cl_buffer){ 0 };
+            FIXTURE_OK(frame_deposited_encode(&again, &deposited));
+            assert_int_equal(frame_deposited_decode(&deposited, (struct cl_view){ again.data, again.length }) == CL_OK,
+                             outcome <= MAILBOX_FAILED && (outcome <= MAILBOX_KNOWN) == (number > 0));
+            cl_buffer_deinit(&again);
+        }
+    cl_buffer_deinit(&bytes);
+}
+
 static void a_recovery_answer_is_signed_over_its_fields(void **state)
 {
     (void)state;
@@ -291,7 +329,7 @@ static void versions_networks_and_kinds_are_told_apart(void **state)
     assert_int_equal(decode_again(&bytes), CL_E_NETWORK);
     cl_buffer_deinit(&bytes);
     assert_int_equal(met(0, "\x80", 1), CL_E_UNSUPPORTED);
-    assert_int_equal(met(14, "\x80", 1), CL_E_UNSUPPORTED);
+    assert_int_equal(met(16, "\x80", 1), CL_E_UNSUPPORTED);
     assert_int_equal(met(200, "anything", 8), CL_E_UNSUPPORTED);
 }
 
@@ -372,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_range_is_walked_and_made_again),
         cmocka_unit_test(a_block_comes_in_parts_but_never_with_more_records_than_it_has),
         cmocka_unit_test(small_kinds_are_as_the_vectors_say),
+        cmocka_unit_test(a_deposit_is_bounded_and_its_answer_names_a_number_only_where_it_waits),
         cmocka_unit_test(a_recovery_answer_is_signed_over_its_fields),
         cmocka_unit_test(every_shorter_frame_and_every_longer_one_is_refused),
         cmocka_unit_test(versions_networks_and_kinds_are_told_apart),

@@ -548,6 +548,11 @@ static void derived_ids_are_those_of_the_vectors(void **state)
     fixed_bytes_in(key, 33, item, "key");
     cl_recovery_derive(&hash, key);
     assert_bytes(hash.bytes, 32, json_object_get(item, "hex"));
+
+    item = named(items, "mailbox");
+    fixed_bytes_in(key, 33, item, "key");
+    cl_mailbox_derive(&hash, key);
+    assert_bytes(hash.bytes, 32, json_object_get(item, "hex"));
     json_decref(items);
 }
 

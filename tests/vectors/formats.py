@@ -138,6 +138,10 @@ def recovery_hash(key):
     return domain_hash("consent/v1 recovery", key)
 
 
+def mailbox_name(key):
+    return domain_hash("consent/v1 mailbox", key)
+
+
 def answer_key(terms, party):
     return domain_hash("consent/v1 answer", terms, party)
 

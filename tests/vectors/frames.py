@@ -2,7 +2,7 @@
 
 import chain as c
 import scene as s
-from formats import canonical, plain, seed
+from formats import canonical, mailbox_name, plain, seed, sha256
 
 
 def hello():
@@ -36,6 +36,10 @@ def contents():
     yield "recovery_question", 12, [seed("fresh nonce"), 3]
     yield "recovery_answer", 13, recovery_answer(c.notarization)
     yield "recovery_answer_at_start", 13, recovery_answer(None)
+    yield "deposit", 14, [mailbox_name(s.anna.key), sha256(b"sealed"), 6, 0, b"sealed"]
+    yield "deposit_part", 14, [mailbox_name(s.anna.key), sha256(b"sealed"), 6, 4, b"ed"]
+    yield "deposited", 15, [0, 17]
+    yield "deposited_nowhere", 15, [3, 0]
 
 
 def items():

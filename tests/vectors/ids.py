@@ -1,7 +1,7 @@
 """Ids, commitments, audiences, tokens, recovery and the tree's fixed keys; and the keys of the scene."""
 
 import scene as s
-from formats import (answer_key, audience_hash, canonical, commitment, domain_hash, network_key, object_id, recovery_hash,
+from formats import (answer_key, audience_hash, canonical, commitment, domain_hash, mailbox_name, network_key, object_id, recovery_hash,
                      sha256, token_digest)
 
 
@@ -24,6 +24,7 @@ def items():
              answering_key=s.bank.key),
         item("token_opening", s.token.sign(digest), digest=digest, secret=s.token.secret, key=s.token.key),
         item("recovery", s.anna_recovery, key=s.recovery.key),
+        item("mailbox", mailbox_name(s.anna.key), key=s.anna.key),
         item("network_key", network_key(), path=sha256(network_key())),
         item("answer_key_of_key", answer_key(s.terms_id, s.bank.key), terms=s.terms_id, party=s.bank.key),
         item("answer_key_of_profile", answer_key(s.terms_id, s.profile_id), terms=s.terms_id, party=s.profile_id),
