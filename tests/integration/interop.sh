@@ -143,6 +143,9 @@ for record in record_revoke record_der record_pkcs11; do
     /usr/bin/python3 "$interop/record_python.py" "$files" "$record" >"$scratch/said" 2>&1 ||
         { cat "$scratch/said" >&2; fail "python3-ecdsa refuses $record"; }
 done
+# ---- exports: from a node and wallets of their own, in every state that they have words for
+KEEP="$files" sh "$interop/../integration/cli_export.sh" "$build" >"$scratch/said" 2>&1 || { cat "$scratch/said" >&2; fail 'the exports'; }
+
 kill "$node"
 wait "$node" || { tail -n 20 "$scratch/node.log" >&2; fail 'the node does not stop cleanly'; }
 node=

@@ -41,6 +41,8 @@ judge tlog_go sh "$here/tlog_go.sh" "$directory"
 judge ics23_node sh "$here/node_check.sh" ics23_node "$directory"
 judge absence /usr/bin/python3 "$here/absence_check.py" "$directory"
 judge receipt_node sh "$here/node_check.sh" receipt_node "$directory"
+judge export_node sh "$here/node_check.sh" export_node "$directory"
+judge export_python /usr/bin/python3 "$here/export_python.py" "$directory"
 judge words_python /usr/bin/python3 "$here/words_python.py" "$directory"
 
 echo "$passed passed, $failed failed"
