@@ -298,6 +298,22 @@ void cl_x25519_public(uint8_t public32[32], const uint8_t secret32[32])
     (void)result;
 }
 
+static_assert(CL_BOX_EXTRA == crypto_box_SEALBYTES, "an ephemeral key and an authenticator");
+
+enum cl_status cl_box_seal(uint8_t *out, const void *data, size_t length, const uint8_t public32[32])
+{
+    if (sodium_init() < 0) return CL_E_IO;
+    return crypto_box_seal(out, data, length, public32) == 0 ? CL_OK : CL_E_KEY;
+}
+
+enum cl_status cl_box_open(uint8_t *out, const uint8_t *sealed, size_t sealed_length, const uint8_t secret32[32])
+{
+    uint8_t public32[32];
+    if (sealed_length < crypto_box_SEALBYTES) return CL_E_DELIVERY_KEY;
+    cl_x25519_public(public32, secret32);
+    return crypto_box_seal_open(out, sealed, sealed_length, public32, secret32) == 0 ? CL_OK : CL_E_DELIVERY_KEY;
+}
+
 /* ---------------------------------------------------------------- CRC-32C (Castagnoli; RFC 3720 section 12.1) */
 
 /* Remainders of the 256 bytes by the reflected polynomial 0x82f63b78. */

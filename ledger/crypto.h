@@ -50,6 +50,11 @@ CL_MUST_USE enum cl_status cl_argon2id(uint8_t out32[32], const char *passphrase
 void cl_seal(uint8_t *out, const void *data, size_t length, const void *additional, size_t additional_length, const uint8_t nonce24[24], const uint8_t key32[32]);
 CL_MUST_USE enum cl_status cl_open(uint8_t *out, const uint8_t *sealed, size_t sealed_length, const void *additional, size_t additional_length, const uint8_t nonce24[24], const uint8_t key32[32]); /* CL_E_LOCKED */
 void cl_x25519_public(uint8_t public32[32], const uint8_t secret32[32]);
+/* libsodium's sealed box (X25519, XSalsa20-Poly1305): out has length + CL_BOX_EXTRA bytes. CL_E_KEY: no usable public key; CL_E_IO. */
+#define CL_BOX_EXTRA 48u
+CL_MUST_USE enum cl_status cl_box_seal(uint8_t *out, const void *data, size_t length, const uint8_t public32[32]);
+/* out has sealed_length - CL_BOX_EXTRA bytes. CL_E_DELIVERY_KEY. */
+CL_MUST_USE enum cl_status cl_box_open(uint8_t *out, const uint8_t *sealed, size_t sealed_length, const uint8_t secret32[32]);
 uint32_t cl_crc32c(uint8_t type, const void *data, size_t length); /* of type byte, then data */
 uint32_t cl_crc32c_extend(uint32_t crc, const void *data, size_t length); /* crc: of what comes before; 0: nothing does */
 

@@ -139,10 +139,15 @@ enum cl_status cl_public_key_decode(struct cl_public_key *out, const char *text)
     return CL_OK;
 }
 
+void cl_delivery_secret_of(uint8_t delivery32[32], const uint8_t secret32[32])
+{
+    cl_sha256_of_secret(delivery32, "consent/v1 delivery key", secret32, 32);
+}
+
 void cl_delivery_key_of(uint8_t public32[32], const uint8_t secret32[32])
 {
     uint8_t delivery[32];
-    cl_sha256_of_secret(delivery, "consent/v1 delivery key", secret32, 32);
+    cl_delivery_secret_of(delivery, secret32);
     cl_x25519_public(public32, delivery);
     cl_wipe(delivery, sizeof delivery);
 }

@@ -64,6 +64,8 @@ int terms_read(struct context *context, struct cl_terms_text **out, const char *
 int body_make(struct context *context, struct cl_buffer *body_file, struct act *act, const struct cl_terms_text *text, const struct cl_object_id *object);
 /* The text of the item's body with this commitment; NULL where it is not at hand. */
 struct cl_terms_text *body_text_of(const struct cl_wallet_item *item, const uint8_t commitment32[32]);
+/* --slot (number, name or category; -1: not given) and --purpose against the text that was committed to. */
+int slot_asked(struct context *context, const struct cl_wallet_item *item, const uint8_t commitment32[32], int *slot, bool *purpose_good);
 /* --to: fills the audience and the salt. --code: the audience is a token key, made here. */
 int audience_option(struct context *context, struct act *act, struct cl_wallet_item *item);
 /* Takes an offer or body file into the wallet; *item_name gets the entry's name. */

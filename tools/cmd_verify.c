@@ -365,8 +365,7 @@ static int say_check(struct context *context, enum cl_status status, const char 
     return status == CL_E_SLOT_NOT_LIVE ? 1 : output_exit_of(status);
 }
 
-/* --slot and --purpose against the text that was committed to. */
-static int slot_asked(struct context *context, const struct cl_wallet_item *item, const uint8_t commitment32[32], int *slot, bool *purpose_good)
+int slot_asked(struct context *context, const struct cl_wallet_item *item, const uint8_t commitment32[32], int *slot, bool *purpose_good)
 {
     const char *name = option(context, "--slot"), *purpose = option(context, "--purpose");
     uint64_t bits = 0;

@@ -27,7 +27,7 @@ packages_build='gcc g++ libc6-dev make pkg-config python3
 
 packages_check='clang libclang-rt-dev|libclang-rt-19-dev|libclang-rt-14-dev
     llvm libcmocka-dev libcbor-dev
-    python3-cbor2 python3-ecdsa python3-cryptography python3-mnemonic python3-bip32utils python3-jsonschema
+    python3-cbor2 python3-ecdsa python3-cryptography python3-nacl python3-mnemonic python3-bip32utils python3-jsonschema
     ruby ruby-cose openssl softhsm2 opensc
     golang-go golang-golang-x-mod-dev node=nodejs npm=npm
     ca-certificates curl git iproute2 mandoc procps zsh fish'

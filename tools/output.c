@@ -169,9 +169,9 @@ int output_exit_of(enum cl_status status)
         return 2;
     if (status == CL_E_NOT_FOUND || status == CL_E_NO_OBJECT)
         return 3;
-    if (status == CL_E_LOCKED || status == CL_E_STORE_LOCKED || status == CL_E_PARTY || status == CL_E_POWER || status == CL_E_AUDIENCE || status == CL_E_SIGNER)
+    if (status == CL_E_LOCKED || status == CL_E_STORE_LOCKED || status == CL_E_DELIVERY_KEY || status == CL_E_PARTY || status == CL_E_POWER || status == CL_E_AUDIENCE || status == CL_E_SIGNER)
         return 4;
-    if (status == CL_E_SIGNATURE || status == CL_E_SIGNATURE_HIGH_S || status == CL_E_KEY)
+    if (status == CL_E_SIGNATURE || status == CL_E_SIGNATURE_HIGH_S || status == CL_E_DELIVERY_SENDER || status == CL_E_KEY)
         return 10;
     if (status == CL_E_WITHDRAWN || status == CL_E_TERMINATED || status == CL_E_CLOSED)
         return 11;

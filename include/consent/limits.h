@@ -50,6 +50,18 @@
 /* growing buffers (cl_buffer): appending beyond is CL_E_BOUND. Room for the largest file that a tool reads whole. */
 #define CL_BUFFER_BYTES_MAX (256u * 1024u * 1024u)
 
+/* sealed deliveries (ledger/formats.cddl "delivery-part"): refused beyond */
+#define CL_DELIVERY_BYTES_MAX (16u * 1024u * 1024u) /* of one content */
+#define CL_DELIVERY_PART_BYTES (240u * 1024u)       /* of the content in each part but the last */
+#define CL_DELIVERY_PARTS_MAX 69u
+#define CL_DELIVERY_SEALED_MAX (256u * 1024u)       /* of one sealed part */
+#define CL_MEDIA_TYPE_BYTES_MAX 127u
+#define CL_MAILBOX_BYTES_MAX 512u                   /* of one address in a contact */
+#define CL_CONTACT_MAILBOXES_MAX 8u
+#define CL_CONTACT_BYTES_MAX 8192u
+#define CL_OPENED_MAX 1024u                         /* deliveries of one agreement that are remembered; older ones are taken for opened */
+#define CL_OPENED_BYTES_MAX 65536u
+
 /* frames between nodes */
 #define CL_FRAME_BYTES_MAX (256u * 1024u)
 
@@ -57,6 +69,8 @@ static_assert(CL_TILE_WIDTH == 1u << CL_TILE_HEIGHT, "a tile has 2^height hashes
 static_assert(CL_RECORD_BYTES_MAX == 0xffff, "tile entries carry a 16-bit length");
 static_assert(CL_FRAME_BYTES_MAX > 2u * CL_RECORD_BYTES_MAX, "a frame holds at least two records");
 static_assert(CL_BLOCK_BYTES_MAX >= CL_RECORD_BYTES_MAX, "a block holds at least one record");
+static_assert((CL_DELIVERY_PARTS_MAX - 1u) * CL_DELIVERY_PART_BYTES < CL_DELIVERY_BYTES_MAX && CL_DELIVERY_PARTS_MAX * CL_DELIVERY_PART_BYTES >= CL_DELIVERY_BYTES_MAX, "the largest content has so many parts");
+static_assert(CL_DELIVERY_PART_BYTES + 1024u <= CL_DELIVERY_SEALED_MAX, "a full part fits with all that stands around it");
 static_assert(CL_BUFFER_BYTES_MAX >= 2u * CL_BLOCK_BYTES_MAX, "a buffer holds a block and its proposal");
 
 #endif

@@ -96,7 +96,13 @@
     X(NOT_YET, "The agreement's period has not begun.") \
     X(SLOT_NOT_LIVE, "That slot is not among the live ones.") \
     X(PENDING, "It is not final yet.") \
-    X(BEFORE_PROOF, "The proof shows a state that began later, and says nothing about a time before it.")
+    X(BEFORE_PROOF, "The proof shows a state that began later, and says nothing about a time before it.") \
+    /* sealed deliveries */ \
+    X(DELIVERY_KEY, "It is not sealed to a key of this wallet, or was changed on its way.") \
+    X(DELIVERY_AGREEMENT, "It belongs to another agreement.") \
+    X(DELIVERY_SENDER, "It is not signed by the other side of its agreement.") \
+    X(DELIVERY_PARTS, "These parts do not make up one delivery as its sender signed it.") \
+    X(DELIVERY_REPLAY, "This delivery was opened already.")
 
 enum cl_status {
     CL_OK = 0,

@@ -34,8 +34,11 @@ void cl_challenge_digest(struct cl_hash *out, const struct cl_network_id *networ
 void cl_did_key_encode(char out[CL_DID_KEY_SIZE], const struct cl_public_key *key);
 /* did:key, or 66 hex digits. CL_E_KEY. */
 CL_MUST_USE enum cl_status cl_public_key_decode(struct cl_public_key *out, const char *text);
-/* The delivery key of a PROFILE (X25519), which follows from the secret of the PROFILE's own key. */
+/* The delivery key (X25519) that follows from the secret of a key of the wallet: a relationship's own key, or the key that
+   was made for a PROFILE's deliveries. */
 void cl_delivery_key_of(uint8_t public32[32], const uint8_t secret32[32]);
+/* The secret of that delivery key: what opens sealed deliveries (delivery.h). The caller wipes it. */
+void cl_delivery_secret_of(uint8_t delivery32[32], const uint8_t secret32[32]);
 /* A signature as an external signer gives it: 64 bytes r || s, or DER, as bytes or as hexadecimal digits with a line
    end. Low s out; checked against key and digest. CL_E_SIGNER. */
 CL_MUST_USE enum cl_status cl_signature_import(uint8_t signature64[64], const uint8_t *data, size_t length,

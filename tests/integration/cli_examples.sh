@@ -52,6 +52,11 @@ for command in import export counter; do example 0 $command; done
 you subscribe asked --unseen >/dev/null 2>&1 || fail "accepting the counter-offer"
 me proof bank --format kantara -o receipt.json >/dev/null 2>&1 || fail "a receipt"
 example 0 terms import
+printf 'anna@home.example\n' >mail.txt; printf 'date,amount\n' >kept.csv
+example 0 contact
+you contact asked -o bank.consent-contact >/dev/null 2>&1 && you deliver asked kept.csv --slot 1 --contact me.consent-contact --out inbox >/dev/null 2>&1 || fail "a delivery to me"
+for command in deliver open; do example 0 $command; done
+cmp -s kept.csv statement.csv || fail "what was delivered comes out otherwise"
 for command in "list" show history suspend resume amend renew dispute proof "node policy" verify inspect revoke; do example 0 $command; done
 me forget bank >/dev/null
 you request again --to "$key" --terms t.txt --as bank -o again.consent-offer >/dev/null 2>&1

@@ -139,6 +139,17 @@ words, keys = (json.load(open(name)) for name in sys.argv[1:3])
 json.dump({"words": words["words"], "keys": keys["keys"]}, open(sys.argv[3], "w"))
 PYTHON
 
+# ---- sealed deliveries: ours for PyNaCl, and PyNaCl's for us
+by acme subscribe second --offer "$scratch/offer-2" --name second
+by anna contact grant-2 -o "$files/anna.consent-contact"
+by acme contact second -o "$files/acme.consent-contact"
+printf 'date,amount\n2027-01-31,12.50\n' >"$files/delivery.content"
+by acme deliver second "$files/delivery.content" --slot 1 --media-type text/csv --contact "$files/anna.consent-contact" --out "$scratch/sealed"
+cp "$scratch"/sealed/*.consent-delivery "$files/delivery.part"
+/usr/bin/python3 "$interop/delivery_python.py" "$files" make
+by acme open "$files/foreign.consent-delivery" -o "$scratch/opened"
+cmp "$files/delivery.content" "$scratch/opened" || fail 'what PyNaCl sealed comes out otherwise'
+
 for record in record_revoke record_der record_pkcs11; do
     /usr/bin/python3 "$interop/record_python.py" "$files" "$record" >"$scratch/said" 2>&1 ||
         { cat "$scratch/said" >&2; fail "python3-ecdsa refuses $record"; }

@@ -2,8 +2,8 @@
 """Makes the vectors of this folder: worked examples of every layout in ledger/formats.cddl, and records that must be
 refused. Everything is deterministic. `--check` makes them again and compares; exit code 1 on a difference.
 
-Written from formats.cddl and the standards, never from the C code. Needs Debian's python3-cbor2, python3-ecdsa and
-python3-cryptography."""
+Written from formats.cddl and the standards, never from the C code. Needs Debian's python3-cbor2, python3-ecdsa,
+python3-cryptography and python3-nacl."""
 
 import importlib
 import json
@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 FOLDER = pathlib.Path(__file__).resolve().parent
-GROUPS = ("records", "bad_records", "state", "blocks", "agreement", "proofs", "frames", "ids")
+GROUPS = ("records", "bad_records", "state", "blocks", "agreement", "proofs", "frames", "ids", "delivery")
 NAMES = {"bad_records": "records_bad"}
 
 

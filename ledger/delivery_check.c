@@ -1,0 +1,40 @@
+/* May it be delivered, and is it from whom it says: the same questions at both ends of a delivery. Pure. */
+#include "consent/delivery.h"
+
+enum cl_status cl_delivery_check(const struct cl_agreement *agreement, enum cl_side from, bool has_slot, uint8_t slot, uint64_t now_ms)
+{
+    if (from != CL_SIDE_CUSTOMER && from != CL_SIDE_ORGANISATION)
+        return CL_E_PARTY;
+    if (has_slot && slot > 63)
+        return CL_E_SLOTS;
+    return cl_agreement_check(agreement, has_slot ? 1ull << slot : 0, now_ms);
+}
+
+/* records.md: a delegate acts within its powers, before its end. Those in an agreement name their side, those of a PROFILE
+   or of TERMS have none to name. */
+static bool delegate_may(const struct cl_delegation *list, size_t count, uint8_t side, const struct cl_public_key *key, uint64_t now_ms)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].side == side && memcmp(list[i].key, key->bytes, 33) == 0)
+            return (list[i].powers & CL_POWER_DELIVER) != 0 && now_ms / 1000 < list[i].until;
+    return false;
+}
+
+enum cl_status cl_delivery_part_check(const struct cl_delivery_part *part, const struct cl_network_id *network, const struct cl_object_id *id, const struct cl_agreement *agreement, enum cl_side own, const struct cl_delivery_signers *other, uint64_t now_ms)
+{
+    const struct cl_delivery *delivery = &part->delivery;
+    if (memcmp(delivery->network.bytes, network->bytes, 32) != 0)
+        return CL_E_NETWORK;
+    if (memcmp(delivery->agreement.bytes, id->bytes, 32) != 0)
+        return CL_E_DELIVERY_AGREEMENT;
+    if (own == CL_SIDE_NONE || delivery->from == own)
+        return CL_E_PARTY;
+    if (delivery->sent_ms > now_ms + CL_RECORD_AHEAD_MS_MAX)
+        return CL_E_TIME_AHEAD;
+    bool may = memcmp(part->signer.bytes, other->key.bytes, 33) == 0 ||
+               delegate_may(other->delegations, other->delegation_count, 0, &part->signer, now_ms) ||
+               delegate_may(agreement->delegations, agreement->delegation_count, (uint8_t)delivery->from, &part->signer, now_ms);
+    if (!may)
+        return CL_E_DELIVERY_SENDER;
+    return cl_delivery_check(agreement, delivery->from, delivery->has_slot, delivery->slot, now_ms);
+}

@@ -1,0 +1,300 @@
+/* consent deliver, contact: what an agreement is about, sealed into files for the other side. */
+#include "deliveries.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+int delivery_party_open(struct context *context, struct delivery_party *out, const struct cl_party *party)
+{
+    struct cl_object_id id;
+    *out = (struct delivery_party){.has_delivery = false};
+    if (party->length == 33) {
+        memcpy(out->signers.key.bytes, party->bytes, 33);
+        return 0;
+    }
+    if (party->length != 32)
+        return output_fail(&context->output, CL_E_STATUS, "Nobody is the other side yet.");
+    memcpy(id.bytes, party->bytes, 32);
+    int result = object_fetch(context, &out->object, &id, true);
+    if (result != 0)
+        return result;
+    const struct object *object = &out->object;
+    if (object->kind == CL_STATE_PROFILE) {
+        memcpy(out->signers.key.bytes, object->as.profile.key, 33);
+        memcpy(out->delivery32, object->as.profile.delivery, 32);
+        out->has_delivery = true;
+        out->signers.delegations = object->as.profile.delegations;
+        out->signers.delegation_count = object->as.profile.delegation_count;
+    } else if (object->kind == CL_STATE_TERMS) {
+        memcpy(out->signers.key.bytes, object->as.terms.owner, 33);
+        out->signers.delegations = object->as.terms.delegations;
+        out->signers.delegation_count = object->as.terms.delegation_count;
+    } else {
+        delivery_party_close(out);
+        return output_fail(&context->output, CL_E_OBJECT_KIND, "A party of this agreement is neither a key, nor terms, nor a profile.");
+    }
+    return 0;
+}
+
+void delivery_party_close(struct delivery_party *party) { object_deinit(&party->object); }
+
+const char *delivery_slot_text(const struct cl_wallet_item *item, const struct cl_agreement *agreement, bool has_slot, uint8_t slot)
+{
+    static char out[160];
+    char number[8];
+    if (!has_slot)
+        return "no slot";
+    (void)snprintf(number, sizeof number, "%u", slot);
+    struct cl_terms_text *text = item == NULL ? NULL : body_text_of(item, agreement->commitment);
+    const struct cl_terms_slot *found = text == NULL ? NULL : cl_terms_slot_find(text, number);
+    if (found != NULL && found->name != NULL)
+        (void)snprintf(out, sizeof out, "slot %u (%s)", slot, output_printable(found->name, strnlen(found->name, 100)));
+    else
+        (void)snprintf(out, sizeof out, "slot %u", slot);
+    cl_terms_text_free(text);
+    return out;
+}
+
+static const char *subject_name(const struct subject *subject)
+{
+    return subject->item_name[0] != '\0' ? subject->item_name : id_short(subject->object.id.bytes);
+}
+
+/* Our side: as a party, else by --key as a delegate of the agreement that may deliver. */
+static int side_to_act_for(struct context *context, const struct subject *subject, enum cl_side *side)
+{
+    const struct cl_agreement *agreement = &subject->object.as.agreement;
+    const char *name = option(context, "--key");
+    const struct cl_wallet_key *key = name == NULL ? NULL : cl_wallet_key_find(context->wallet, name);
+    *side = subject->side;
+    for (size_t i = 0; *side == CL_SIDE_NONE && key != NULL && i < agreement->delegation_count; i++)
+        if (memcmp(agreement->delegations[i].key, key->key.bytes, 33) == 0 && (agreement->delegations[i].powers & CL_POWER_DELIVER) != 0)
+            *side = (enum cl_side)agreement->delegations[i].side;
+    return *side != CL_SIDE_NONE ? 0 : output_fail(&context->output, CL_E_PARTY, "Neither side of this agreement is yours; a delegate that may deliver names its key with --key.");
+}
+
+/* --slot, --kind, --media-type, --acknowledges. */
+static int delivery_asked(struct context *context, struct cl_delivery *delivery, const struct subject *subject)
+{
+    const char *kind = option(context, "--kind"), *type = option(context, "--media-type"), *acknowledges = option(context, "--acknowledges");
+    bool unused;
+    int slot = -1;
+    int result = slot_asked(context, subject_item(context, subject), subject->object.as.agreement.commitment, &slot, &unused);
+    if (result != 0)
+        return result;
+    delivery->kind = CL_DELIVERY_DATA;
+    if (acknowledges != NULL) {
+        if (kind != NULL || type != NULL || positional(context, 1) != NULL || !cl_hex_decode(delivery->acknowledges16, 16, acknowledges))
+            return output_usage(&context->output, "--acknowledges takes the 32 digits that 'consent open' showed, and neither a file nor a kind.");
+        delivery->kind = CL_DELIVERY_ACKNOWLEDGEMENT;
+    } else if (kind != NULL && strcmp(kind, "change") == 0) {
+        delivery->kind = CL_DELIVERY_CHANGE;
+    } else if (kind != NULL && strcmp(kind, "notice") == 0) {
+        delivery->kind = CL_DELIVERY_NOTICE;
+    } else if (kind != NULL && strcmp(kind, "data") != 0) {
+        return output_usage(&context->output, "A kind is data, change or notice.");
+    }
+    if (delivery->kind == CL_DELIVERY_NOTICE ? slot >= 0 : slot < 0 && acknowledges == NULL)
+        return output_usage(&context->output, slot < 0 ? "Which slot is it for? Give --slot, or --kind notice for what belongs to none." : "A notice belongs to no slot.");
+    if (acknowledges == NULL && (positional(context, 1) == NULL || (type != NULL && (strlen(type) > CL_MEDIA_TYPE_BYTES_MAX || strchr(type, '/') == NULL))))
+        return output_usage(&context->output, positional(context, 1) == NULL ? "Which file? 'consent deliver AGREEMENT FILE …', - for standard input." : "A media type looks as text/csv, and has at most 127 characters.");
+    delivery->has_slot = slot >= 0;
+    delivery->slot = slot < 0 ? 0 : (uint8_t)slot;
+    if (acknowledges == NULL)
+        (void)snprintf(delivery->media_type, sizeof delivery->media_type, "%s", type == NULL ? "application/octet-stream" : type);
+    return 0;
+}
+
+/* The key to seal to: of the PROFILE, or of the contact that the other side wrote. */
+static int recipient_find(struct context *context, uint8_t recipient32[32], const struct subject *subject, enum cl_side own)
+{
+    const char *path = option(context, "--contact");
+    struct cl_buffer file = {0};
+    struct cl_contact contact;
+    struct delivery_party other;
+    int result = delivery_party_open(context, &other, subject_party(subject, other_of(own)));
+    if (result != 0)
+        return result;
+    delivery_party_close(&other); /* its keys stay */
+    memcpy(recipient32, other.delivery32, 32);
+    if (path == NULL)
+        return other.has_delivery ? 0 : output_fail(&context->output, CL_E_NOT_FOUND, "The other side is a key, and only its owner can tell where deliveries are sealed to: ask for what 'consent contact' writes there, and give it with --contact FILE.");
+    result = file_read(context, &file, path, CL_CONTACT_BYTES_MAX);
+    if (result != 0)
+        return result;
+    enum cl_status status = cl_contact_decode(&contact, file.data, file.length);
+    if (status == CL_OK)
+        status = cl_contact_check(&contact, &context->wallet->network.id, &subject->object.id, own, &other.signers.key);
+    if (status == CL_OK)
+        memcpy(recipient32, contact.delivery32, 32);
+    else
+        result = output_fail(&context->output, status, "%s is not a contact of the other side of '%s'; ask for a fresh one.", path, subject_name(subject));
+    cl_buffer_deinit(&file);
+    return result;
+}
+
+/* Seals part after part into files that say nothing but which belong together. */
+static int parts_write(struct context *context, const struct cl_delivery *delivery, const struct cl_buffer *content, struct act_signer *signer, const uint8_t recipient32[32], json_t *files)
+{
+    const char *folder = option(context, "--out");
+    struct cl_buffer sealed = {0};
+    uint8_t random[4];
+    char tag[9], path[4096];
+    int result = 0;
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return output_fail(&context->output, CL_E_IO, "%s: %s", folder, strerror(errno));
+    if (cl_random_bytes(random, sizeof random) != CL_OK)
+        return output_fail(&context->output, CL_E_IO, NULL);
+    cl_hex_encode(tag, random, sizeof random);
+    for (uint32_t i = 0; i < delivery->part_count && result == 0; i++) {
+        sealed.length = 0;
+        enum cl_status status = cl_delivery_seal(&sealed, delivery, i, content->data, content->length, &signer->signer, recipient32);
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, NULL);
+        else if ((size_t)snprintf(path, sizeof path, "%s/%s-%02u-of-%02u" DELIVERY_FILE_END, folder, tag, i + 1, delivery->part_count) >= sizeof path)
+            result = output_usage(&context->output, "The folder's name is too long.");
+        else
+            result = file_write(context, path, sealed.data, sealed.length, true);
+        if (result == 0)
+            (void)json_array_append_new(files, json_string(path));
+        if (delivery->part_count > 1)
+            output_progress(&context->output, "sealed", i + 1, delivery->part_count);
+    }
+    output_progress_end(&context->output);
+    cl_buffer_deinit(&sealed);
+    return result;
+}
+
+static int deliver(struct context *context, const struct subject *subject, enum cl_side side)
+{
+    uint8_t recipient32[32];
+    struct cl_delivery delivery = {.network = context->wallet->network.id, .agreement = subject->object.id, .from = side, .sent_ms = time_now_ms()};
+    const struct cl_agreement *agreement = &subject->object.as.agreement;
+    struct cl_buffer content = {.secret = true};
+    struct act_signer signer;
+    char id[33];
+    int result = delivery_asked(context, &delivery, subject);
+    if (result != 0)
+        return result;
+    enum cl_status status = cl_delivery_check(agreement, side, delivery.has_slot, delivery.slot, delivery.sent_ms);
+    if (status != CL_OK)
+        return output_fail(&context->output, status, "Nothing is delivered under '%s' (%s): no active slot, no delivery.", subject_name(subject), delivery_slot_text(subject_item(context, subject), agreement, delivery.has_slot, delivery.slot));
+    result = recipient_find(context, recipient32, subject, side);
+    if (result == 0)
+        result = subject_signer(context, &signer, subject);
+    if (result == 0 && delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT)
+        result = file_read(context, &content, positional(context, 1), CL_DELIVERY_BYTES_MAX);
+    if (result == 0 && (cl_random_bytes(delivery.id16, 16) != CL_OK || cl_delivery_measure(&delivery, content.data, content.length) != CL_OK))
+        result = output_fail(&context->output, CL_E_IO, NULL);
+    json_t *files = json_array();
+    if (result == 0) {
+        cl_hex_encode(id, delivery.id16, 16);
+        output_say(&context->output, "You deliver %s under '%s', %s: %llu bytes, sealed so that only the other side can read them.", cl_delivery_kind_name(delivery.kind), subject_name(subject), delivery_slot_text(subject_item(context, subject), agreement, delivery.has_slot, delivery.slot), (unsigned long long)delivery.length);
+        result = parts_write(context, &delivery, &content, &signer, recipient32, files);
+    }
+    if (result == 0) {
+        output_line(&context->output, "delivery %s: %u sealed %s in %s", id, delivery.part_count, delivery.part_count == 1 ? "part" : "parts", option(context, "--out"));
+        output_say(&context->output, "Hand over the files of this delivery, all of them, in any order and by any way; the other side opens them with 'consent open'.");
+        output_json(&context->output, json_pack("{s:s, s:s, s:I, s:s, s:O}", "delivery", id, "agreement", id_text(subject->object.id.bytes), "bytes", (json_int_t)delivery.length, "kind", cl_delivery_kind_name(delivery.kind), "files", files));
+    }
+    json_decref(files);
+    cl_buffer_deinit(&content);
+    return result;
+}
+
+int run_deliver(struct context *context)
+{
+    struct subject subject;
+    enum cl_side side;
+    if (option(context, "--out") == NULL)
+        return output_usage(&context->output, "Where to? Give a folder for the sealed parts with --out DIR.");
+    int result = agreement_open(context, &subject, positional(context, 0));
+    if (result != 0)
+        return result;
+    result = side_to_act_for(context, &subject, &side);
+    if (result == 0)
+        result = deliver(context, &subject, side);
+    subject_close(&subject);
+    return result;
+}
+
+/* ---- contact */
+
+/* The key that we take deliveries under: the PROFILE's; else what follows from the relationship's key; where that is not in
+   the wallet, from one that is made for it. */
+static int own_delivery_key(struct context *context, const struct subject *subject, const struct delivery_party *own, const struct act_signer *signer, uint8_t out32[32])
+{
+    char name[CL_NAME_BYTES_MAX + 1];
+    uint8_t secret[32];
+    (void)snprintf(name, sizeof name, "%s", signer->key_name);
+    if (own->has_delivery) {
+        memcpy(out32, own->delivery32, 32);
+        return 0;
+    }
+    if (name[0] == '\0') {
+        (void)snprintf(name, sizeof name, "%.46s.delivery", subject->item_name[0] != '\0' ? subject->item_name : "contact");
+        if (cl_wallet_key_find(context->wallet, name) == NULL) {
+            int result = key_fresh(context, name, name, "delivery");
+            if (result == 0)
+                result = wallet_save(context);
+            if (result != 0)
+                return result;
+        }
+    }
+    enum cl_status status = cl_wallet_key_secret(secret, context->wallet, cl_wallet_key_find(context->wallet, name));
+    if (status == CL_OK)
+        cl_delivery_key_of(out32, secret);
+    cl_wipe_bytes(secret, sizeof secret);
+    return status == CL_OK ? 0 : output_fail(&context->output, status, NULL);
+}
+
+static int contact(struct context *context, const struct subject *subject, const struct delivery_party *own)
+{
+    const char *mailbox = option(context, "--mailbox"), *path = option(context, "--output");
+    struct cl_contact made = {.network = context->wallet->network.id, .agreement = subject->object.id, .side = subject->side, .made_ms = time_now_ms()};
+    struct cl_buffer file = {0};
+    struct act_signer signer;
+    if (mailbox != NULL)
+        made.mailboxes[made.mailbox_count++] = (struct cl_view){(const uint8_t *)mailbox, strlen(mailbox)};
+    int result = subject_signer(context, &signer, subject);
+    if (result == 0 && memcmp(signer.signer.key.bytes, own->signers.key.bytes, 33) != 0)
+        result = output_fail(&context->output, CL_E_PARTY, "Only the present key of your side can sign its contact.");
+    if (result == 0)
+        result = own_delivery_key(context, subject, own, &signer, made.delivery32);
+    if (result == 0) {
+        enum cl_status status = cl_contact_sign(&file, &made, &signer.signer);
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, NULL);
+    }
+    if (result == 0)
+        result = file_write(context, path, file.data, file.length, true);
+    if (result == 0 && strcmp(path, "-") != 0) {
+        output_line(&context->output, "contact for '%s' in %s", subject_name(subject), path);
+        output_say(&context->output, "Give it to the other side of this agreement only: it says which agreement is yours. They deliver with 'consent deliver … --contact'.");
+        output_json(&context->output, json_pack("{s:s, s:s}", "agreement", id_text(subject->object.id.bytes), "file", path));
+    }
+    cl_buffer_deinit(&file);
+    return result;
+}
+
+int run_contact(struct context *context)
+{
+    struct subject subject;
+    struct delivery_party own;
+    if (option(context, "--output") == NULL)
+        return output_usage(&context->output, "Where to? Give a file with -o, as me.consent-contact.");
+    int result = agreement_open(context, &subject, positional(context, 0));
+    if (result != 0)
+        return result;
+    if (subject.side == CL_SIDE_NONE)
+        result = output_fail(&context->output, CL_E_PARTY, "Neither side of this agreement is yours.");
+    if (result == 0)
+        result = delivery_party_open(context, &own, subject_party(&subject, subject.side));
+    if (result == 0) {
+        result = contact(context, &subject, &own);
+        delivery_party_close(&own);
+    }
+    subject_close(&subject);
+    return result;
+}
