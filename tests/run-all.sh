@@ -39,6 +39,7 @@ for script in tests/integration/*.sh tests/integration/*.py; do
     *.py) step "$name" /usr/bin/python3 "$script" "$build" ;;
     esac
 done
+step linkage /usr/bin/python3 tests/linkage/linkage.py "$build" 300
 for scene in tests/scenes/*.py; do
     [ -e "$scene" ] || continue
     name=$(basename "$scene"); name=scene_${name%.*}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What `make check-deep` adds to `make check`: sanitizers, valgrind, static analysis, 10^6 random records, 200 kills under
-# load, 100,000 subscriptions from a list, faults, hostile members and clients and fifteen minutes of load for a consortium of
-# four, a minute of fuzzing for each target. Each step prints one line; logs are in BUILD/log/deep-NAME.log.
+# load, 100,000 subscriptions from a list, the linkage of 10,000 people, faults, hostile members and clients and fifteen minutes
+# of load for a consortium of four, a minute of fuzzing for each target. Each step prints one line; logs are in BUILD/log/deep-NAME.log.
 # STEPS="asan tsan" runs only those. The step faults needs root (network namespaces, mounts).
 set -u
 build=${1:-build}
@@ -9,7 +9,7 @@ passed=0 failed=0
 mkdir -p "$build/log" "$build/asan" "$build/tsan"
 absolute=$(cd "$build" && pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
-steps=${STEPS:-asan tsan valgrind tidy cppcheck histories kills bulk faults hostile soak mutations fuzz}
+steps=${STEPS:-asan tsan valgrind tidy cppcheck histories kills bulk linkage faults hostile soak mutations fuzz}
 
 step() {
     name=$1; shift
@@ -104,6 +104,9 @@ kills() {
 bulk() {
     BULK="${BULK:-100000}" sh tests/integration/bulk.sh "$build"
 }
+linkage() {
+    /usr/bin/python3 tests/linkage/linkage.py "$build" "${PEOPLE:-10000}"
+}
 faults() {
     /usr/bin/python3 tests/integration/consortium_faults.py "$build"
 }
@@ -131,6 +134,7 @@ step cppcheck cppcheck_all
 step histories histories
 step kills kills
 step bulk bulk
+step linkage linkage
 step faults faults
 step hostile hostile
 step soak soak
