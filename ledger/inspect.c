@@ -241,6 +241,10 @@ static enum cl_file_kind array_kind(struct cl_cbor_reader *reader)
             return CL_FILE_BACKUP;
         if (magic.length == 13 && memcmp(magic.data, "consent-offer", 13) == 0)
             return CL_FILE_OFFER;
+        if (magic.length == 11 && memcmp(magic.data, "consent-key", 11) == 0)
+            return CL_FILE_STORE_KEY;
+        if (magic.length == 13 && memcmp(magic.data, "consent-value", 13) == 0)
+            return CL_FILE_STORE_VALUE;
         return CL_FILE_CBOR;
     }
     if (second == CL_CBOR_UINT)
@@ -292,6 +296,8 @@ const char *cl_file_kind_words(enum cl_file_kind kind)
     case CL_FILE_OFFER: return "an offer for the other side: for the two parties only";
     case CL_FILE_WALLET: return "a wallet, sealed under a passphrase";
     case CL_FILE_BACKUP: return "a wallet's backup, sealed under its words";
+    case CL_FILE_STORE_KEY: return "a key from the folder beside a wallet, sealed under its words";
+    case CL_FILE_STORE_VALUE: return "a value of a vault, sealed under the key that another file has";
     case CL_FILE_STATE_VALUE: return "a state value";
     case CL_FILE_STATE_LEAF: return "a state leaf (the last leaf of a block)";
     case CL_FILE_ACCEPTANCE: return "a node's signed acceptance of a withdrawal";
@@ -530,6 +536,8 @@ enum cl_status cl_inspect_words(struct cl_buffer *out, const uint8_t *data, size
     case CL_FILE_PAYLOAD:
     case CL_FILE_WALLET:
     case CL_FILE_BACKUP:
+    case CL_FILE_STORE_KEY:
+    case CL_FILE_STORE_VALUE:
     case CL_FILE_STATE_LEAF:
     case CL_FILE_ACCEPTANCE:
     case CL_FILE_COSE_RECEIPT:

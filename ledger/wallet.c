@@ -22,6 +22,7 @@ static void item_deinit(struct cl_wallet_item *item)
         cl_buffer_wipe(&item->bodies[i]);
     cl_buffer_wipe(&item->state);
     cl_buffer_wipe(&item->proof);
+    cl_buffer_wipe(&item->content);
     cl_wipe(item, sizeof *item);
 }
 
@@ -145,6 +146,16 @@ enum cl_status cl_wallet_sign_digest(uint8_t signature64[64], const struct cl_wa
     return status;
 }
 
+/* A name and a key for content that was never sealed yet. */
+static enum cl_status draw_content_key(struct cl_wallet_item *item)
+{
+    enum cl_status status = cl_random(item->content_id16, sizeof item->content_id16);
+    if (status == CL_OK)
+        status = cl_random(item->content_key32, sizeof item->content_key32);
+    item->content_open = status == CL_OK;
+    return status;
+}
+
 enum cl_status cl_wallet_item_add(struct cl_wallet *wallet, struct cl_wallet_item **out, const char *name,
                                   enum cl_wallet_kind kind, const struct cl_object_id *object)
 {
@@ -159,8 +170,12 @@ enum cl_status cl_wallet_item_add(struct cl_wallet *wallet, struct cl_wallet_ite
     if (items == NULL)
         return CL_E_MEMORY;
     wallet->items = items;
-    struct cl_wallet_item *item = &items[wallet->item_count++];
+    struct cl_wallet_item *item = &items[wallet->item_count];
     *item = (struct cl_wallet_item){.kind = kind, .object = *object};
+    enum cl_status status = draw_content_key(item);
+    if (status != CL_OK)
+        return status;
+    wallet->item_count++;
     memcpy(item->name, name, strlen(name));
     *out = item;
     return CL_OK;
@@ -223,11 +238,21 @@ enum cl_status cl_wallet_item_body_add(struct cl_wallet_item *item, const uint8_
     return CL_OK;
 }
 
-void cl_wallet_item_destroy_secrets(struct cl_wallet_item *item)
+enum cl_status cl_wallet_item_content_renew(struct cl_wallet_item *item)
+{
+    if (item->content_open || (item->body_count == 0 && !item->audience_salt.present && item->proof.length == 0))
+        return CL_OK;
+    cl_buffer_wipe(&item->content);
+    return draw_content_key(item);
+}
+
+enum cl_status cl_wallet_item_destroy_secrets(struct cl_wallet_item *item)
 {
     for (size_t i = 0; i < item->body_count; i++)
         cl_buffer_wipe(&item->bodies[i]);
     item->body_count = 0;
     cl_buffer_wipe(&item->proof);
     cl_wipe(&item->audience_salt, sizeof item->audience_salt);
+    cl_buffer_wipe(&item->content);
+    return draw_content_key(item);
 }

@@ -1,11 +1,14 @@
 /* The wallet's content as bytes. One canonical form, strictly read:
 
-   wallet  = [ 1, entropy: bstr .size 32, network / null, [ *key ], [ *item ] ]
+   wallet  = [ 2, entropy: bstr .size 32, network / null, [ *key ], [ *item ] ]
    network = [ network_id: hash, origin: tstr, url: tstr, policy: bstr ]
    key     = [ name: tstr, uri: tstr, index: uint, public key: bstr .size 33 ]
    item    = [ name: tstr, kind: 1..3, role: 0..2, object: hash, key name: tstr, party: bstr (0, 32 or 33 bytes),
-               terms: hash / null, profile: hash / null, audience salt: bstr .size 32 / null,
-               recovery key name: tstr, made: ms, [ *8 body-file bstr ], state: bstr, proof: bstr ]
+               terms: hash / null, profile: hash / null, recovery key name: tstr, made: ms, state: bstr,
+               content id: bstr .size 16, nonce: bstr .size 24, sealed: bstr ]
+   sealed  = XChaCha20-Poly1305 of content under the item's own key, which is not here but in the file of the store that
+             the content id names (formats.cddl "key-file"); additional data: "consent/v1 item" || object
+   content = [ audience salt: bstr .size 32 / null, [ *8 body-file bstr ], proof: bstr ]
    offer   = [ 1, "consent-offer", network_id: hash, object: hash, kind: 1..3, audience salt / null, body-file bstr ]
 
    Secrets of keys are not in it: they follow from the entropy. */
@@ -25,6 +28,55 @@ static void put_optional(struct cl_cbor_writer *writer, const struct cl_optional
         cl_cbor_put_null(writer);
 }
 
+#define ITEM_LABEL "consent/v1 item"
+#define ITEM_LABEL_LENGTH 15u
+#define SEAL_OVERHEAD 16u
+
+static void item_label(uint8_t out[ITEM_LABEL_LENGTH + 32], const struct cl_wallet_item *item)
+{
+    memcpy(out, ITEM_LABEL, ITEM_LABEL_LENGTH);
+    memcpy(out + ITEM_LABEL_LENGTH, item->object.bytes, 32);
+}
+
+/* Nonce and sealed content: as it was read where its key is not at hand. */
+static void put_content(struct cl_cbor_writer *writer, const struct cl_wallet_item *item)
+{
+    if (!item->content_open && item->content.length < 24) {
+        writer->status = CL_E_LOCKED;
+        return;
+    }
+    if (!item->content_open) {
+        cl_cbor_put_bytes(writer, item->content.data, 24);
+        cl_cbor_put_bytes(writer, item->content.data + 24, item->content.length - 24);
+        return;
+    }
+    struct cl_buffer clear = {.secret = true};
+    struct cl_cbor_writer inner;
+    uint8_t nonce[24], label[ITEM_LABEL_LENGTH + 32], *sealed = NULL;
+    cl_cbor_writer_init(&inner, &clear);
+    cl_cbor_put_array(&inner, 3);
+    put_optional(&inner, &item->audience_salt);
+    cl_cbor_put_array(&inner, item->body_count);
+    for (size_t i = 0; i < item->body_count; i++)
+        cl_cbor_put_bytes(&inner, item->bodies[i].data, item->bodies[i].length);
+    cl_cbor_put_bytes(&inner, item->proof.data, item->proof.length);
+    enum cl_status status = inner.status;
+    if (status == CL_OK)
+        status = cl_random(nonce, sizeof nonce);
+    if (status == CL_OK && (sealed = malloc(clear.length + SEAL_OVERHEAD)) == NULL)
+        status = CL_E_MEMORY;
+    if (status == CL_OK) {
+        item_label(label, item);
+        cl_seal(sealed, clear.data, clear.length, label, sizeof label, nonce, item->content_key32);
+        cl_cbor_put_bytes(writer, nonce, sizeof nonce);
+        cl_cbor_put_bytes(writer, sealed, clear.length + SEAL_OVERHEAD);
+    } else if (writer->status == CL_OK) {
+        writer->status = status;
+    }
+    free(sealed);
+    cl_buffer_wipe(&clear);
+}
+
 static void put_item(struct cl_cbor_writer *writer, const struct cl_wallet_item *item)
 {
     cl_cbor_put_array(writer, 14);
@@ -36,14 +88,11 @@ static void put_item(struct cl_cbor_writer *writer, const struct cl_wallet_item 
     cl_cbor_put_bytes(writer, item->party.bytes, item->party.length);
     put_optional(writer, &item->terms);
     put_optional(writer, &item->profile);
-    put_optional(writer, &item->audience_salt);
     put_text(writer, item->recovery_key);
     cl_cbor_put_uint(writer, item->made_ms);
-    cl_cbor_put_array(writer, item->body_count);
-    for (size_t i = 0; i < item->body_count; i++)
-        cl_cbor_put_bytes(writer, item->bodies[i].data, item->bodies[i].length);
     cl_cbor_put_bytes(writer, item->state.data, item->state.length);
-    cl_cbor_put_bytes(writer, item->proof.data, item->proof.length);
+    cl_cbor_put_bytes(writer, item->content_id16, 16);
+    put_content(writer, item);
 }
 
 enum cl_status cl_wallet_encode(struct cl_buffer *out, const struct cl_wallet *wallet)
@@ -51,7 +100,7 @@ enum cl_status cl_wallet_encode(struct cl_buffer *out, const struct cl_wallet *w
     struct cl_cbor_writer writer;
     cl_cbor_writer_init(&writer, out);
     cl_cbor_put_array(&writer, 5);
-    cl_cbor_put_uint(&writer, 1);
+    cl_cbor_put_uint(&writer, 2);
     cl_cbor_put_bytes(&writer, wallet->entropy32, 32);
     if (wallet->network.known) {
         cl_cbor_put_array(&writer, 4);
@@ -142,6 +191,54 @@ static void get_key(struct cl_cbor_reader *reader, struct cl_wallet *wallet)
     wallet->key_count++;
 }
 
+#define CONTENT_BYTES_MAX ((CL_WALLET_BODIES_MAX + 1u) * (CL_PROOF_BYTES_MAX + 16u) + 64u)
+
+static enum cl_status get_content(struct cl_wallet_item *item, const uint8_t *data, size_t length)
+{
+    struct cl_cbor_reader reader;
+    cl_cbor_reader_init(&reader, data, length);
+    cl_cbor_array_fixed(&reader, 3);
+    get_optional(&reader, &item->audience_salt);
+    size_t bodies = cl_cbor_array_at_most(&reader, CL_WALLET_BODIES_MAX);
+    for (size_t i = 0; i < bodies && reader.status == CL_OK; i++) {
+        item->body_count = i + 1;
+        get_buffer(&reader, &item->bodies[i], CL_PROOF_BYTES_MAX);
+    }
+    get_buffer(&reader, &item->proof, CL_PROOF_BYTES_MAX);
+    return cl_cbor_finish(&reader);
+}
+
+enum cl_status cl_wallet_item_content_open(struct cl_wallet_item *item, const uint8_t key32[32])
+{
+    uint8_t label[ITEM_LABEL_LENGTH + 32];
+    if (item->content_open)
+        return CL_OK;
+    size_t sealed = item->content.length - 24;
+    if (sealed < SEAL_OVERHEAD)
+        return CL_E_LOCKED;
+    uint8_t *clear = malloc(sealed);
+    if (clear == NULL)
+        return CL_E_MEMORY;
+    item_label(label, item);
+    enum cl_status status = cl_open(clear, item->content.data + 24, sealed, label, sizeof label, item->content.data, key32);
+    if (status == CL_OK)
+        status = get_content(item, clear, sealed - SEAL_OVERHEAD);
+    cl_wipe(clear, sealed);
+    free(clear);
+    if (status == CL_OK) {
+        memcpy(item->content_key32, key32, 32);
+        cl_buffer_wipe(&item->content);
+        item->content_open = true;
+        return CL_OK;
+    }
+    for (size_t i = 0; i < item->body_count; i++)
+        cl_buffer_wipe(&item->bodies[i]);
+    item->body_count = 0;
+    cl_buffer_wipe(&item->proof);
+    cl_wipe(&item->audience_salt, sizeof item->audience_salt);
+    return status;
+}
+
 static void get_item(struct cl_cbor_reader *reader, struct cl_wallet_item *item)
 {
     cl_cbor_array_fixed(reader, 14);
@@ -152,18 +249,14 @@ static void get_item(struct cl_cbor_reader *reader, struct cl_wallet_item *item)
     struct cl_view party = cl_cbor_bytes(reader);
     get_optional(reader, &item->terms);
     get_optional(reader, &item->profile);
-    get_optional(reader, &item->audience_salt);
     get_text(reader, item->recovery_key, sizeof item->recovery_key);
     item->made_ms = cl_cbor_uint(reader);
-    size_t bodies = cl_cbor_array(reader);
-    if (bodies > CL_WALLET_BODIES_MAX)
-        cl_cbor_fail(reader, CL_E_BOUND);
-    for (size_t i = 0; i < bodies && reader->status == CL_OK; i++) {
-        item->body_count = i + 1;
-        get_buffer(reader, &item->bodies[i], CL_PROOF_BYTES_MAX);
-    }
     get_buffer(reader, &item->state, CL_STATE_VALUE_BYTES_MAX);
-    get_buffer(reader, &item->proof, CL_PROOF_BYTES_MAX);
+    cl_cbor_bytes_copy(reader, item->content_id16, 16);
+    const uint8_t *nonce = cl_cbor_bytes_fixed(reader, 24);
+    if (nonce != NULL && cl_buffer_append(&item->content, nonce, 24) != CL_OK)
+        cl_cbor_fail(reader, CL_E_MEMORY);
+    get_buffer(reader, &item->content, CONTENT_BYTES_MAX);
     if (reader->status != CL_OK)
         return;
     bool party_good = party.length == 0 || party.length == 32 || party.length == 33;
@@ -223,7 +316,7 @@ enum cl_status cl_wallet_decode(struct cl_wallet **out, const uint8_t *data, siz
     cl_cbor_bytes_copy(&reader, wallet->entropy32, 32);
     get_network(&reader, &wallet->network);
     enum cl_status status = reader.status;
-    if (status == CL_OK && version != 1)
+    if (status == CL_OK && version != 2)
         status = CL_E_VERSION;
     if (status == CL_OK)
         status = get_lists(&reader, wallet);

@@ -328,13 +328,13 @@ int run_erase(struct context *context)
     struct cl_wallet_item *item = result == 0 && slots == 0 && !flag(context, "--keep") ? subject_item(context, &subject) : NULL;
     bool shared = item != NULL && item->terms.present && text_of_terms(context, item);
     if (item != NULL) {
-        cl_wallet_item_destroy_secrets(item);
-        result = wallet_save(context);
+        enum cl_status status = cl_wallet_item_destroy_secrets(item);
+        result = status == CL_OK ? wallet_save(context) : output_fail(&context->output, status, NULL);
         if (result == 0) /* the backup held them too */
             result = wallet_backup(context, NULL);
     }
     if (result == 0) {
-        output_say(&context->output, "You state that what was shared under '%s'%s%s is destroyed at your side%s%s.", called(&subject), slots != 0 ? " in slots " : "", slots != 0 ? slots_text(slots) : "", item != NULL ? "; text, salt and proofs are gone from this wallet and its backup" : "",
+        output_say(&context->output, "You state that what was shared under '%s'%s%s is destroyed at your side%s%s.", called(&subject), slots != 0 ? " in slots " : "", slots != 0 ? slots_text(slots) : "", item != NULL ? "; the key of its text, salt and proofs is destroyed, so that no copy of this wallet shows them any more. A copy that you made of the wallet's folder still does: run 'consent key backup -o' to it again" : "",
                    shared ? ", but those of the terms that it was made under, which others rest on" : "");
         result = act_finish(context, &act, &record, &subject.object.id, subject.item_name, false, NULL);
     }

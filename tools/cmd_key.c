@@ -177,6 +177,8 @@ int run_key_recover(struct context *context)
         if (status != CL_OK)
             result = output_fail(&context->output, status, status == CL_E_LOCKED ? "%s is not of these words, or is damaged." : "%s", backup);
     }
+    if (result == 0 && backup != NULL)
+        result = wallet_store_recover(context, backup);
     if (result == 0)
         result = wallet_create(context, entropy);
     if (result == 0 && list != NULL)
@@ -184,8 +186,8 @@ int run_key_recover(struct context *context)
     if (result == 0)
         result = wallet_save(context);
     if (result == 0) {
-        output_line(&context->output, "%zu keys and %zu entries are back in %s", context->wallet->key_count, context->wallet->item_count, context->wallet_path);
-        output_json(&context->output, json_pack("{s:i, s:i}", "keys", (int)context->wallet->key_count, "entries", (int)context->wallet->item_count));
+        output_line(&context->output, "%zu keys, %zu entries and %zu vault items are back in %s", context->wallet->key_count, context->wallet->item_count, cl_vault_count(context->store), context->wallet_path);
+        output_json(&context->output, json_pack("{s:i, s:i, s:i, s:i}", "keys", (int)context->wallet->key_count, "entries", (int)context->wallet->item_count, "vault_items", (int)cl_vault_count(context->store), "without_content", (int)wallet_locked_count(context)));
     }
     cl_buffer_wipe(&words);
     cl_buffer_deinit(&sealed);
@@ -195,9 +197,12 @@ int run_key_recover(struct context *context)
 
 int run_key_backup(struct context *context)
 {
+    const char *path = option(context, "--output");
+    if (path != NULL && strcmp(path, "-") == 0)
+        return output_usage(&context->output, "A backup is a file and a folder beside it: give -o FILE.");
     int result = wallet_open(context);
     if (result == 0)
-        result = wallet_backup(context, option(context, "--output"));
+        result = wallet_backup(context, path);
     if (result == 0)
         output_json(&context->output, json_object());
     return result;

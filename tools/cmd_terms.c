@@ -284,6 +284,8 @@ int run_forget(struct context *context)
     output_line(&context->output, "'%s' (%s) is no longer in the wallet; the ledger keeps its hashes.", item->name, id_short(item->object.bytes));
     cl_wallet_item_remove(context->wallet, item);
     result = wallet_save(context);
+    if (result == 0) /* so that it does not come back from there */
+        result = wallet_backup(context, NULL);
     if (result == 0)
         output_json(&context->output, json_object());
     return result;

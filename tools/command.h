@@ -2,7 +2,7 @@
 #ifndef TOOLS_COMMAND_H
 #define TOOLS_COMMAND_H
 
-#include "consent/wallet.h"
+#include "consent/vault.h"
 #include "output.h"
 
 #define POSITIONALS_MAX 2u
@@ -28,6 +28,7 @@ struct context {
     size_t option_count;
     /* what workspace.c opens when it is needed */
     struct cl_wallet *wallet;
+    struct cl_store *store;  /* the folder beside it: open while the wallet is */
     char wallet_path[3072];
     int wallet_lock;         /* file descriptor, -1: none */
     struct http_client *http;
@@ -50,6 +51,11 @@ const char *option_help(const char *command_name, const char *name, const char *
 extern const char global_options[];
 
 /* cmd_*.c */
+int run_vault_put(struct context *context);
+int run_vault_list(struct context *context);
+int run_vault_show(struct context *context);
+int run_vault_change(struct context *context);
+int run_vault_remove(struct context *context);
 int run_help(struct context *context);
 int run_completions(struct context *context);
 int run_key_new(struct context *context);

@@ -1,4 +1,4 @@
-/* The wallet on disk and the files beside it. A lock keeps two commands from losing each other's changes. */
+/* The wallet on disk, the folder with its keys (include/consent/vault.h), and the files beside it. A lock keeps two commands from losing each other's changes. */
 #include "workspace.h"
 
 #include <errno.h>
@@ -151,6 +151,70 @@ static int lock_wallet(struct context *context)
     return 0;
 }
 
+/* The folder of the wallet at path, or that belongs to a backup: alice and alice.backup have alice.store. */
+static void store_directory_of(char out[CL_STORE_PATH_MAX], const char *path)
+{
+    size_t length = strlen(path), ending = strlen(".backup");
+    if (length > ending && strcmp(path + length - ending, ".backup") == 0)
+        length -= ending;
+    (void)snprintf(out, CL_STORE_PATH_MAX, "%.*s.store", (int)length, path);
+}
+
+int store_fail(struct context *context, enum cl_status status, const char *directory)
+{
+    return output_fail(&context->output, status, "%s%s%s", directory, status == CL_E_IO ? ": " : "", status == CL_E_IO ? strerror(errno) : "");
+}
+
+size_t wallet_locked_count(const struct context *context)
+{
+    size_t locked = 0;
+    for (size_t i = 0; i < context->wallet->item_count; i++)
+        locked += context->wallet->items[i].content_open ? 0 : 1;
+    return locked;
+}
+
+/* Opens the folder, and what is sealed under its keys. */
+static int store_open(struct context *context)
+{
+    char directory[CL_STORE_PATH_MAX];
+    store_directory_of(directory, context->wallet_path);
+    enum cl_status status = cl_store_open(&context->store, directory, context->wallet);
+    if (status != CL_OK)
+        return store_fail(context, status, directory);
+    size_t locked = wallet_locked_count(context), damaged = cl_store_damaged(context->store);
+    if (locked > 0)
+        output_warn(&context->output, "The texts, salts and proofs of %zu entries do not open: their keys are not in %s. If they were not erased, copy that folder here from the old machine or from the backup.", locked, directory);
+    if (damaged > 0)
+        output_warn(&context->output, "%zu files in %s are damaged or another wallet's; they are left alone.", damaged, directory);
+    return 0;
+}
+
+int wallet_store_recover(struct context *context, const char *backup)
+{
+    char source[CL_STORE_PATH_MAX], target[CL_STORE_PATH_MAX];
+    struct stat there, here;
+    struct cl_store *store = NULL;
+    const char *path = wallet_path_of(context);
+    make_directories(path);
+    store_directory_of(source, backup);
+    store_directory_of(target, path);
+    int result = lock_wallet(context);
+    if (result != 0 || (stat(source, &there) != 0 && errno == ENOENT))
+        return result; /* store_open says what is missing */
+    bool taken = stat(target, &here) == 0;
+    if (taken && there.st_dev == here.st_dev && there.st_ino == here.st_ino)
+        return store_open(context);
+    if (taken)
+        return output_fail(&context->output, CL_E_EXISTS, "The folder %s is of an earlier wallet, or of a recovery that did not end; move it away first.", target);
+    output_say(&context->output, "Copying %s to %s.", source, target);
+    enum cl_status status = cl_store_open(&store, source, context->wallet);
+    if (status != CL_OK)
+        return store_fail(context, status, source);
+    status = cl_store_mirror(store, target, context->wallet);
+    cl_store_free(store);
+    return status == CL_OK ? store_open(context) : store_fail(context, status, target);
+}
+
 int wallet_open(struct context *context)
 {
     char passphrase[PASSPHRASE_BYTES_MAX] = "";
@@ -170,6 +234,13 @@ int wallet_open(struct context *context)
         if (status != CL_OK)
             result = output_fail(&context->output, status, status == CL_E_LOCKED ? "The passphrase is wrong, or %s is damaged." : "%s", path);
     }
+    if (result == 0)
+        result = store_open(context);
+    if (result == 0) { /* what an interrupted command left */
+        enum cl_status status = cl_store_sweep(context->store, context->wallet);
+        if (status != CL_OK)
+            result = store_fail(context, status, "The wallet's folder");
+    }
     cl_wipe_bytes(passphrase, sizeof passphrase);
     cl_buffer_deinit(&sealed);
     return result;
@@ -179,11 +250,15 @@ int wallet_create(struct context *context, const uint8_t entropy32[32])
 {
     char passphrase[PASSPHRASE_BYTES_MAX] = "";
     struct cl_buffer sealed = {0};
+    char directory[CL_STORE_PATH_MAX];
     const char *path = wallet_path_of(context);
     make_directories(path);
+    store_directory_of(directory, path);
     int result = lock_wallet(context);
     if (result == 0 && access(path, F_OK) == 0)
         result = output_fail(&context->output, CL_E_EXISTS, "There is a wallet at %s.", path);
+    if (result == 0 && context->store == NULL && access(directory, F_OK) == 0)
+        result = output_fail(&context->output, CL_E_EXISTS, "The folder %s is of an earlier wallet; move it away first.", directory);
     if (result == 0)
         result = get_passphrase(context, passphrase, true);
     if (result == 0) {
@@ -195,6 +270,8 @@ int wallet_create(struct context *context, const uint8_t entropy32[32])
     }
     if (result == 0)
         result = file_write(context, path, sealed.data, sealed.length, true);
+    if (result == 0 && context->store == NULL)
+        result = store_open(context);
     cl_wipe_bytes(passphrase, sizeof passphrase);
     cl_buffer_deinit(&sealed);
     return result;
@@ -203,21 +280,29 @@ int wallet_create(struct context *context, const uint8_t entropy32[32])
 int wallet_save(struct context *context)
 {
     struct cl_buffer sealed = {0};
-    enum cl_status status = cl_wallet_seal(&sealed, context->wallet, NULL, 0);
+    enum cl_status status = cl_store_save_keys(context->store, context->wallet);
+    if (status != CL_OK)
+        return store_fail(context, status, "The wallet's folder");
+    status = cl_wallet_seal(&sealed, context->wallet, NULL, 0);
     int result = status == CL_OK ? file_write(context, context->wallet_path, sealed.data, sealed.length, true) : output_fail(&context->output, status, NULL);
     cl_buffer_deinit(&sealed);
+    if (result == 0 && (status = cl_store_sweep(context->store, context->wallet)) != CL_OK)
+        result = store_fail(context, status, "The wallet's folder");
     return result;
 }
 
 int wallet_backup(struct context *context, const char *path)
 {
-    char beside[3200];
+    char beside[3200], directory[CL_STORE_PATH_MAX];
     struct cl_buffer sealed = {0};
     (void)snprintf(beside, sizeof beside, "%s.backup", context->wallet_path);
+    store_directory_of(directory, path == NULL ? beside : path);
     enum cl_status status = cl_wallet_backup_seal(&sealed, context->wallet);
     int result = status == CL_OK ? file_write(context, path == NULL ? beside : path, sealed.data, sealed.length, true) : output_fail(&context->output, status, NULL);
+    if (result == 0 && path != NULL && (status = cl_store_mirror(context->store, directory, context->wallet)) != CL_OK)
+        result = store_fail(context, status, directory);
     if (result == 0)
-        output_say(&context->output, "An encrypted backup is in %s; your 24 words open it.", path == NULL ? beside : path);
+        output_say(&context->output, "An encrypted backup is in %s and the folder %s; your 24 words open them.", path == NULL ? beside : path, directory);
     cl_buffer_deinit(&sealed);
     return result;
 }
@@ -225,6 +310,8 @@ int wallet_backup(struct context *context, const char *path)
 void workspace_close(struct context *context)
 {
     cl_wipe_bytes(context->token32, sizeof context->token32);
+    cl_store_free(context->store);
+    context->store = NULL;
     cl_wallet_free(context->wallet);
     context->wallet = NULL;
     http_client_free(context->http);

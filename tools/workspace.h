@@ -11,9 +11,14 @@
 const char *wallet_path_of(struct context *context);
 int wallet_open(struct context *context);                 /* locks the file against other commands; once */
 int wallet_create(struct context *context, const uint8_t entropy32[32]); /* CL_E_EXISTS where there is one */
-int wallet_save(struct context *context);
-int wallet_backup(struct context *context, const char *path); /* NULL: beside the wallet; says where */
+int wallet_save(struct context *context);                 /* keys, wallet, then what the wallet names no more is destroyed */
+size_t wallet_locked_count(const struct context *context); /* entries whose content has no key here */
+/* NULL: beside the wallet, where the folder with the keys is already; else the folder is copied too. Says where. */
+int wallet_backup(struct context *context, const char *path);
+/* Brings the folder that belongs to a backup into the place of the new wallet's, before wallet_create. */
+int wallet_store_recover(struct context *context, const char *backup);
 void workspace_close(struct context *context);            /* wipes */
+int store_fail(struct context *context, enum cl_status status, const char *directory); /* reports, with errno's text */
 /* Reads a whole file; reports. */
 int file_read(struct context *context, struct cl_buffer *out, const char *path, size_t maximum);
 int file_write(struct context *context, const char *path, const void *data, size_t length, bool only_owner); /* "-": standard output */

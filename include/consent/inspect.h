@@ -8,7 +8,7 @@
 enum cl_file_kind {
     CL_FILE_UNKNOWN = 0, CL_FILE_RECORD, CL_FILE_PAYLOAD, CL_FILE_STATE_PROOF, CL_FILE_BODY, CL_FILE_OFFER, CL_FILE_WALLET,
     CL_FILE_BACKUP, CL_FILE_STATE_VALUE, CL_FILE_STATE_LEAF, CL_FILE_ACCEPTANCE, CL_FILE_COSE_RECEIPT, CL_FILE_CHECKPOINT,
-    CL_FILE_TLOG_PROOF, CL_FILE_POLICY, CL_FILE_CBOR
+    CL_FILE_TLOG_PROOF, CL_FILE_POLICY, CL_FILE_CBOR, CL_FILE_STORE_KEY, CL_FILE_STORE_VALUE
 };
 enum cl_file_kind cl_file_kind_of(const uint8_t *data, size_t length);
 const char *cl_file_kind_words(enum cl_file_kind kind); /* "a signed record", … */

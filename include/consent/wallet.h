@@ -65,12 +65,18 @@ struct cl_wallet_item {
     struct cl_object_id object;
     char key_name[CL_NAME_BYTES_MAX + 1]; /* a key of this wallet; empty: an external signer's */
     struct cl_party party;         /* the other side, if known */
-    struct cl_optional_hash terms, profile, audience_salt; /* profile: in whose name we act */
+    struct cl_optional_hash terms, profile; /* profile: in whose name we act */
     char recovery_key[CL_NAME_BYTES_MAX + 1];
     uint64_t made_ms;
+    struct cl_buffer state;        /* last state value seen; empty if none */
+    /* The content, which is sealed under a key of the item's own, also inside the wallet. The key stands in a file of
+       the store (vault.h) and nowhere else: to destroy that file is to erase the content in every copy of the wallet. */
+    uint8_t content_id16[16], content_key32[32]; /* the name of that file, and the key once it is known */
+    bool content_open;             /* false: as read, without its key; what follows is then empty or new */
+    struct cl_buffer content;      /* sealed, while it is not open: it is written again as it was */
+    struct cl_optional_hash audience_salt;
     size_t body_count;
     struct cl_buffer bodies[CL_WALLET_BODIES_MAX]; /* body-file bytes */
-    struct cl_buffer state;        /* last state value seen; empty if none */
     struct cl_buffer proof;        /* last proof fetched; empty if none */
 };
 
@@ -105,17 +111,24 @@ struct cl_wallet_item *cl_wallet_item_of(struct cl_wallet *wallet, const struct 
 void cl_wallet_item_remove(struct cl_wallet *wallet, struct cl_wallet_item *item);
 /* Copies; the same body is kept once. */
 CL_MUST_USE enum cl_status cl_wallet_item_body_add(struct cl_wallet_item *item, const uint8_t *body_file, size_t length);
-void cl_wallet_item_destroy_secrets(struct cl_wallet_item *item); /* salt, bodies, proof: before ERASE */
+/* Salt, bodies, proof, and their key, for which a new one is drawn: before ERASE. What is on disk is destroyed once the
+   wallet was written and cl_store_sweep called (vault.h). */
+CL_MUST_USE enum cl_status cl_wallet_item_destroy_secrets(struct cl_wallet_item *item);
+/* Opens the content of an item as cl_wallet_open left it. CL_E_LOCKED: another key, or damaged. CL_E_CBOR_*. */
+CL_MUST_USE enum cl_status cl_wallet_item_content_open(struct cl_wallet_item *item, const uint8_t key32[32]);
+/* A fresh key for the content of an item that was not opened and yet got new content, which replaces the old. */
+CL_MUST_USE enum cl_status cl_wallet_item_content_renew(struct cl_wallet_item *item);
 
 /* ---- files (layouts at the top of wallet_file.c). Sealing takes as long as Argon2id is meant to take.
    cl_wallet_seal without a passphrase (NULL) uses the key that opened or last sealed it. */
 CL_MUST_USE enum cl_status cl_wallet_seal(struct cl_buffer *out, struct cl_wallet *wallet, const char *passphrase, size_t passphrase_length);
-/* CL_E_LOCKED, CL_E_CBOR_*, CL_E_FORMAT, CL_E_VERSION, CL_E_BOUND, CL_E_MEMORY. */
+/* The items' contents stay sealed (cl_store_open has their keys). CL_E_LOCKED, CL_E_CBOR_*, CL_E_FORMAT, CL_E_VERSION,
+   CL_E_BOUND, CL_E_MEMORY. */
 CL_MUST_USE enum cl_status cl_wallet_open(struct cl_wallet **out, const uint8_t *data, size_t length, const char *passphrase, size_t passphrase_length);
 /* Backup: the same content under a key that follows from the words. */
 CL_MUST_USE enum cl_status cl_wallet_backup_seal(struct cl_buffer *out, const struct cl_wallet *wallet);
 CL_MUST_USE enum cl_status cl_wallet_backup_open(struct cl_wallet **out, const uint8_t *data, size_t length, const uint8_t entropy32[32]);
-/* The content alone, in clear: what is inside both. out has to be a secret buffer (types.h). */
+/* The content alone, in clear but for the items' contents: what is inside both. out has to be a secret buffer (types.h). */
 CL_MUST_USE enum cl_status cl_wallet_encode(struct cl_buffer *out, const struct cl_wallet *wallet);
 CL_MUST_USE enum cl_status cl_wallet_decode(struct cl_wallet **out, const uint8_t *data, size_t length);
 

@@ -77,6 +77,8 @@ timeout --preserve-status -s INT 2 $line >out 2>err
 CONSENT_WALLET=$scratch/first
 me key new --name first --no-ask --json 2>/dev/null >first.json
 /usr/bin/python3 -c 'import json; print(json.load(open("first.json"))["words"])' >words.txt
+echo a@example.org >email.txt; cp email.txt new-email.txt
+for command in put list show change remove; do example 0 vault $command; done
 me key backup -o wallet.backup >/dev/null 2>&1
 CONSENT_WALLET=$scratch/recovered
 example 0 key recover

@@ -169,8 +169,26 @@ expect 0 again list --refresh --json
 expect 0 again revoke bank --json && is state withdrawn
 expect 0 again revoke mine.1 --slots 1 --json && is state active
 expect 0 fresh key backup -o fresh.backup
-rm -f "$scratch/again"*
+rm -rf "$scratch/again"*
 expect 0 again key recover --words-file fresh.words --backup fresh.backup --json && is entries 2
+
+# ---- the vault
+echo alice@example.org >email.txt; printf 'b\000c' >new-email.bin
+expect 2 alice vault put email email.txt && has_err "--category pd:EmailAddress"
+expect 2 alice vault put email --category pd:EmailAddres email.txt && has_err "Did you mean pd:EmailAddress?"
+expect 2 alice vault put email --category pd:EmailAddress --media-type text email.txt && has_err "not a media type"
+expect 0 alice vault put email --category pd:EmailAddress email.txt --json && is media_type text/plain && is bytes 18
+expect 1 alice vault put email --category pd:EmailAddress email.txt && has_err "vault change"
+expect 0 alice vault list && has "pd:EmailAddress"
+expect 0 alice vault show email && has alice@example.org
+expect 0 alice vault change email new-email.bin --media-type application/octet-stream
+expect 0 alice vault show email --json && is value_base64 YgBj
+expect 0 alice vault show email -o shown.bin && { cmp -s shown.bin new-email.bin || fail "vault show -o"; }
+head -c 16777217 /dev/zero >large
+expect 1 alice vault change email large && has_err "longer than 16777216 bytes"
+expect 0 alice vault remove email
+expect 3 alice vault show email && has_err "vault list"
+for word in alice@example email; do grep -rqa "$word" "$scratch"/alice.store "$scratch/alice" && fail "'$word' is readable beside the wallet"; done
 
 # ---- the node, from outside
 expect 0 anybody node peers --json

@@ -160,7 +160,10 @@ static void erasing_leaves_no_salt_and_no_body(void **state)
 {
     (void)state;
     struct cl_wallet *wallet = filled();
-    cl_wallet_item_destroy_secrets(&wallet->items[0]);
+    uint8_t key[32];
+    memcpy(key, wallet->items[0].content_key32, 32);
+    assert_int_equal(cl_wallet_item_destroy_secrets(&wallet->items[0]), CL_OK);
+    assert_memory_not_equal(key, wallet->items[0].content_key32, 32);
     assert_int_equal(wallet->items[0].body_count, 0);
     assert_false(wallet->items[0].audience_salt.present);
     cl_wallet_free(wallet);

@@ -1,0 +1,35 @@
+/* What the files of the store and the vault share. */
+#ifndef LEDGER_VAULT_INTERNAL_H
+#define LEDGER_VAULT_INTERNAL_H
+
+#include "vault_format.h"
+
+#define CL_STORE_FILE_PATH_MAX (CL_STORE_PATH_MAX + 64u)
+
+struct cl_store_id { uint8_t bytes[16]; };
+
+struct cl_store {
+    char directory[CL_STORE_PATH_MAX];
+    uint8_t secret32[32];
+    size_t key_count, key_room, value_count, value_room, damaged, vault_count;
+    struct cl_store_key *keys;         /* by id */
+    struct cl_store_id *values;        /* found when the store was opened */
+    const struct cl_store_key **vault; /* by name; of keys */
+};
+
+/* vault_files.c: false, with errno, where the disk does not do it */
+void cl_store_path(char out[CL_STORE_FILE_PATH_MAX], const char *directory, const uint8_t id16[16], const char *ending);
+bool cl_file_destroy(const char *path); /* overwrites, syncs, unlinks; good where there is none */
+/* Out of the way first: from then on the key is gone for every reader, also where the overwriting is interrupted. */
+bool cl_key_file_destroy(const char *directory, const uint8_t id16[16]);
+bool cl_value_file_remove(const char *directory, const uint8_t value16[16]);
+/* As a whole; and overwrites what was there before, since it held a key that must not come back. */
+CL_MUST_USE enum cl_status cl_key_file_replace(const char *directory, const uint8_t id16[16], const uint8_t *data, size_t length);
+
+/* vault_store.c */
+CL_MUST_USE enum cl_status cl_store_key_write(const struct cl_store *store, const struct cl_store_key *key); /* the file */
+CL_MUST_USE enum cl_status cl_store_key_append(struct cl_store *store, const struct cl_store_key *key); /* to the list; cl_store_arrange follows */
+void cl_store_key_drop(struct cl_store *store, size_t position); /* from the list; cl_store_arrange follows */
+CL_MUST_USE enum cl_status cl_store_arrange(struct cl_store *store); /* orders keys by id, the vault's by name */
+
+#endif
