@@ -2,12 +2,14 @@
    after it, or makes each sync slow. A test builds it with the system's compiler. Settings come from the environment:
      DISK_FAIL_AT    number of the first call that fails with EIO (from 1); absent: none
      DISK_SYNC_MS    how long each sync takes longer
-     DISK_ONLY       count and fail only "write" or "sync" calls */
+     DISK_ONLY       count and fail only "write" or "sync" calls
+     DISK_PATH       count and fail only those on files whose path has this in it */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,12 +18,24 @@
 
 static atomic_long calls;
 
+static bool is_meant(int file)
+{
+    const char *part = getenv("DISK_PATH");
+    char name[64], path[4096];
+    if (part == NULL) return true;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(name, path, sizeof path - 1);
+    if (length <= 0) return false;
+    path[length] = '\0';
+    return strstr(path, part) != NULL;
+}
+
 static bool fails(int file, const char *kind)
 {
     struct stat information;
     const char *at = getenv("DISK_FAIL_AT"), *only = getenv("DISK_ONLY");
     if (file <= 2 || fstat(file, &information) != 0 || !S_ISREG(information.st_mode)) return false;
-    if (at == NULL || (only != NULL && strcmp(only, kind) != 0)) return false;
+    if (at == NULL || (only != NULL && strcmp(only, kind) != 0) || !is_meant(file)) return false;
     if (atomic_fetch_add(&calls, 1) + 1 < atol(at)) return false;
     errno = EIO;
     return true;
