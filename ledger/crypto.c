@@ -244,6 +244,15 @@ bool cl_equal_constant_time(const void *a, const void *b, size_t length)
     return sodium_memcmp(a, b, length) == 0;
 }
 
+void cl_hmac_sha256(uint8_t out32[32], const void *key, size_t key_length, const void *data, size_t length)
+{
+    crypto_auth_hmacsha256_state state;
+    crypto_auth_hmacsha256_init(&state, key, key_length);
+    crypto_auth_hmacsha256_update(&state, data, length);
+    crypto_auth_hmacsha256_final(&state, out32);
+    sodium_memzero(&state, sizeof state);
+}
+
 void cl_hmac_sha512(uint8_t out64[64], const void *key, size_t key_length, const void *data, size_t length)
 {
     crypto_auth_hmacsha512_state state;

@@ -42,6 +42,7 @@ bool cl_ed25519_verify(const uint8_t public32[32], const uint8_t signature64[64]
 CL_MUST_USE enum cl_status cl_random(void *out, size_t length);
 void cl_wipe(void *secret, size_t length);
 bool cl_equal_constant_time(const void *a, const void *b, size_t length);
+void cl_hmac_sha256(uint8_t out32[32], const void *key, size_t key_length, const void *data, size_t length);
 void cl_hmac_sha512(uint8_t out64[64], const void *key, size_t key_length, const void *data, size_t length);
 void cl_pbkdf2_sha512(uint8_t *out, size_t out_length, const void *password, size_t password_length, const void *salt, size_t salt_length, unsigned iterations);
 /* Argon2id, memory in bytes. */

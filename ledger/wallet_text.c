@@ -9,6 +9,7 @@
 
 enum cl_status cl_random_bytes(void *out, size_t length) { return cl_random(out, length); }
 void cl_hash_bytes(struct cl_hash *out, const void *data, size_t length) { cl_sha256_once(out->bytes, data, length); }
+void cl_hmac_bytes(uint8_t out32[32], const void *key, size_t key_length, const void *data, size_t length) { cl_hmac_sha256(out32, key, key_length, data, length); }
 void cl_wipe_bytes(void *secret, size_t length) { cl_wipe(secret, length); }
 
 void cl_hex_encode(char *out, const void *data, size_t length)

@@ -131,7 +131,7 @@ static void print_overview(void)
 {
     (void)puts("consent: agreements on a shared, provable ledger, from the person's or the organisation's side\n\nusage: consent COMMAND [arguments] [options]\n");
     for (size_t i = 0; i < command_count; i++)
-        (void)printf("  %-14s %s\n", command_table[i].name, command_table[i].summary);
+        (void)printf("  %-16s %s\n", command_table[i].name, command_table[i].summary);
     (void)puts("\n'consent help COMMAND' explains one, with an example. 'consent --version' says which version this is.");
 }
 

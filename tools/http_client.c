@@ -1,4 +1,5 @@
-/* One reused connection to a node through libcurl. No redirects: a node's answer comes from that node. */
+/* HTTP through libcurl: one request after the other on one connection, or many at once (webhooks). No redirects: an answer
+   comes from whom it was asked of. */
 #include "http_client.h"
 #include "consent/record.h"
 
@@ -254,15 +255,10 @@ enum cl_status http_multi_wait(struct http_multi *multi, unsigned timeout_ms)
 {
     int running = 0, left = 0;
     CURLMsg *message;
-    bool finished = false;
-    if (curl_multi_perform(multi->curl, &running) != CURLM_OK)
+    if (curl_multi_poll(multi->curl, NULL, 0, (int)timeout_ms, NULL) != CURLM_OK || curl_multi_perform(multi->curl, &running) != CURLM_OK)
         return CL_E_IO;
     while ((message = curl_multi_info_read(multi->curl, &left)) != NULL)
-        if (message->msg == CURLMSG_DONE) {
+        if (message->msg == CURLMSG_DONE)
             finish(message);
-            finished = true;
-        }
-    if (finished)
-        return CL_OK;
-    return curl_multi_poll(multi->curl, NULL, 0, (int)timeout_ms, NULL) == CURLM_OK ? CL_OK : CL_E_IO;
+    return CL_OK;
 }

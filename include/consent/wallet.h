@@ -20,6 +20,7 @@
 /* ---- small things */
 CL_MUST_USE enum cl_status cl_random_bytes(void *out, size_t length);
 void cl_hash_bytes(struct cl_hash *out, const void *data, size_t length); /* SHA-256 */
+void cl_hmac_bytes(uint8_t out32[32], const void *key, size_t key_length, const void *data, size_t length); /* HMAC-SHA-256, RFC 2104 */
 void cl_wipe_bytes(void *secret, size_t length);
 /* out: 2 x length + 1 characters. */
 void cl_hex_encode(char *out, const void *data, size_t length);

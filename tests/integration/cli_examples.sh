@@ -69,6 +69,15 @@ example 0 forget
 me revoke T --save r.cbor >/dev/null 2>&1
 me ack T --save r.cose >/dev/null 2>&1
 for command in sign submit audit "node status" "node peers" "node doctor" completions help "key backup"; do example 0 $command; done
+example 0 webhooks secret
+printf '[crm]\nurl = http://127.0.0.1:9/\nsecret-file = crm.secret\nfollow = %s\n' "$profile" >webhooks.ini
+for command in "webhooks failed" "webhooks replay"; do example 0 $command; done
+# these two go on until they are stopped
+echo "webhooks run" >>shown
+line=$("$consent" help webhooks run | sed -n 's/^example: //p')
+# shellcheck disable=SC2086
+timeout --preserve-status -s INT 2 $line >out 2>err
+[ $? -eq 130 ] || { fail "$line"; cat err >&2; }
 echo feed >>shown
 line=$("$consent" help feed | sed -n 's/^example: //p')
 # shellcheck disable=SC2086
@@ -87,7 +96,7 @@ example 0 key recover
 mkdir readme && cd readme || exit 1
 CONSENT_WALLET=$scratch/reader
 me key new --name reader --no-ask >/dev/null 2>&1
-sed -n '/^### Share and withdraw/,/^#* Run a node/s/^    \(consent .*\)/\1/p' "$here/README.md" >commands
+sed -n '/^### Share and withdraw/,/^### [^S]/s/^    \(consent .*\)/\1/p' "$here/README.md" >commands
 [ "$(wc -l <commands)" -ge 8 ] || fail "the README's commands were not found"
 while read -r line; do
     eval "$line" >out 2>err </dev/null || { fail "the README's $line"; sed 's/^/  | /' err out >&2; }

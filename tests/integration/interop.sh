@@ -126,6 +126,10 @@ by anna grant token-uri --to "$acme" --terms "$scratch/terms.txt" --signer-key "
     --signer "pkcs11:token=consent;object=party?module-path=$PKCS11_MODULE&pin-source=file:$scratch/pin"
 collect record "$(of record_id)" record_pkcs11
 
+# ---- what an endpoint of the organisation's gets
+/usr/bin/python3 "$interop/webhook_capture.py" "$build/consent" "$acme" "$files/webhooks.json" >"$scratch/said" 2>&1 ||
+    { cat "$scratch/said" >&2; fail 'consent webhooks run'; }
+
 collect fill 700 1 >"$scratch/said"
 
 # ---- the later tree, and the wallet's words
