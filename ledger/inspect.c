@@ -1,5 +1,6 @@
 /* Shows what a file holds, so that nobody has to trust a program about it. */
 #include "consent/inspect.h"
+#include "consent/disclosure.h"
 #include "consent/state.h"
 #include "consent/terms.h"
 #include "consent/wallet.h"
@@ -245,6 +246,8 @@ static enum cl_file_kind array_kind(struct cl_cbor_reader *reader)
             return CL_FILE_STORE_KEY;
         if (magic.length == 13 && memcmp(magic.data, "consent-value", 13) == 0)
             return CL_FILE_STORE_VALUE;
+        if (magic.length == 18 && memcmp(magic.data, "consent-disclosure", 18) == 0)
+            return CL_FILE_DISCLOSURE;
         return CL_FILE_CBOR;
     }
     if (second == CL_CBOR_UINT)
@@ -294,6 +297,7 @@ const char *cl_file_kind_words(enum cl_file_kind kind)
     case CL_FILE_STATE_PROOF: return "a proof of state (.consent-proof)";
     case CL_FILE_BODY: return "a terms body with its salts (.consent-body): for the two parties only";
     case CL_FILE_OFFER: return "an offer for the other side: for the two parties only";
+    case CL_FILE_DISCLOSURE: return "some fields of a body, to be checked with a proof (.consent-disclosure)";
     case CL_FILE_WALLET: return "a wallet, sealed under a passphrase";
     case CL_FILE_BACKUP: return "a wallet's backup, sealed under its words";
     case CL_FILE_STORE_KEY: return "a key from the folder beside a wallet, sealed under its words";
@@ -464,7 +468,6 @@ static enum cl_status words_of_state(struct page *page, const uint8_t *data, siz
 static enum cl_status words_of_body(struct page *page, const uint8_t *data, size_t length)
 {
     struct cl_body_file *file = malloc(sizeof *file);
-    struct cl_terms_text *text = NULL;
     struct cl_commitment commitment;
     enum cl_status status = file == NULL ? CL_E_MEMORY : cl_body_file_decode(file, data, length);
     if (status == CL_OK) {
@@ -472,10 +475,39 @@ static enum cl_status words_of_body(struct page *page, const uint8_t *data, size
         say_bytes(page, "object", file->object.bytes, 32);
         say_bytes(page, "commitment", commitment.bytes, 32);
         say(page, "%zu fields, %zu of them disclosed\n", file->digest_count, file->disclosure_count);
-        if (cl_body_file_text(&text, file) == CL_OK && page->status == CL_OK)
-            page->status = cl_terms_text_plain(page->out, text, ~0ull);
+        if (page->status == CL_OK)
+            status = cl_body_file_words(page->out, file);
     }
-    cl_terms_text_free(text);
+    free(file);
+    return status;
+}
+
+static enum cl_status words_of_disclosure(struct page *page, const uint8_t *data, size_t length)
+{
+    struct cl_disclosure_file *file = malloc(sizeof *file);
+    struct cl_commitment commitment;
+    char did[CL_DID_KEY_SIZE];
+    enum cl_status status = file == NULL ? CL_E_MEMORY : cl_disclosure_decode(file, data, length);
+    if (status == CL_OK) {
+        cl_body_file_commitment(&commitment, &file->body);
+        say_bytes(page, "object", file->body.object.bytes, 32);
+        say_bytes(page, "commitment", commitment.bytes, 32);
+        if (file->addressed && file->address.has_recipient) {
+            cl_did_key_encode(did, &file->address.recipient);
+            say(page, "for %s\n", did);
+        }
+        if (file->addressed) {
+            if (file->address.nonce[0] != '\0')
+                say(page, "nonce %s\n", file->address.nonce);
+            cl_did_key_encode(did, &file->address.signer);
+            say(page, "signed by %s (whether the signature holds depends on the network)\n", did);
+            say_time(page, "signed at", file->address.time_ms / 1000);
+        }
+        say(page, "%zu field%s shown:\n", file->body.disclosure_count, file->body.disclosure_count == 1 ? "" : "s");
+        if (page->status == CL_OK)
+            page->status = cl_body_file_words(page->out, &file->body);
+        say(page, "whether they belong to an agreement: consent verify PROOF --policy POLICY --disclosure FILE\n");
+    }
     free(file);
     return status;
 }
@@ -520,6 +552,7 @@ enum cl_status cl_inspect_words(struct cl_buffer *out, const uint8_t *data, size
     case CL_FILE_RECORD: status = words_of_record(&page, data, length, network); break;
     case CL_FILE_STATE_VALUE: status = words_of_state(&page, data, length); break;
     case CL_FILE_BODY: status = words_of_body(&page, data, length); break;
+    case CL_FILE_DISCLOSURE: status = words_of_disclosure(&page, data, length); break;
     case CL_FILE_STATE_PROOF: status = words_of_proof(&page, data, length); break;
     case CL_FILE_OFFER:
         status = cl_offer_decode(&offer, data, length);

@@ -306,6 +306,12 @@ static void judge_time(struct cl_verify_report *report, const struct cl_verify_o
         report->verdict = CL_E_BEFORE_PROOF;
 }
 
+static void report_owner(struct cl_verify_report *report, const uint8_t commitment32[32], const uint8_t key33[33])
+{
+    memcpy(report->commitment.bytes, commitment32, 32);
+    memcpy(report->owner.bytes, key33, 33);
+}
+
 /* Decodes the value, which must be whole whatever its kind, and says what it is worth. */
 static enum cl_status judge_value(struct cl_verify_report *report, struct cl_view value, uint64_t at_ms)
 {
@@ -317,16 +323,23 @@ static enum cl_status judge_value(struct cl_verify_report *report, struct cl_vie
     switch (report->kind) {
     case CL_STATE_AGREEMENT:
         status = cl_agreement_decode(&report->agreement, value.data, value.length);
-        if (status == CL_OK)
+        if (status == CL_OK) {
             report->verdict = cl_agreement_check(&report->agreement, 0, at_ms);
+            memcpy(report->commitment.bytes, report->agreement.commitment, 32);
+        }
         return status;
     case CL_STATE_TERMS:
         status = cl_terms_decode(&other.terms, value.data, value.length);
-        if (status == CL_OK)
+        if (status == CL_OK) {
             report->verdict = judge_terms(&other.terms, at_ms);
+            report_owner(report, other.terms.commitment, other.terms.owner);
+        }
         return status;
     case CL_STATE_PROFILE:
-        return cl_profile_decode(&other.profile, value.data, value.length);
+        status = cl_profile_decode(&other.profile, value.data, value.length);
+        if (status == CL_OK)
+            report_owner(report, other.profile.commitment, other.profile.key);
+        return status;
     case CL_STATE_ANSWER: /* proven, and nothing that could be called active */
         report->verdict = CL_E_OBJECT_KIND;
         return cl_answer_decode(&other.answer, value.data, value.length);

@@ -6,6 +6,7 @@
      "slot-N", N = 0..63: [ name: tstr, category: IRI, [ 1*16 purpose IRI ], [ *16 processing ], [ *16 recipient: tstr ],
                             retention: tstr / null, delivery period: tstr / null, delivery format: tstr / null ]
      "text-hash": bstr .size 32, SHA-256 of the text file that was signed */
+#include "consent/disclosure.h"
 #include "consent/record.h"
 #include "cbor.h"
 #include "crypto.h"
@@ -128,19 +129,45 @@ static void sort_disclosures(struct cl_body *body, struct digest *digests)
     }
 }
 
-/* The disclosures are there (status says whether): sort them and put their digests into the body. */
-static enum cl_status complete_body(struct cl_body *body, const char *category, enum cl_status status)
+#define DECOYS_UP_TO 16u
+
+/* Hashes that nothing lies behind, among the digests of a profile. Returns: the number of digests then. */
+static size_t add_decoys(struct digest *digests, size_t count, const uint8_t seed32[32])
+{
+    size_t wanted = (count + DECOYS_UP_TO - 1) / DECOYS_UP_TO * DECOYS_UP_TO;
+    for (; count < wanted; count++) {
+        struct digest decoy;
+        struct cl_sha256 sha;
+        uint8_t number = (uint8_t)count;
+        size_t k = count;
+        cl_sha256_domain(&sha, "consent/v1 decoy");
+        cl_sha256_update(&sha, seed32, 32);
+        cl_sha256_update(&sha, &number, 1);
+        cl_sha256_final(&sha, decoy.bytes);
+        cl_wipe(&sha, sizeof sha); /* the seed was in it */
+        for (; k > 0 && memcmp(digests[k - 1].bytes, decoy.bytes, 32) > 0; k--)
+            digests[k] = digests[k - 1];
+        digests[k] = decoy;
+    }
+    return count;
+}
+static_assert(CL_BODY_FIELDS_MAX % DECOYS_UP_TO == 0, "a full body needs no more room for decoys");
+
+/* The disclosures are there (status says whether): sort them and put their digests into the body. decoy_seed32: NULL
+   for none. */
+static enum cl_status complete_body(struct cl_body *body, const char *category, const uint8_t *decoy_seed32, enum cl_status status)
 {
     struct digest digests[CL_BODY_FIELDS_MAX];
     if (status == CL_OK) {
         sort_disclosures(body, digests);
+        size_t count = decoy_seed32 == NULL ? body->disclosure_count : add_decoys(digests, body->disclosure_count, decoy_seed32);
         struct cl_cbor_writer writer;
         cl_cbor_writer_init(&writer, &body->bytes);
         cl_cbor_put_array(&writer, 3);
         cl_cbor_put_uint(&writer, 1);
         cl_cbor_put_text(&writer, category, strlen(category));
-        cl_cbor_put_array(&writer, body->disclosure_count);
-        for (size_t i = 0; i < body->disclosure_count; i++)
+        cl_cbor_put_array(&writer, count);
+        for (size_t i = 0; i < count; i++)
             cl_cbor_put_bytes(&writer, digests[i].bytes, 32);
         status = writer.status;
     }
@@ -152,7 +179,7 @@ static enum cl_status complete_body(struct cl_body *body, const char *category, 
 enum cl_status cl_body_make(struct cl_body *out, const struct cl_terms_text *text, const uint8_t seed32[32])
 {
     *out = (struct cl_body){0};
-    return complete_body(out, BODY_CATEGORY, make_disclosures(out, text, seed32));
+    return complete_body(out, BODY_CATEGORY, NULL, make_disclosures(out, text, seed32));
 }
 
 enum cl_status cl_body_make_fields(struct cl_body *out, const char *category, const char *const *names, const char *const *values, size_t count, const uint8_t seed32[32])
@@ -165,7 +192,57 @@ enum cl_status cl_body_make_fields(struct cl_body *out, const char *category, co
         cl_cbor_put_text(&writer, values[i], strlen(values[i]));
         status = end_disclosure(&writer, disclosure);
     }
-    return complete_body(out, category, status);
+    return complete_body(out, category, NULL, status);
+}
+
+static void put_bound(struct cl_cbor_writer *writer, bool present, int64_t bound)
+{
+    if (present)
+        cl_cbor_put_int(writer, bound);
+    else
+        cl_cbor_put_null(writer);
+}
+
+/* The value of an attribute (formats.cddl). */
+static void put_attribute(struct cl_cbor_writer *writer, const struct cl_body_field *field)
+{
+    struct cl_buffer category = {0}, iri = {0};
+    enum cl_status status = cl_buffer_append(&category, field->category.data, field->category.length);
+    if (status == CL_OK)
+        status = cl_buffer_append(&category, "", 1);
+    if (status == CL_OK)
+        status = cl_vocabulary_expand(&iri, (const char *)category.data);
+    cl_cbor_put_array(writer, 2);
+    cl_cbor_put_text(writer, (const char *)iri.data, iri.length);
+    switch (field->kind) {
+    case CL_FIELD_TEXT: cl_cbor_put_text(writer, (const char *)field->text.data, field->text.length); break;
+    case CL_FIELD_YES_NO: cl_cbor_put_raw(writer, field->yes ? "\xf5" : "\xf4", 1); break;
+    case CL_FIELD_RANGE:
+        cl_cbor_put_array(writer, 2);
+        put_bound(writer, field->has_low, field->low);
+        put_bound(writer, field->has_high, field->high);
+        break;
+    case CL_FIELD_OTHER: status = CL_E_ARGUMENT; break;
+    }
+    if (writer->status == CL_OK)
+        writer->status = status;
+    cl_buffer_deinit(&category);
+    cl_buffer_deinit(&iri);
+}
+
+enum cl_status cl_body_make_profile(struct cl_body *out, const struct cl_profile_text *profile, const uint8_t seed32[32])
+{
+    struct cl_cbor_writer writer;
+    enum cl_status status = profile->count == 0 ? CL_E_BOUND : CL_OK;
+    *out = (struct cl_body){0};
+    for (size_t i = 0; i < profile->count && status == CL_OK; i++) {
+        char name[CL_FIELD_NAME_BYTES_MAX + 1];
+        (void)snprintf(name, sizeof name, "%.*s", (int)profile->fields[i].name.length, (const char *)profile->fields[i].name.data);
+        struct cl_buffer *disclosure = begin_disclosure(out, &writer, seed32, name);
+        put_attribute(&writer, &profile->fields[i]);
+        status = end_disclosure(&writer, disclosure);
+    }
+    return complete_body(out, "profile", seed32, status);
 }
 
 void cl_body_deinit(struct cl_body *body)
@@ -334,7 +411,7 @@ static void get_slot(struct cl_cbor_reader *reader, struct cl_terms_text *text, 
 static bool name_is(struct cl_view name, const char *text) { return name.length == strlen(text) && memcmp(name.data, text, name.length) == 0; }
 
 /* "slot-0" to "slot-63", no leading zero. Returns: the number, or CL_SLOTS_MAX. */
-static unsigned slot_number(struct cl_view name)
+unsigned cl_terms_slot_number(struct cl_view name)
 {
     if (name.length < 6 || name.length > 7 || memcmp(name.data, "slot-", 5) != 0)
         return CL_SLOTS_MAX;
@@ -367,7 +444,7 @@ static enum cl_status read_disclosure(struct cl_terms_text *text, struct cl_view
     cl_cbor_array_fixed(&reader, 3);
     (void)cl_cbor_bytes_fixed(&reader, 16);
     struct cl_view name = cl_cbor_text(&reader);
-    unsigned number = slot_number(name);
+    unsigned number = cl_terms_slot_number(name);
     if (number < CL_SLOTS_MAX) {
         struct cl_terms_slot *slot = insert_slot(text, number);
         if (slot == NULL)

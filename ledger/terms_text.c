@@ -171,6 +171,11 @@ static bool term_usable(enum cl_vocabulary_kind kind, const char *what, const ch
     return true;
 }
 
+bool cl_terms_category_usable(const char *category, struct cl_terms_fault *fault)
+{
+    return term_usable(CL_VOCABULARY_PERSONAL_DATA, "personal-data category", category, fault);
+}
+
 bool cl_terms_field_usable(enum cl_terms_field field, const char *value, struct cl_terms_fault *fault)
 {
     assert(value != NULL);
@@ -191,7 +196,7 @@ bool cl_terms_slot_usable(const struct cl_terms_slot *slot, struct cl_terms_faul
         return fault_at(fault, "A slot needs a number from 0 to 63 and a short name.");
     if (slot->category == NULL || slot->purpose_count == 0)
         return fault_at(fault, "Slot %u (%s) needs a category and at least one purpose.", slot->number, slot->name);
-    if (!term_usable(CL_VOCABULARY_PERSONAL_DATA, "personal-data category", slot->category, fault))
+    if (!cl_terms_category_usable(slot->category, fault))
         return false;
     for (size_t i = 0; i < slot->purpose_count; i++)
         if (!term_usable(CL_VOCABULARY_PURPOSE, "purpose", slot->purposes[i], fault))
@@ -210,7 +215,7 @@ bool cl_terms_slot_usable(const struct cl_terms_slot *slot, struct cl_terms_faul
 
 struct parser { struct cl_terms_text *text; struct cl_terms_slot *slot; struct cl_terms_fault *fault; };
 
-static size_t trimmed(const char **at, size_t length)
+size_t cl_terms_trimmed(const char **at, size_t length)
 {
     while (length > 0 && (**at == ' ' || **at == '\t')) {
         (*at)++;
@@ -240,7 +245,7 @@ static bool parse_list(struct parser *parser, const char **list, size_t *count, 
         const char *comma = memchr(value, ',', length);
         size_t part = comma == NULL ? length : (size_t)(comma - value);
         const char *item = value;
-        size_t item_length = trimmed(&item, part);
+        size_t item_length = cl_terms_trimmed(&item, part);
         if (!cl_terms_value_plain(item, item_length))
             return fault_at(parser->fault, "There is a control character in this line.");
         if (item_length == 0 || *count == CL_SLOT_LIST_MAX)
@@ -274,7 +279,7 @@ static bool parse_delivery(struct parser *parser, const char *value, size_t leng
     if (space == NULL)
         return true;
     const char *format = space;
-    size_t format_length = trimmed(&format, length - period);
+    size_t format_length = cl_terms_trimmed(&format, length - period);
     return parse_one(parser, &parser->slot->delivery_format, format, format_length);
 }
 
@@ -315,11 +320,11 @@ static bool parse_section(struct parser *parser, const char *line, size_t length
     if (length < 7 || line[length - 1] != ']' || memcmp(line, "[slot ", 6) != 0)
         return fault_at(parser->fault, "A section looks like [slot 1 email].");
     const char *at = line + 6;
-    size_t left = trimmed(&at, length - 7);
+    size_t left = cl_terms_trimmed(&at, length - 7);
     unsigned number = 0, digits = 0;
     for (; left > 0 && *at >= '0' && *at <= '9' && digits < 3; at++, left--, digits++)
         number = 10 * number + (unsigned)(*at - '0');
-    left = trimmed(&at, left);
+    left = cl_terms_trimmed(&at, left);
     if (digits == 0 || number >= CL_SLOTS_MAX || left == 0 || left > SLOT_NAME_BYTES_MAX)
         return fault_at(parser->fault, "A slot needs a number from 0 to 63 and a short name: [slot 1 email].");
     if (!cl_terms_value_plain(at, left))
@@ -338,7 +343,7 @@ static bool parse_section(struct parser *parser, const char *line, size_t length
 
 static bool parse_line(struct parser *parser, const char *line, size_t length)
 {
-    length = trimmed(&line, length);
+    length = cl_terms_trimmed(&line, length);
     if (length == 0 || line[0] == '#')
         return true;
     for (size_t i = 0; i < length; i++)
@@ -350,7 +355,7 @@ static bool parse_line(struct parser *parser, const char *line, size_t length)
     if (colon == NULL)
         return fault_at(parser->fault, "A line is 'key: value', a [slot], or a comment.");
     const char *key = line, *value = colon + 1;
-    size_t key_length = trimmed(&key, (size_t)(colon - line)), value_length = trimmed(&value, length - (size_t)(value - line));
+    size_t key_length = cl_terms_trimmed(&key, (size_t)(colon - line)), value_length = cl_terms_trimmed(&value, length - (size_t)(value - line));
     return parser->slot == NULL ? parse_field_line(parser, key, key_length, value, value_length)
                                 : parse_slot_line(parser, key, key_length, value, value_length);
 }

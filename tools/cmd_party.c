@@ -1,5 +1,6 @@
 /* consent profile, delegate, undelegate, rotate, vouch, statement: who acts, and with which key. */
 #include "act.h"
+#include "consent/disclosure.h"
 
 #include <stdlib.h>
 
@@ -14,8 +15,8 @@ static int finish(struct context *context, struct act *act, struct subject *subj
     return result;
 }
 
-/* The public body of a profile: a name, and text about the organisation. */
-static int profile_body(struct context *context, struct cl_buffer *body_file, struct act *act, const struct cl_object_id *object, const char *name)
+/* The body of a profile: an organisation's name, and text about it; or what a person says of herself. */
+static int profile_body(struct context *context, struct cl_buffer *body_file, struct act *act, const struct cl_object_id *object, const char *name, const struct cl_profile_text *person)
 {
     const char *display = option(context, "--display"), *about = option(context, "--about");
     const char *names[2] = {"name", "about"}, *values[2] = {display == NULL ? name : display, NULL};
@@ -31,7 +32,7 @@ static int profile_body(struct context *context, struct cl_buffer *body_file, st
         status = cl_buffer_append(&text, "", 1);
     if (status == CL_OK && result == 0) {
         values[1] = (const char *)text.data;
-        status = cl_body_make_fields(&body, "profile", names, values, about == NULL ? 1 : 2, seed);
+        status = person != NULL ? cl_body_make_profile(&body, person, seed) : cl_body_make_fields(&body, "profile", names, values, about == NULL ? 1 : 2, seed);
     }
     if (status == CL_OK && result == 0)
         status = cl_body_file_encode(body_file, object, salt, &body);
@@ -46,6 +47,8 @@ static int profile_body(struct context *context, struct cl_buffer *body_file, st
         result = output_fail(&context->output, status, "(the profile's public text)");
     cl_body_deinit(&body);
     cl_buffer_deinit(&text);
+    cl_wipe_bytes(seed, sizeof seed);
+    cl_wipe_bytes(salt, sizeof salt);
     free(decoded);
     return result;
 }
@@ -74,20 +77,22 @@ static int replace_profile(struct context *context, const char *name)
     struct subject subject;
     struct act act;
     struct act_signer signer;
-    struct cl_buffer body = {0};
+    struct cl_buffer body = {.secret = true};
     act_init(&act, CL_PROFILE);
     int result = subject_open(context, &subject, name);
     if (result != 0)
         return result;
     if (subject.object.kind != CL_STATE_PROFILE)
         result = subject_unfit(context, &subject, "a profile");
+    struct cl_wallet_item *item = subject_item(context, &subject);
+    if (result == 0 && item != NULL && item->role == CL_SIDE_CUSTOMER)
+        result = output_fail(&context->output, CL_E_OBJECT_KIND, "'%.64s' is a person's profile, and stays as it is: publish a new one ('consent profile publish'), under a key of its own.", name);
     if (result == 0)
         result = subject_signer(context, &signer, &subject);
     if (result == 0)
         result = delivery_key(context, &act, name);
     if (result == 0)
-        result = profile_body(context, &body, &act, &subject.object.id, name);
-    struct cl_wallet_item *item = subject_item(context, &subject);
+        result = profile_body(context, &body, &act, &subject.object.id, name, NULL);
     if (result == 0 && item != NULL && cl_wallet_item_body_add(item, body.data, body.length) != CL_OK)
         result = output_fail(&context->output, CL_E_MEMORY, NULL);
     if (result == 0) {
@@ -96,23 +101,20 @@ static int replace_profile(struct context *context, const char *name)
         result = finish(context, &act, &subject, &signer);
     }
     subject_close(&subject);
-    cl_buffer_deinit(&body);
+    cl_buffer_wipe(&body);
     return result;
 }
 
-int run_profile(struct context *context)
+/* person: what a person's profile says; NULL for an organisation's. */
+static int publish(struct context *context, const char *name, const struct cl_profile_text *person)
 {
     struct act act;
     struct act_signer signer;
-    struct cl_buffer body = {0}, record = {0};
+    struct cl_buffer body = {.secret = true}, record = {0};
     struct cl_wallet_item *item = NULL;
     struct cl_object_id id;
     char recovery_key[CL_NAME_BYTES_MAX + 1] = "";
-    const char *name = positional(context, 0), *offer = option(context, "--output");
-    if (name == NULL || !cl_wallet_name_usable(name))
-        return output_usage(&context->output, "Give the profile a name of letters, digits, - _ .");
-    if (flag(context, "--replace"))
-        return replace_profile(context, name);
+    const char *offer = option(context, "--output");
     act_init(&act, CL_PROFILE);
     int result = network_open(context);
     if (result == 0)
@@ -129,26 +131,66 @@ int run_profile(struct context *context)
     act.entry.object_length = 16;
     act.entry.present |= CL_HAS(1);
     cl_object_id_derive(&id, signer.signer.key.bytes, act.nonce);
-    result = profile_body(context, &body, &act, &id, name);
+    result = profile_body(context, &body, &act, &id, name, person);
     enum cl_status status = result == 0 ? cl_wallet_item_add(context->wallet, &item, name, CL_ITEM_PROFILE, &id) : CL_OK;
     if (status == CL_OK && result == 0)
         status = cl_wallet_item_body_add(item, body.data, body.length);
     if (status != CL_OK)
         result = output_fail(&context->output, status, "'%s'", name);
     if (result == 0) {
-        item->role = CL_SIDE_ORGANISATION;
+        item->role = person != NULL ? CL_SIDE_CUSTOMER : CL_SIDE_ORGANISATION;
         item->made_ms = time_now_ms();
         memcpy(item->key_name, signer.key_name, sizeof item->key_name);
         memcpy(item->recovery_key, recovery_key, sizeof item->recovery_key);
-        output_say(&context->output, "You publish the profile '%s'; its id says nothing about you, its text is for whom you give it to.", name);
+        if (person != NULL)
+            output_say(&context->output, "You publish the profile '%s' under a key of its own. Its %zu attribute%s stay%s here until you show some: consent disclose %s --fields NAME,NAME", name, person->count,
+                       person->count == 1 ? "" : "s", person->count == 1 ? "s" : "", name);
+        else
+            output_say(&context->output, "You publish the profile '%s'; its id says nothing about you, its text is for whom you give it to.", name);
         result = act_sign(context, &record, &act, &signer);
     }
     if (result == 0 && offer != NULL)
         result = offer_write(context, item, offer);
     if (result == 0)
         result = act_finish(context, &act, &record, &id, name, true, NULL);
-    cl_buffer_deinit(&body);
+    cl_buffer_wipe(&body);
     cl_buffer_deinit(&record);
+    return result;
+}
+
+int run_profile(struct context *context)
+{
+    const char *name = positional(context, 0);
+    if (name == NULL || !cl_wallet_name_usable(name))
+        return output_usage(&context->output, "Give the profile a name of letters, digits, - _ .");
+    return flag(context, "--replace") ? replace_profile(context, name) : publish(context, name, NULL);
+}
+
+int run_profile_new(struct context *context)
+{
+    (void)fputs(cl_profile_text_template(), stdout);
+    (void)context;
+    return 0;
+}
+
+int run_profile_publish(struct context *context)
+{
+    struct cl_buffer text = {.secret = true};
+    struct cl_terms_fault fault = {0};
+    const char *path = positional(context, 0), *name = option(context, "--name");
+    if (path == NULL)
+        return output_usage(&context->output, "Which file? 'consent profile new' prints one to start from.");
+    if (name == NULL || !cl_wallet_name_usable(name))
+        return output_usage(&context->output, "Give the profile a name that only you see, of letters, digits, - _ . : --name car-insurance");
+    struct cl_profile_text *person = malloc(sizeof *person);
+    int result = person == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : file_read(context, &text, path, CL_TERMS_TEXT_BYTES_MAX);
+    enum cl_status status = result == 0 ? cl_profile_text_parse(person, &fault, (const char *)text.data, text.length) : CL_OK;
+    if (status != CL_OK)
+        result = fault.line > 0 ? output_fail(&context->output, status, "%s, line %zu: %s", path, fault.line, fault.sentence) : output_fail(&context->output, status, "%s: %s", path, fault.sentence);
+    if (result == 0)
+        result = publish(context, name, person);
+    free(person);
+    cl_buffer_wipe(&text);
     return result;
 }
 

@@ -1,4 +1,5 @@
 /* consent verify, check, proof: is it so, as of when, and who says it? */
+#include "disclosed.h"
 #include "consent/inspect.h"
 #include "export.h"
 
@@ -116,7 +117,7 @@ static const char *time_note(const struct cl_verify_report *report, const struct
     return out;
 }
 
-static int print_report(struct context *context, const struct cl_verify_report *report, const struct cl_verify_options *options, const char *names)
+static int print_report(struct context *context, const struct cl_verify_report *report, const struct cl_verify_options *options, const char *names, const struct disclosed *disclosed)
 {
     char age[TIME_TEXT_SIZE], as_of[TIME_TEXT_SIZE];
     uint64_t now_s = time_now_ms() / 1000u;
@@ -149,6 +150,9 @@ static int print_report(struct context *context, const struct cl_verify_report *
         if (names[0] != '\0')
             (void)json_object_set_new(json, "slot_names", json_string(names));
     }
+    if (disclosed->json != NULL)
+        (void)json_object_set(json, "disclosure", disclosed->json);
+    disclosed_say(context, disclosed, kind);
     output_json(&context->output, json);
     return output_exit_of(report->verdict);
 }
@@ -168,6 +172,7 @@ static int object_bound(struct context *context, const struct cl_verify_report *
 static int verify_state(struct context *context, const struct cl_buffer *proof, const struct cl_policy *policy)
 {
     struct cl_verify_options options = {0};
+    struct disclosed disclosed = {.words = {.secret = true}};
     char names[1024] = "";
     struct cl_verify_report *report = calloc(1, sizeof *report);
     int result = report == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : options_read(context, &options);
@@ -189,7 +194,10 @@ static int verify_state(struct context *context, const struct cl_buffer *proof, 
     if (result == 0 && option(context, "--body") != NULL && report->exists)
         result = slot_names(context, names, sizeof names, report);
     if (result == 0)
-        result = print_report(context, report, &options, names);
+        result = disclosed_judge(context, &disclosed, report, &options);
+    if (result == 0)
+        result = print_report(context, report, &options, names, &disclosed);
+    disclosed_deinit(&disclosed);
     free(report);
     return result;
 }
@@ -252,6 +260,11 @@ int run_verify(struct context *context)
     int result = file_read(context, &proof, path, CL_PROOF_BYTES_MAX);
     if (result == 0)
         result = policy_open(context, &policy);
+    if (result == 0) {
+        enum cl_file_kind kind = cl_file_kind_of(proof.data, proof.length);
+        if (option(context, "--disclosure") != NULL && (kind == CL_FILE_TLOG_PROOF || kind == CL_FILE_COSE_RECEIPT))
+            result = output_usage(&context->output, "A disclosure is checked with a proof of state ('consent proof'), not with a receipt.");
+    }
     if (result == 0) {
         enum cl_file_kind kind = cl_file_kind_of(proof.data, proof.length);
         result = kind == CL_FILE_TLOG_PROOF ? verify_receipt(context, &proof, policy)

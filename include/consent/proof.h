@@ -64,6 +64,8 @@ struct cl_verify_report {
     bool exists;                    /* false: proven absent */
     enum cl_state_kind kind;
     struct cl_agreement agreement;  /* where kind is agreement */
+    struct cl_commitment commitment; /* of an agreement, of TERMS, of a PROFILE; else zeros */
+    struct cl_public_key owner;     /* of TERMS; of a PROFILE, its key; else zeros */
     size_t record_count;            /* records shown and checked */
     uint64_t since_ms;              /* the state shown holds since then: an agreement's head; of TERMS and a PROFILE, which do
                                        not tell, the block's time */

@@ -200,6 +200,11 @@ timeout --preserve-status -s INT 3 "$consent" feed --json >followed 2>err
 [ $? -eq 130 ] || fail "an interrupted feed does not say 130"
 grep -q "To go on: consent feed --after" err || fail "an interrupted feed does not say how to go on"
 [ -s followed ] || fail "the feed gave nothing"
+alice profile new >me.txt
+expect 0 alice profile publish me.txt --name car --json && is state published && is act PROFILE
+expect 0 alice disclose car --fields age --nonce hello -o car.consent-disclosure --json && is addressed True
+expect 0 alice proof car -o car.consent-proof
+expect 0 alice verify car.consent-proof --disclosure car.consent-disclosure --nonce hello --json && is disclosure.fields.0.name age
 expect 0 anybody feed --once --json
 missing=$(/usr/bin/python3 -c 'import json,sys
 seen = {json.loads(line)["data"].get("type_number") for line in open(sys.argv[1])}

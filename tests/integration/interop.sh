@@ -160,6 +160,14 @@ for record in record_revoke record_der record_pkcs11; do
 done
 # ---- exports: from a node and wallets of their own, in every state that they have words for
 KEEP="$files" sh "$interop/../integration/cli_export.sh" "$build" >"$scratch/said" 2>&1 || { cat "$scratch/said" >&2; fail 'the exports'; }
+# ---- some fields of an agreement and of a person's profile
+by anna proof grant-2 -o "$files/disclosure.consent-proof"
+by anna disclose grant-2 --fields contact,email -o "$files/disclosure.consent-disclosure"
+by anna disclose grant-2 --fields contact,slot-2 --to "$acme" --nonce 4711 -o "$files/disclosure_addressed.consent-disclosure"
+"$build/consent" profile new >"$scratch/profile.txt"
+by anna profile publish "$scratch/profile.txt" --name car
+by anna proof car -o "$files/disclosure_profile.consent-proof"
+by anna disclose car --fields age,no-claims -o "$files/disclosure_profile.consent-disclosure"
 
 kill "$node"
 wait "$node" || { tail -n 20 "$scratch/node.log" >&2; fail 'the node does not stop cleanly'; }

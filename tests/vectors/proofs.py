@@ -3,7 +3,8 @@ chain in chain.py, so that they hold in full."""
 
 import chain as c
 import scene as s
-from formats import Record, Tag, canonical, encode, log_consistency, log_path, log_root, plain, seed, sha256, smt_path
+from formats import (Record, Tag, canonical, commitment, domain_hash, encode, log_consistency, log_path, log_root, plain, seed,
+                     sha256, smt_path)
 
 POLICY = "".join("log %s\n" % c.vkey(s.ORIGIN, 1, member.log.public) for member in s.members)
 POLICY += "".join("witness %s %s\n" % (member.name, c.vkey(s.ORIGIN + "/" + member.name, 4, member.witness.public))
@@ -100,6 +101,32 @@ def file_items():
     yield {"name": "withdrawal_file", "hex": withdrawal.bytes.hex(), "id": withdrawal.id.hex()}
 
 
+def disclosure_items():
+    """One field of the agreement's body: for anybody, and for the bank, signed by Anna. Then a person's profile."""
+    shown = canonical([1, s.agreement_id, s.salt("grant"), s.BODY, s.disclosures[1:2]])
+    forms = [("for_anybody", None), ("for_the_bank", [s.bank.key, None]), ("for_a_nonce", [None, "4711"]), ("for_both", [s.bank.key, "4711"])]
+    for name, asked in forms:
+        address, digest = None, None
+        if asked is not None:
+            signed = asked + [s.NOW_MS, s.anna.key]
+            digest = domain_hash("consent/v1 disclosure", s.NETWORK, canonical([shown] + signed))
+            address = signed + [s.anna.sign(digest)]
+        yield {"name": "disclosure_file_" + name, "hex": canonical([1, "consent-disclosure", shown, address]).hex(),
+               "object": s.agreement_id.hex(), "commitment": s.agreement_commitment.hex(), "network_id": s.NETWORK.hex(),
+               "shown": shown.hex(), "recipient": plain(asked and asked[0]), "nonce": asked and asked[1],
+               "time_ms": s.NOW_MS, "signer": s.anna.key.hex(), "digest": plain(digest)}
+    pd = "https://w3id.org/dpv/pd#"
+    attributes = [["age", [pd + "AgeRange", [40, 50]]], ["looking-for", [pd + "Intention", "car insurance"]],
+                  ["no-claims", [pd + "Insurance", True]], ["debts", [pd + "Debt", False]],
+                  ["years", [pd + "Insurance", [8, None]]], ["balance", [pd + "AccountBalance", [None, -100]]]]
+    disclosures = sorted((canonical([seed("attribute salt " + name)[:16], name, value]) for name, value in attributes), key=sha256)
+    decoys = [seed("decoy %d" % number) for number in range(16 - len(disclosures))]
+    body = canonical([1, "profile", sorted([sha256(disclosure) for disclosure in disclosures] + decoys)])
+    file = [1, s.profile_id, s.salt("a person's profile"), body, disclosures]
+    yield {"name": "profile_body_file", "hex": canonical(file).hex(), "object": s.profile_id.hex(),
+           "commitment": commitment(s.profile_id, s.salt("a person's profile"), body).hex(), "attributes": attributes}
+
+
 def log_items():
     """RFC 6962 trees over the leaves H(00 || bytes([0])), H(00 || bytes([1])), …"""
     leaves = [c.leaf_hash(bytes([number])) for number in range(23)]
@@ -111,5 +138,5 @@ def log_items():
 
 
 def items():
-    return (list(checkpoint_items()) + list(piece_items()) + list(file_items()) + [cose_receipt(s.members[0], 2)] +
+    return (list(checkpoint_items()) + list(piece_items()) + list(file_items()) + list(disclosure_items()) + [cose_receipt(s.members[0], 2)] +
             list(log_items()))
