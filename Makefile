@@ -24,7 +24,7 @@ LIB_LIBS := -lsecp256k1 -lsodium -lnettle -lleveldb -lpthread
 PROGRAM_LIBS := -lsecp256k1 -lsodium -lnettle -l:libleveldb.a -lsnappy -lstdc++ -lm -lpthread
 # --as-needed keeps nng out of programs that have no links.
 NODE_LIBS := -lmicrohttpd -ljansson -Wl,--as-needed -lnng -Wl,--no-as-needed -lmbedtls -lmbedx509 -lmbedcrypto
-TOOLS_LIBS := -lcurl -ljansson
+TOOLS_LIBS := -lcurl -ljansson -lqrencode -lpng
 
 LEDGER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard ledger/*.c))
 NODE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out node/main.c,$(wildcard node/*.c)))

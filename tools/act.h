@@ -66,12 +66,15 @@ int body_make(struct context *context, struct cl_buffer *body_file, struct act *
 struct cl_terms_text *body_text_of(const struct cl_wallet_item *item, const uint8_t commitment32[32]);
 /* --slot (number, name or category; -1: not given) and --purpose against the text that was committed to. */
 int slot_asked(struct context *context, const struct cl_wallet_item *item, const uint8_t commitment32[32], int *slot, bool *purpose_good);
-/* --to: fills the audience and the salt. --code: the audience is a token key, made here. */
+/* --to: fills the audience and the salt. --code, --qr, --png, --svg: the audience is a token key, made here. */
 int audience_option(struct context *context, struct act *act, struct cl_wallet_item *item);
-/* Takes an offer or body file into the wallet; *item_name gets the entry's name. */
-int offer_take(struct context *context, const char *path, const char *name, char item_name[CL_NAME_BYTES_MAX + 1]);
-/* What opens an object that others answer: signed, handed over in files (--output: the offer; --code: the offer with the
-   token's secret), submitted. */
+/* Reads an offer, a body or a connect code into a secret buffer; of a code also context->code, checked as far as this needs
+   no node. Before the network is opened: a code says which one it is for, and a node. */
+int offer_load(struct context *context, struct cl_buffer *data, const char *path);
+/* Takes what was loaded from path into the wallet; *item_name gets the entry's name. */
+int offer_take(struct context *context, const struct cl_buffer *data, const char *path, const char *name, char item_name[CL_NAME_BYTES_MAX + 1]);
+/* What opens an object that others answer: signed, handed over in files (--output: the offer; --code and its like: a code,
+   code.h), submitted. */
 int offer_open(struct context *context, const struct act *act, const struct act_signer *signer, const struct cl_wallet_item *item, const struct cl_object_id *id, const char *name);
 /* Fills 7 for an offer that is meant for somebody: with the salt of the offer, or with the token of the code. bearer: what
    has the audience; agreement: what is being answered or opened. */

@@ -1,5 +1,6 @@
 /* Offers on their way in and out, and what happens after signing: submit, keep, tell. */
 #include "act.h"
+#include "code.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -62,20 +63,23 @@ struct cl_terms_text *body_text_of(const struct cl_wallet_item *item, const uint
     return text;
 }
 
-/* --code FILE: whoever is handed the file may answer. The secret goes nowhere but there. */
-static int token_audience(struct context *context, struct act *act)
+/* Whoever is handed the code may answer. The token key is one of the wallet's ("NAME.code"), so that the code can be shown
+   again; it signs nothing else. */
+static int token_audience(struct context *context, struct act *act, const struct cl_wallet_item *item)
 {
-    struct cl_public_key key;
-    enum cl_status status = CL_E_SECRET;
-    while (status == CL_E_SECRET) {
-        status = cl_random_bytes(context->token32, 32);
-        if (status == CL_OK)
-            status = cl_secret_public(&key, context->token32);
-    }
+    char base[CL_NAME_BYTES_MAX + 1], key_name[CL_NAME_BYTES_MAX + 1];
+    (void)snprintf(base, sizeof base, "%.50s.code", item->name);
+    int result = code_options_check(context);
+    if (result == 0)
+        result = key_fresh(context, key_name, base, "code");
+    const struct cl_wallet_key *key = result == 0 ? cl_wallet_key_find(context->wallet, key_name) : NULL;
+    if (key == NULL)
+        return result;
+    enum cl_status status = cl_wallet_key_secret(context->token32, context->wallet, key);
     if (status != CL_OK)
         return output_fail(&context->output, status, NULL);
     context->has_token = true;
-    memcpy(act->audience, key.bytes, 33);
+    memcpy(act->audience, key->key.bytes, 33);
     act->entry.audience = act->audience;
     act->entry.audience_kind = CL_AUDIENCE_TOKEN;
     act->entry.present |= CL_HAS(6);
@@ -108,8 +112,8 @@ int audience_option(struct context *context, struct act *act, struct cl_wallet_i
     struct cl_object_id id;
     struct cl_hash audience;
     struct cl_wallet_item *profile = NULL;
-    if (option(context, "--code") != NULL)
-        return to == NULL ? token_audience(context, act) : output_usage(&context->output, "--to names who may answer; with --code it is whoever holds the file. Give one of them.");
+    if (code_wanted(context))
+        return to == NULL ? token_audience(context, act, item) : output_usage(&context->output, "--to names who may answer; with a code it is whoever holds that. Give one of them.");
     if (to == NULL)
         return 0;
     enum cl_status status = cl_random_bytes(item->audience_salt.bytes, 32);
@@ -129,16 +133,41 @@ int audience_option(struct context *context, struct act *act, struct cl_wallet_i
     return 0;
 }
 
+int offer_load(struct context *context, struct cl_buffer *data, const char *path)
+{
+    bool is_code = false;
+    int result = code_file_read(context, data, &is_code, path);
+    if (result != 0 || !is_code)
+        return result;
+    if (context->code != NULL)
+        return output_usage(&context->output, "%s is a code as well; give one.", path);
+    struct cl_code *code = calloc(1, sizeof *code);
+    if (code == NULL)
+        return output_fail(&context->output, CL_E_MEMORY, NULL);
+    result = code_decode(context, code, data, path);
+    if (result != 0) {
+        free(code);
+        return result;
+    }
+    context->code = code;
+    context->has_token = true;
+    memcpy(context->token32, code->secret32, 32);
+    result = wallet_open(context);
+    return result == 0 ? code_usable(context, code) : result;
+}
+
 /* An offer file, a connect code, or a body alone. */
 static enum cl_status offer_read(struct cl_offer *offer, struct context *context, const struct cl_buffer *data)
 {
-    struct cl_view inner = {data->data, data->length};
+    const struct cl_code *code = context->code;
+    if (code != NULL && data->length >= sizeof CL_CODE_PREFIX - 1 && memcmp(data->data, CL_CODE_PREFIX, sizeof CL_CODE_PREFIX - 1) == 0) {
+        *offer = (struct cl_offer){.network = code->network, .object = code->object, .kind = code->kind, .body_file = {code->body_file.data, code->body_file.length}};
+        return CL_OK;
+    }
     struct cl_body_file *file = malloc(sizeof *file);
     if (file == NULL)
         return CL_E_MEMORY;
-    if (cl_code_decode(context->token32, &inner, data->data, data->length) == CL_OK)
-        context->has_token = true;
-    enum cl_status status = cl_offer_decode(offer, inner.data, inner.length);
+    enum cl_status status = cl_offer_decode(offer, data->data, data->length);
     if (status != CL_OK && cl_body_file_decode(file, data->data, data->length) == CL_OK) {
         *offer = (struct cl_offer){.network = context->wallet->network.id, .object = file->object, .kind = CL_ITEM_AGREEMENT, .body_file = {data->data, data->length}};
         status = CL_OK;
@@ -160,6 +189,8 @@ static void offer_name(struct context *context, char out[CL_NAME_BYTES_MAX + 1],
         (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.64s", name);
         return;
     }
+    if (strcmp(path, "-") == 0)
+        file = "";
     (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.*s", (int)(strcspn(file, ".") < 48 ? strcspn(file, ".") : 48), file);
     if (beside && strcmp(out, name) == 0)
         (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.58s.terms", name);
@@ -167,20 +198,21 @@ static void offer_name(struct context *context, char out[CL_NAME_BYTES_MAX + 1],
         (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "offer-%.8s", id_text(id->bytes));
 }
 
-int offer_take(struct context *context, const char *path, const char *name, char item_name[CL_NAME_BYTES_MAX + 1])
+int offer_take(struct context *context, const struct cl_buffer *data, const char *path, const char *name, char item_name[CL_NAME_BYTES_MAX + 1])
 {
-    struct cl_buffer data = {.secret = true};
     struct cl_offer offer = {0};
     struct object object = {0};
     struct cl_wallet_item *item = NULL;
-    int result = file_read(context, &data, path, CL_PROOF_BYTES_MAX);
-    enum cl_status status = result == 0 ? offer_read(&offer, context, &data) : CL_OK;
-    if (result == 0 && status != CL_OK)
-        result = output_fail(&context->output, status, "%s is neither an offer nor a body.", path);
+    enum cl_status status = offer_read(&offer, context, data);
+    int result = status == CL_OK ? 0 : output_fail(&context->output, status, "%s is neither an offer nor a body nor a code.", path);
+    if (result == 0 && context->code != NULL && memcmp(offer.object.bytes, context->code->object.bytes, 32) != 0)
+        result = output_usage(&context->output, "The code is not the one of this offer (%s).", path);
     if (result == 0 && memcmp(offer.network.bytes, context->wallet->network.id.bytes, 32) != 0)
         result = output_fail(&context->output, CL_E_NETWORK, "%s", path);
     if (result == 0)
         result = object_fetch(context, &object, &offer.object, true);
+    if (result == 0 && context->code != NULL)
+        result = code_opens(context, context->code, &object);
     if (result != 0)
         goto out;
     item = cl_wallet_item_of(context->wallet, &offer.object);
@@ -209,7 +241,6 @@ int offer_take(struct context *context, const char *path, const char *name, char
         (void)snprintf(item_name, CL_NAME_BYTES_MAX + 1, "%s", item->name);
 out:
     object_deinit(&object);
-    cl_buffer_wipe(&data);
     return result;
 }
 
@@ -233,21 +264,19 @@ int offer_write(struct context *context, const struct cl_wallet_item *item, cons
     return result;
 }
 
-static int offer_hand_over(struct context *context, const struct cl_wallet_item *item)
+static int offer_hand_over(struct context *context, const struct act *act, const struct cl_wallet_item *item)
 {
-    const char *path = option(context, "--output"), *code = option(context, "--code");
-    struct cl_buffer offer = {.secret = true}, data = {.secret = true};
+    const char *path = option(context, "--output");
+    const struct cl_optional_time until = {(act->entry.present & CL_HAS(5)) != 0, act->entry.not_after};
+    struct cl_code code = {0};
     int result = path == NULL ? 0 : offer_write(context, item, path);
-    if (result != 0 || code == NULL || !context->has_token)
+    if (result != 0 || !context->has_token)
         return result;
-    enum cl_status status = offer_encode(&offer, context, item);
-    if (status == CL_OK)
-        status = cl_code_encode(&data, context->token32, (struct cl_view){offer.data, offer.length});
-    result = status == CL_OK ? file_write(context, code, data.data, data.length, true) : output_fail(&context->output, status, NULL);
-    if (result == 0 && strcmp(code, "-") != 0)
-        output_say(&context->output, "The code is in %s; whoever holds it may answer.", code);
-    cl_buffer_wipe(&offer);
-    cl_buffer_wipe(&data);
+    memcpy(code.secret32, context->token32, 32);
+    result = code_fill(context, &code, item, &until);
+    if (result == 0)
+        result = code_hand_over(context, &code, option(context, "--code"), item->name);
+    cl_code_deinit(&code);
     return result;
 }
 
@@ -256,7 +285,7 @@ int offer_open(struct context *context, const struct act *act, const struct act_
     struct cl_buffer record = {0};
     int result = act_sign(context, &record, act, signer);
     if (result == 0)
-        result = offer_hand_over(context, item);
+        result = offer_hand_over(context, act, item);
     if (result == 0)
         result = act_finish(context, act, &record, id, name, true, NULL);
     cl_buffer_deinit(&record);
@@ -323,6 +352,8 @@ int act_finish(struct context *context, const struct act *act, const struct cl_b
         result = act->type == CL_REVOKE || act->type == CL_SUSPEND ? record_withdraw(context, &submission, record->data, record->length, true) : record_submit(context, &submission, record->data, record->length, true);
     if (result != 0) {
         struct cl_wallet_item *item = cl_wallet_item_of(context->wallet, object);
+        if (submission.refused)
+            code_say_refused(context, submission.why);
         /* Where the node could not be reached, the record may have arrived all the same: the entry stays. */
         if (opened && item != NULL && submission.refused) {
             cl_wallet_item_remove(context->wallet, item);

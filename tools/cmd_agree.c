@@ -1,6 +1,7 @@
 /* consent grant, request, subscribe, counter, refuse: how two sides come to sign the same commitment. */
 #include "act.h"
 #include "bulk.h"
+#include "code.h"
 #include "discover.h"
 
 #include <stdlib.h>
@@ -64,8 +65,8 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
     struct cl_object_id id;
     char recovery_key[CL_NAME_BYTES_MAX + 1] = "";
     const char *to = option(context, "--to");
-    if (to == NULL && option(context, "--code") == NULL)
-        return output_usage(&context->output, "Whom is it meant for? --to did:key:..., or a profile's id; or --code FILE, for whoever is handed that file. For many, use 'consent terms publish'.");
+    if (to == NULL && !code_wanted(context))
+        return output_usage(&context->output, "Whom is it meant for? --to did:key:..., or a profile's id; or --code FILE (or --qr), for whoever is handed that code. For many, use 'consent terms publish'.");
     act_init(&act, type);
     int result = terms_read(context, &text, option(context, "--terms"));
     uint64_t slots = text == NULL ? 0 : cl_terms_text_slots(text);
@@ -163,18 +164,38 @@ static int answer_signer(struct context *context, struct act *act, struct act_si
     return opening_fill(context, act, signer, subject_item(context, subject), &agreement->audience, &subject->object.id, &subject->object.id);
 }
 
+/* What --offer and --code name comes into data (the offer, where both are given) and context->code. */
+static int load_offered(struct context *context, struct cl_buffer *data, const char **path)
+{
+    const char *offer = option(context, "--offer"), *code = option(context, "--code");
+    int result = code == NULL ? 0 : offer_load(context, data, code);
+    *path = offer != NULL ? offer : code;
+    if (result == 0 && code != NULL && context->code == NULL)
+        result = output_usage(&context->output, "%s holds no code: that begins with %s. A .consent-offer file goes with --offer.", code, CL_CODE_PREFIX);
+    if (result != 0 || offer == NULL)
+        return result;
+    cl_buffer_wipe(data);
+    return offer_load(context, data, offer);
+}
+
 /* --offer FILE comes into the wallet first. The argument is then the name to give it, or the entry that it is about. */
 static int open_offered(struct context *context, struct subject *subject, const char *what)
 {
     char name[CL_NAME_BYTES_MAX + 1] = "";
-    const char *offer = option(context, "--offer") != NULL ? option(context, "--offer") : option(context, "--code"), *called = option(context, "--name");
+    const char *offer = NULL, *called = option(context, "--name");
+    struct cl_buffer data = {.secret = true};
     struct cl_wallet_item *item = NULL;
-    int result = network_open(context);
-    if (result != 0 || offer == NULL)
+    int result = load_offered(context, &data, &offer);
+    if (result == 0)
+        result = network_open(context);
+    if (result != 0 || offer == NULL) {
+        cl_buffer_wipe(&data);
         return result != 0 ? result : subject_open(context, subject, what);
+    }
     bool known = what != NULL && cl_wallet_item_find(&item, context->wallet, what) == CL_OK;
     struct cl_object_id id = known ? item->object : (struct cl_object_id){{0}};
-    result = offer_take(context, offer, called != NULL ? called : known ? NULL : what, name);
+    result = offer_take(context, &data, offer, called != NULL ? called : known ? NULL : what, name);
+    cl_buffer_wipe(&data);
     if (result != 0)
         return result;
     result = subject_open(context, subject, name);
@@ -250,16 +271,19 @@ int run_grant(struct context *context)
     const char *name = positional(context, 0);
     struct cl_wallet_item *item = NULL;
     struct subject subject;
-    int result = network_open(context);
-    if (result != 0)
-        return result;
+    int result = 0;
     if (option(context, "--terms") != NULL) {
+        result = network_open(context);
+        if (result != 0)
+            return result;
         if (name == NULL || !cl_wallet_name_usable(name))
             return output_usage(&context->output, "Give what you offer a name of letters, digits, - _ .");
         if (cl_wallet_item_find(&item, context->wallet, name) == CL_OK)
             return output_fail(&context->output, CL_E_EXISTS, "'%s' is in the wallet; 'consent counter %s' answers it with other terms.", name, name);
         return open_agreement(context, CL_GRANT, name);
     }
+    if (code_drawn(context))
+        return output_usage(&context->output, "A code is drawn of an offer that you make: give its terms with --terms FILE. 'consent code show FILE' draws one that you have.");
     result = open_offered(context, &subject, name);
     if (result != 0)
         return result;

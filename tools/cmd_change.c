@@ -103,9 +103,13 @@ int run_amend(struct context *context)
     struct subject subject;
     char name[CL_NAME_BYTES_MAX + 1];
     const char *offer = option(context, "--offer");
-    int result = network_open(context);
+    struct cl_buffer data = {.secret = true};
+    int result = offer == NULL ? 0 : offer_load(context, &data, offer);
+    if (result == 0)
+        result = network_open(context);
     if (result == 0 && offer != NULL)
-        result = offer_take(context, offer, NULL, name);
+        result = offer_take(context, &data, offer, NULL, name);
+    cl_buffer_wipe(&data);
     if (result == 0)
         result = agreement_open(context, &subject, positional(context, 0));
     if (result != 0)
@@ -224,7 +228,9 @@ int run_revoke(struct context *context)
         if (slots != 0)
             act_slots(&act, slots);
         if (subject.object.kind == CL_STATE_TERMS)
-            output_say(&context->output, "You close '%s': nobody can subscribe any more; agreements made under it stand.", called(&subject));
+            output_say(&context->output, "You close '%s': nobody can subscribe any more%s; agreements made under it stand.", called(&subject), subject.object.as.terms.audience.kind == CL_AUDIENCE_TOKEN ? ", its code is cancelled" : "");
+        else if (subject.object.as.agreement.audience.kind == CL_AUDIENCE_TOKEN && !flag(context, "--prepare"))
+            output_say(&context->output, "You cancel '%s', which nobody has answered, and its code, for good.", called(&subject));
         else if (flag(context, "--prepare"))
             output_say(&context->output, "You sign for later that you %s '%s'%s%s, for good.", subject.side == CL_SIDE_ORGANISATION ? "end" : "withdraw", called(&subject), slots != 0 ? ", slots " : "", slots != 0 ? slots_text(slots) : "");
         else if (slots != 0)

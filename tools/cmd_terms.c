@@ -228,9 +228,13 @@ int run_import(struct context *context)
     const char *path = positional(context, 0);
     if (path == NULL)
         return output_usage(&context->output, "Which file?");
-    int result = network_open(context);
+    struct cl_buffer data = {.secret = true};
+    int result = offer_load(context, &data, path);
     if (result == 0)
-        result = offer_take(context, path, option(context, "--name"), name);
+        result = network_open(context);
+    if (result == 0)
+        result = offer_take(context, &data, path, option(context, "--name"), name);
+    cl_buffer_wipe(&data);
     if (result == 0)
         result = wallet_save(context);
     struct cl_wallet_item *item = NULL;

@@ -1,5 +1,6 @@
 /* Reads the command line against the table, helps, suggests, and runs what was asked for. */
 #include "command.h"
+#include "code.h"
 #include "http_client.h"
 #include "workspace.h"
 
@@ -225,6 +226,9 @@ int command_main(int argc, char **argv)
 {
     struct context context = {.wallet_lock = -1};
     output_init(&context.output, wants_json(argc, argv), false);
+    for (int i = 1; i < argc; i++)
+        if (code_in_argument(argv[i]) || (strchr(argv[i], '=') != NULL && code_in_argument(strchr(argv[i], '=') + 1)))
+            return output_usage(&context.output, "A code is a secret: as an argument it stays in the shell's history, and others on this machine can see it. Put it into a file (--code FILE), or give --code - and paste it.");
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_overview();
         return argc < 2 ? 2 : 0;

@@ -19,6 +19,7 @@ struct command {
 };
 struct option_value { const char *name, *value; };
 struct http_client;
+struct cl_code;
 struct context {
     struct output output;
     const struct command *command;
@@ -36,6 +37,8 @@ struct context {
     uint64_t timeout_s;      /* --timeout: until a record is final */
     bool has_token;          /* of the connect code that this command makes or answers */
     uint8_t token32[32];
+    struct cl_code *code;    /* that was given to this command; NULL: none */
+    bool node_of_code;       /* only the code named the node in use */
 };
 
 extern const struct command command_table[];
@@ -68,6 +71,7 @@ int run_terms_check(struct context *context);
 int run_terms_publish(struct context *context);
 int run_terms_show(struct context *context);
 int run_terms_diff(struct context *context);
+int run_code_show(struct context *context);
 int run_import(struct context *context);
 int run_export(struct context *context);
 int run_forget(struct context *context);

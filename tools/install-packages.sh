@@ -23,14 +23,15 @@ set -eu
 
 packages_build='gcc g++ libc6-dev make pkg-config python3
     libsecp256k1-dev libleveldb-dev libsnappy-dev libsodium-dev libnng-dev libmbedtls-dev
-    libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev nettle-dev'
+    libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev nettle-dev
+    libqrencode-dev libpng-dev'
 
 packages_check='clang libclang-rt-dev|libclang-rt-19-dev|libclang-rt-14-dev
     llvm libcmocka-dev libcbor-dev
     python3-cbor2 python3-ecdsa python3-cryptography python3-nacl python3-mnemonic python3-bip32utils python3-jsonschema
     ruby ruby-cose openssl softhsm2 opensc
     golang-go golang-golang-x-mod-dev node=nodejs npm=npm
-    ca-certificates curl git iproute2 mandoc procps zsh fish'
+    ca-certificates curl git iproute2 mandoc procps zsh fish zbar-tools'
 
 packages_demo='openssl curl python3-cbor2'
 

@@ -1,6 +1,7 @@
 /* What the tools ask of a node, and what they believe of its answers: ids are compared with what was signed here, states
    are decoded strictly, counts of signatures come from checking them. */
 #include "workspace.h"
+#include "consent/code.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -47,6 +48,10 @@ int node_open(struct context *context)
         url = configured;
     if ((url == NULL || url[0] == '\0') && context->wallet != NULL && context->wallet->network.known)
         url = context->wallet->network.url;
+    if ((url == NULL || url[0] == '\0') && context->code != NULL && context->code->url_count > 0) {
+        url = context->code->urls[0];
+        context->node_of_code = true;
+    }
     if (url == NULL || url[0] == '\0')
         url = "http://127.0.0.1:8780";
     if (!url_usable(url))
@@ -68,6 +73,9 @@ int reader_header(struct context *context, char *out, size_t size)
     if (path == NULL)
         path = getenv("CONSENT_READER_TOKEN_FILE");
     if (path == NULL || path[0] == '\0')
+        return 0;
+    /* a node of which only a code has told does not get what another node's operator gave */
+    if (context->node_of_code)
         return 0;
     int result = file_read(context, &text, path, 4096);
     if (result == 0) {
@@ -209,6 +217,10 @@ static int pin_network(struct context *context)
     if (result != 0)
         return result;
     cl_network_id_derive(&network->id, genesis.body.data, genesis.body.length);
+    if (context->code != NULL && memcmp(network->id.bytes, context->code->network.bytes, 32) != 0) {
+        http_answer_deinit(&genesis);
+        return output_fail(&context->output, CL_E_NETWORK, "The code is for the network %s, %s serves another; --node URL names a node.", id_short(context->code->network.bytes), context->node_url);
+    }
     json_error_t error;
     json_t *document = json_loadb((const char *)genesis.body.data, genesis.body.length, 0, &error);
     const char *origin = json_string_value(json_object_get(document, "origin"));
@@ -252,14 +264,33 @@ static int same_network(struct context *context)
     return result;
 }
 
+/* A wallet that knows no node takes the first of the code's nodes that answers; none: it stays with the first. */
+static void choose_node(struct context *context)
+{
+    const struct cl_code *code = context->code;
+    for (size_t i = 0; context->node_of_code && code->url_count > 1 && i < code->url_count && !http_interrupted; i++) {
+        char url[CL_URL_BYTES_MAX + 16];
+        struct http_answer answer;
+        struct http_request request = {.method = "GET", .url = url, .timeout_s = 10};
+        (void)snprintf(url, sizeof url, "%s/livez", code->urls[i]);
+        bool answers = http_send(context->http, &answer, &request) == CL_OK && answer.status == 200;
+        http_answer_deinit(&answer);
+        if (answers) {
+            (void)snprintf(context->node_url, sizeof context->node_url, "%s", code->urls[i]);
+            return;
+        }
+    }
+}
+
 int network_open(struct context *context)
 {
     int result = wallet_open(context);
     if (result == 0)
         result = node_open(context);
-    if (result == 0 && !context->wallet->network.known)
+    if (result == 0 && !context->wallet->network.known) {
+        choose_node(context);
         result = pin_network(context);
-    else if (result == 0 && strcmp(context->node_url, context->wallet->network.url) != 0)
+    } else if (result == 0 && strcmp(context->node_url, context->wallet->network.url) != 0)
         result = same_network(context);
     return result;
 }

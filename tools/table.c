@@ -3,6 +3,7 @@
 
 #define SIGNING " --name= --key= --signer= --signer-key= --save= --timeout="
 #define ANSWERING SIGNING " --as= --offer= --code="
+#define CODE_MAKING " --qr --png= --svg= --expires= --code-node= --without-text"
 
 const char global_options[] = "--wallet= --passphrase-file= --node= --reader-token-file= --json --quiet -q --help -h";
 
@@ -22,16 +23,18 @@ const struct command command_table[] = {
     {"terms new", "", "", "prints a commented terms file to start from", "consent terms new > t.txt", run_terms_new},
     {"terms import", "FILE", "--output= -o=", "makes a terms file to start from of a Kantara consent receipt", "consent terms import receipt.json -o draft.txt", run_terms_import},
     {"terms check", "FILE", "", "says what is wrong with a terms file, and what could be better", "consent terms check t.txt", run_terms_check},
-    {"terms publish", "FILE", "--limit= --standing --vouched-only --from= --until= --to= --code= --succeeds= --recovery --output= -o=" SIGNING,
+    {"terms publish", "FILE", "--limit= --standing --vouched-only --from= --until= --to= --code= --succeeds= --recovery --output= -o=" CODE_MAKING SIGNING,
      "opens standing terms that many may answer", "consent terms publish t.txt --limit 500 --standing", run_terms_publish},
     {"terms show", "NAME|ID|FILE", "--slots=", "shows terms in plain language", "consent terms show t.txt", run_terms_show},
     {"terms diff", "A B", "", "says what B changes in A", "consent terms diff old.txt new.txt", run_terms_diff},
-    {"import", "FILE", "--name=", "takes in an offer or a body that the other side sent", "consent import bank.consent-offer --name bank", run_import},
+    {"code show", "NAME|ID|FILE", "--output= -o=" CODE_MAKING, "shows a connect code again, of an offer of yours or in a file: as text, or drawn",
+     "consent code show bank --qr", run_code_show},
+    {"import", "FILE", "--name=", "takes in an offer, a body or a code that the other side sent", "consent import bank.consent-offer --name bank", run_import},
     {"export", "NAME", "--output= -o= --body", "writes the offer (or the body) for the other side", "consent export bank -o bank.consent-offer", run_export},
     {"forget", "NAME", "", "removes an entry from the wallet; the ledger is not touched", "consent forget old-offer", run_forget},
-    {"grant", "NAME|ID", "--to= --terms= --slots= --from= --until= --recovery --output= -o=" ANSWERING,
+    {"grant", "NAME|ID", "--to= --terms= --slots= --from= --until= --recovery --output= -o=" CODE_MAKING ANSWERING,
      "gives access: a new offer with --terms, or the answer to a request", "consent grant bank --to did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme --terms t.txt --until 2027-06-30", run_grant},
-    {"request", "NAME", "--to= --terms= --slots= --from= --until= --output= -o=" ANSWERING, "asks somebody for a grant",
+    {"request", "NAME", "--to= --terms= --slots= --from= --until= --output= -o=" CODE_MAKING ANSWERING, "asks somebody for a grant",
      "consent request anna --to did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme --terms t.txt --as acme", run_request},
     {"subscribe", "[NAME|ID]", "--from= --from-date= --until= --unseen" ANSWERING, "accepts terms or an offer; --from FILE takes thousands",
      "consent subscribe T --as acme --offer anna.consent-offer", run_subscribe},
@@ -42,7 +45,7 @@ const struct command command_table[] = {
      "narrows (--slots, --until), proposes (--terms) or accepts (--accept) other terms", "consent amend bank --slots 1", run_amend},
     {"suspend", "NAME|ID", SIGNING, "stops all use until it is resumed", "consent suspend bank", run_suspend},
     {"resume", "NAME|ID", SIGNING, "ends one's own suspension", "consent resume bank", run_resume},
-    {"revoke", "NAME|ID", "--slots= --reason= --prepare --output= -o=" SIGNING, "withdraws (customer), ends (organisation) or closes (terms)", "consent revoke bank", run_revoke},
+    {"revoke", "NAME|ID", "--slots= --reason= --prepare --output= -o=" SIGNING, "withdraws (customer), ends (organisation), closes (terms), or cancels an offer and its code", "consent revoke bank", run_revoke},
     {"renew", "NAME|ID", "--until=" SIGNING, "extends until a later date", "consent renew bank --until 2028-06-30", run_renew},
     {"ack", "NAME|ID", "--record= --state=" SIGNING, "states that a record was received, complied with, or copies erased", "consent ack anna --state complied", run_ack},
     {"erase", "NAME|ID", "--slots= --keep" SIGNING, "destroys terms and salts here and states so", "consent erase anna", run_erase},
@@ -143,7 +146,13 @@ static const struct { const char *name, *value, *help, *of; } option_table[] = {
     {"--timeout", "SECONDS", "how long to wait until it is final, 1 to 60 (30)", NULL},
     {"--as", "PROFILE", "act in the name of this profile", NULL},
     {"--offer", "FILE", "the offer that the other side sent", NULL},
-    {"--code", "FILE", "a code that lets whoever holds the file answer: written with an offer, read with an answer", NULL},
+    {"--code", "FILE", "a code that lets whoever holds it answer: written with an offer; read with an answer, as text or from a PNG or JPEG picture (-: pasted, or standard input)", NULL},
+    {"--qr", NULL, "draw the code on the terminal", NULL},
+    {"--png", "FILE", "draw the code as a PNG picture", NULL},
+    {"--svg", "FILE", "draw the code as an SVG picture", NULL},
+    {"--expires", "TIME", "until when wallets take the code: 10m, 24h, 7d from now, a date or a time (else as --until)", NULL},
+    {"--code-node", "URL,URL", "the nodes that the code names, at most four (else the one in use)", NULL},
+    {"--without-text", NULL, "leave the terms out of the code, which makes it small; they go in a file (consent export)", NULL},
     {"--unseen", NULL, "accept although the terms' text is not at hand", NULL},
     {"--reason", "REASON", "document (unless told), person", "vouch"},
     {"--reason", "REASON", "breach, no-longer-needed, other", NULL},

@@ -1,5 +1,6 @@
 /* The wallet on disk, the folder with its keys (include/consent/vault.h), and the files beside it. A lock keeps two commands from losing each other's changes. */
 #include "workspace.h"
+#include "consent/code.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -312,6 +313,10 @@ void workspace_close(struct context *context)
     cl_wipe_bytes(context->token32, sizeof context->token32);
     cl_store_free(context->store);
     context->store = NULL;
+    if (context->code != NULL)
+        cl_code_deinit(context->code);
+    free(context->code);
+    context->code = NULL;
     cl_wallet_free(context->wallet);
     context->wallet = NULL;
     http_client_free(context->http);

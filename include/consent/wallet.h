@@ -134,17 +134,10 @@ CL_MUST_USE enum cl_status cl_wallet_encode(struct cl_buffer *out, const struct 
 CL_MUST_USE enum cl_status cl_wallet_decode(struct cl_wallet **out, const uint8_t *data, size_t length);
 
 /* Offers between wallets: whatever the other side needs in order to answer. There are salts in one: out is best a secret
-   buffer (types.h), as that of a code below. */
+   buffer (types.h). Connect codes: consent/code.h. */
 struct cl_offer { struct cl_network_id network; struct cl_object_id object; enum cl_wallet_kind kind; bool has_audience_salt; uint8_t audience_salt[32]; struct cl_view body_file; /* borrowed; length 0: none */ };
 CL_MUST_USE enum cl_status cl_offer_encode(struct cl_buffer *out, const struct cl_offer *offer);
 CL_MUST_USE enum cl_status cl_offer_decode(struct cl_offer *out, const uint8_t *data, size_t length);
-
-/* A connect code (layout in wallet_code.c): an offer whose audience is a token key, and that key's secret. */
-CL_MUST_USE enum cl_status cl_code_encode(struct cl_buffer *out, const uint8_t secret32[32], struct cl_view offer);
-/* CL_E_CBOR_*, CL_E_FORMAT, CL_E_VERSION, CL_E_SECRET. offer borrows from data; the caller wipes secret32. */
-CL_MUST_USE enum cl_status cl_code_decode(uint8_t secret32[32], struct cl_view *offer, const uint8_t *data, size_t length);
-/* The opening (key 7) that shows that the answerer holds the code. bearer: the object that bears the audience. */
-CL_MUST_USE enum cl_status cl_token_sign(uint8_t opening64[64], const uint8_t secret32[32], const struct cl_network_id *network, const uint8_t bearer32[32], const uint8_t agreement32[32], const struct cl_public_key *answering);
 
 /* Reads a whole file; "-" is standard input. CL_E_IO (errno set), CL_E_NOT_FOUND, CL_E_BOUND beyond maximum. */
 CL_MUST_USE enum cl_status cl_file_read(struct cl_buffer *out, const char *path, size_t maximum);

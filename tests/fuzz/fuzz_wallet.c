@@ -86,13 +86,6 @@ static void outer_forms(const uint8_t *data, size_t size)
         require(cl_offer_encode(&again, &offer) == CL_OK && again.length == size && memcmp(again.data, data, size) == 0);
         cl_buffer_deinit(&again);
     }
-    uint8_t secret[32];
-    struct cl_view inner;
-    struct cl_buffer code = {0};
-    if (cl_code_decode(secret, &inner, data, size) == CL_OK) {
-        require(cl_code_encode(&code, secret, inner) == CL_OK && code.length == size && memcmp(code.data, data, size) == 0);
-        cl_buffer_deinit(&code);
-    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

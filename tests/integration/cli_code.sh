@@ -30,10 +30,10 @@ expect 0 acme submit bank.cose --wait && expect 0 alice check bank
 expect 0 acme request survey --terms t.txt --as acme --code survey.code
 expect 0 ben grant --code survey.code --json && [ "$(json state)" = active ] || fail "grant of a request by code: $out"
 expect 0 acme request other --terms t.txt --as acme --code other.code -o other.consent-offer
-/usr/bin/python3 - <<'P'
-survey, other = open("survey.code", "rb").read(), open("other.code", "rb").read()
-at = other.index(b"consent-code") + 14
-open("mixed.code", "wb").write(other[:at] + survey[at:at + 32] + other[at + 32:])
+PYTHONPATH=$here/tests/lib /usr/bin/python3 - <<'P'
+import codes
+survey, other = codes.read("survey.code"), codes.read("other.code")
+codes.write("mixed.code", other[:3] + survey[3:4] + other[4:])
 P
 expect 4 ben grant --code mixed.code && has_err CL_E_AUDIENCE
 for file in shopping.code mixed.code; do head -c 60 $file >cut.code; expect 1 ben import cut.code; done

@@ -46,6 +46,9 @@ example 0 request
 # a bank asks, and gets other terms than it asked for
 example 0 grant
 me forget bank >/dev/null
+me grant bank --terms t.txt --code bank.code >/dev/null 2>&1
+example 0 code show
+me forget bank >/dev/null
 key=$(me key new --name asked)
 you profile bank >/dev/null 2>&1
 you request asked --to "$key" --terms t.txt --as bank -o bank.consent-offer >/dev/null 2>&1

@@ -190,6 +190,11 @@ expect 0 alice vault remove email
 expect 3 alice vault show email && has_err "vault list"
 for word in alice@example email; do grep -rqa "$word" "$scratch"/alice.store "$scratch/alice" && fail "'$word' is readable beside the wallet"; done
 
+# ---- a connect code, shown again from the wallet and from its file
+expect 0 ben grant coded --terms t.txt --code coded.code --json && is state offered
+expect 0 ben code show coded --json && is kind agreement && is text_included True && is code "$(cat coded.code)"
+expect 0 ben code show coded.code && [ "$out" = "$(cat coded.code)" ] || fail "code show"
+
 # ---- the node, from outside
 expect 0 anybody node peers --json
 expect 0 anybody node status --json

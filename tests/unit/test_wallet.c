@@ -197,15 +197,11 @@ static void a_file_of_a_later_version_is_told_as_one(void **state)
 {
     static const uint8_t wallet[] = "\x89\x02\x6e" "consent-wallet" "\x01\x02\x03\x04\x05\x06\x07";
     static const uint8_t offer[] = "\x83\x02\x6d" "consent-offer" "\x01";
-    static const uint8_t code[] = "\x82\x02\x6c" "consent-code";
     struct cl_wallet *opened = NULL;
     struct cl_offer out;
-    struct cl_view inner;
-    uint8_t secret[32];
     (void)state;
     assert_int_equal(cl_wallet_open(&opened, wallet, sizeof wallet - 1, "x", 1), CL_E_VERSION);
     assert_int_equal(cl_offer_decode(&out, offer, sizeof offer - 1), CL_E_VERSION);
-    assert_int_equal(cl_code_decode(secret, &inner, code, sizeof code - 1), CL_E_VERSION);
 }
 
 static void offers_go_there_and_back(void **state)
