@@ -20,6 +20,14 @@ static bool delegate_may(const struct cl_delegation *list, size_t count, uint8_t
     return false;
 }
 
+enum cl_status cl_delivery_signer_check(const struct cl_agreement *agreement, enum cl_side from, const struct cl_delivery_signers *signers, const struct cl_public_key *key, uint64_t now_ms)
+{
+    bool may = memcmp(key->bytes, signers->key.bytes, 33) == 0 ||
+               delegate_may(signers->delegations, signers->delegation_count, 0, key, now_ms) ||
+               delegate_may(agreement->delegations, agreement->delegation_count, (uint8_t)from, key, now_ms);
+    return may ? CL_OK : CL_E_DELIVERY_SENDER;
+}
+
 enum cl_status cl_delivery_part_check(const struct cl_delivery_part *part, const struct cl_network_id *network, const struct cl_object_id *id, const struct cl_agreement *agreement, enum cl_side own, const struct cl_delivery_signers *other, uint64_t now_ms)
 {
     const struct cl_delivery *delivery = &part->delivery;
@@ -31,10 +39,8 @@ enum cl_status cl_delivery_part_check(const struct cl_delivery_part *part, const
         return CL_E_PARTY;
     if (delivery->sent_ms > now_ms + CL_RECORD_AHEAD_MS_MAX)
         return CL_E_TIME_AHEAD;
-    bool may = memcmp(part->signer.bytes, other->key.bytes, 33) == 0 ||
-               delegate_may(other->delegations, other->delegation_count, 0, &part->signer, now_ms) ||
-               delegate_may(agreement->delegations, agreement->delegation_count, (uint8_t)delivery->from, &part->signer, now_ms);
-    if (!may)
-        return CL_E_DELIVERY_SENDER;
+    enum cl_status status = cl_delivery_signer_check(agreement, delivery->from, other, &part->signer, now_ms);
+    if (status != CL_OK)
+        return status;
     return cl_delivery_check(agreement, delivery->from, delivery->has_slot, delivery->slot, now_ms);
 }

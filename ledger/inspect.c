@@ -1,6 +1,7 @@
 /* Shows what a file holds, so that nobody has to trust a program about it. */
 #include "consent/inspect.h"
 #include "consent/disclosure.h"
+#include "consent/delivery.h"
 #include "consent/state.h"
 #include "consent/terms.h"
 #include "consent/wallet.h"
@@ -242,6 +243,8 @@ static enum cl_file_kind array_kind(struct cl_cbor_reader *reader)
             return CL_FILE_BACKUP;
         if (magic.length == 13 && memcmp(magic.data, "consent-offer", 13) == 0)
             return CL_FILE_OFFER;
+        if (magic.length == 15 && memcmp(magic.data, "consent-contact", 15) == 0)
+            return CL_FILE_CONTACT;
         if (magic.length == 11 && memcmp(magic.data, "consent-key", 11) == 0)
             return CL_FILE_STORE_KEY;
         if (magic.length == 13 && memcmp(magic.data, "consent-value", 13) == 0)
@@ -298,6 +301,7 @@ const char *cl_file_kind_words(enum cl_file_kind kind)
     case CL_FILE_BODY: return "a terms body with its salts (.consent-body): for the two parties only";
     case CL_FILE_OFFER: return "an offer for the other side: for the two parties only";
     case CL_FILE_DISCLOSURE: return "some fields of a body, to be checked with a proof (.consent-disclosure)";
+    case CL_FILE_CONTACT: return "a contact, under which somebody takes deliveries of one agreement: for the two parties only";
     case CL_FILE_WALLET: return "a wallet, sealed under a passphrase";
     case CL_FILE_BACKUP: return "a wallet's backup, sealed under its words";
     case CL_FILE_STORE_KEY: return "a key from the folder beside a wallet, sealed under its words";
@@ -512,6 +516,20 @@ static enum cl_status words_of_disclosure(struct page *page, const uint8_t *data
     return status;
 }
 
+static enum cl_status words_of_contact(struct page *page, const uint8_t *data, size_t length)
+{
+    struct cl_contact contact;
+    enum cl_status status = cl_contact_decode(&contact, data, length);
+    if (status != CL_OK)
+        return status;
+    say_bytes(page, "agreement", contact.agreement.bytes, 32);
+    say(page, "of %s\n", contact.side == CL_SIDE_CUSTOMER ? "the customer" : "the organisation's side");
+    say_bytes(page, "signed with", contact.signer.bytes, 33);
+    say_bytes(page, "deliveries are sealed to", contact.delivery32, 32);
+    say_time(page, "made at", contact.made_ms / 1000);
+    return page->status;
+}
+
 /* The parts of a proof that say what it is about; whether it holds is for `verify`. */
 static enum cl_status words_of_proof(struct page *page, const uint8_t *data, size_t length)
 {
@@ -553,6 +571,7 @@ enum cl_status cl_inspect_words(struct cl_buffer *out, const uint8_t *data, size
     case CL_FILE_STATE_VALUE: status = words_of_state(&page, data, length); break;
     case CL_FILE_BODY: status = words_of_body(&page, data, length); break;
     case CL_FILE_DISCLOSURE: status = words_of_disclosure(&page, data, length); break;
+    case CL_FILE_CONTACT: status = words_of_contact(&page, data, length); break;
     case CL_FILE_STATE_PROOF: status = words_of_proof(&page, data, length); break;
     case CL_FILE_OFFER:
         status = cl_offer_decode(&offer, data, length);

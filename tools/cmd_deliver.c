@@ -61,17 +61,28 @@ static const char *subject_name(const struct subject *subject)
     return subject->item_name[0] != '\0' ? subject->item_name : id_short(subject->object.id.bytes);
 }
 
-/* Our side: as a party, else by --key as a delegate of the agreement that may deliver. */
-static int side_to_act_for(struct context *context, const struct subject *subject, enum cl_side *side)
+/* Whose side this key may deliver for: ours, or, where neither is, that of which it is a delegate. */
+static int side_to_act_for(struct context *context, const struct subject *subject, const struct cl_public_key *key, enum cl_side *side)
 {
     const struct cl_agreement *agreement = &subject->object.as.agreement;
-    const char *name = option(context, "--key");
-    const struct cl_wallet_key *key = name == NULL ? NULL : cl_wallet_key_find(context->wallet, name);
-    *side = subject->side;
-    for (size_t i = 0; *side == CL_SIDE_NONE && key != NULL && i < agreement->delegation_count; i++)
-        if (memcmp(agreement->delegations[i].key, key->key.bytes, 33) == 0 && (agreement->delegations[i].powers & CL_POWER_DELIVER) != 0)
-            *side = (enum cl_side)agreement->delegations[i].side;
-    return *side != CL_SIDE_NONE ? 0 : output_fail(&context->output, CL_E_PARTY, "Neither side of this agreement is yours; a delegate that may deliver names its key with --key.");
+    *side = CL_SIDE_NONE;
+    for (enum cl_side tried = CL_SIDE_CUSTOMER; tried <= CL_SIDE_ORGANISATION && *side == CL_SIDE_NONE; tried++) {
+        struct delivery_party party;
+        if (subject->side != CL_SIDE_NONE && subject->side != tried)
+            continue;
+        int result = delivery_party_open(context, &party, subject_party(subject, tried));
+        if (result != 0)
+            return result;
+        if (cl_delivery_signer_check(agreement, tried, &party.signers, key, time_now_ms()) == CL_OK)
+            *side = tried;
+        delivery_party_close(&party);
+    }
+    return *side != CL_SIDE_NONE ? 0 : output_fail(&context->output, CL_E_PARTY, "This key is neither a side of the agreement nor, now, a delegate that may deliver.");
+}
+
+static int nothing_delivered(struct context *context, const struct subject *subject, enum cl_status status)
+{
+    return output_fail(&context->output, status, "Nothing is delivered under '%s': no active slot, no delivery.", subject_name(subject));
 }
 
 /* --slot, --kind, --media-type, --acknowledges. */
@@ -103,7 +114,8 @@ static int delivery_asked(struct context *context, struct cl_delivery *delivery,
     delivery->slot = slot < 0 ? 0 : (uint8_t)slot;
     if (acknowledges == NULL)
         (void)snprintf(delivery->media_type, sizeof delivery->media_type, "%s", type == NULL ? "application/octet-stream" : type);
-    return 0;
+    enum cl_status status = cl_delivery_check(&subject->object.as.agreement, delivery->from, delivery->has_slot, delivery->slot, delivery->sent_ms);
+    return status == CL_OK ? 0 : nothing_delivered(context, subject, status);
 }
 
 /* The key to seal to: of the PROFILE, or of the contact that the other side wrote. */
@@ -166,23 +178,16 @@ static int parts_write(struct context *context, const struct cl_delivery *delive
     return result;
 }
 
-static int deliver(struct context *context, const struct subject *subject, enum cl_side side)
+static int deliver(struct context *context, const struct subject *subject, struct act_signer *signer, enum cl_side side)
 {
     uint8_t recipient32[32];
     struct cl_delivery delivery = {.network = context->wallet->network.id, .agreement = subject->object.id, .from = side, .sent_ms = time_now_ms()};
     const struct cl_agreement *agreement = &subject->object.as.agreement;
     struct cl_buffer content = {.secret = true};
-    struct act_signer signer;
     char id[33];
     int result = delivery_asked(context, &delivery, subject);
-    if (result != 0)
-        return result;
-    enum cl_status status = cl_delivery_check(agreement, side, delivery.has_slot, delivery.slot, delivery.sent_ms);
-    if (status != CL_OK)
-        return output_fail(&context->output, status, "Nothing is delivered under '%s' (%s): no active slot, no delivery.", subject_name(subject), delivery_slot_text(subject_item(context, subject), agreement, delivery.has_slot, delivery.slot));
-    result = recipient_find(context, recipient32, subject, side);
     if (result == 0)
-        result = subject_signer(context, &signer, subject);
+        result = recipient_find(context, recipient32, subject, side);
     if (result == 0 && delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT)
         result = file_read(context, &content, positional(context, 1), CL_DELIVERY_BYTES_MAX);
     if (result == 0 && (cl_random_bytes(delivery.id16, 16) != CL_OK || cl_delivery_measure(&delivery, content.data, content.length) != CL_OK))
@@ -191,7 +196,7 @@ static int deliver(struct context *context, const struct subject *subject, enum 
     if (result == 0) {
         cl_hex_encode(id, delivery.id16, 16);
         output_say(&context->output, "You deliver %s under '%s', %s: %llu bytes, sealed so that only the other side can read them.", cl_delivery_kind_name(delivery.kind), subject_name(subject), delivery_slot_text(subject_item(context, subject), agreement, delivery.has_slot, delivery.slot), (unsigned long long)delivery.length);
-        result = parts_write(context, &delivery, &content, &signer, recipient32, files);
+        result = parts_write(context, &delivery, &content, signer, recipient32, files);
     }
     if (result == 0) {
         output_line(&context->output, "delivery %s: %u sealed %s in %s", id, delivery.part_count, delivery.part_count == 1 ? "part" : "parts", option(context, "--out"));
@@ -206,15 +211,22 @@ static int deliver(struct context *context, const struct subject *subject, enum 
 int run_deliver(struct context *context)
 {
     struct subject subject;
+    struct act_signer signer;
     enum cl_side side;
     if (option(context, "--out") == NULL)
         return output_usage(&context->output, "Where to? Give a folder for the sealed parts with --out DIR.");
     int result = agreement_open(context, &subject, positional(context, 0));
     if (result != 0)
         return result;
-    result = side_to_act_for(context, &subject, &side);
+    enum cl_status status = cl_delivery_check(&subject.object.as.agreement, CL_SIDE_CUSTOMER, false, 0, time_now_ms()); /* either side: it is in force */
+    if (status != CL_OK)
+        result = nothing_delivered(context, &subject, status);
     if (result == 0)
-        result = deliver(context, &subject, side);
+        result = subject_signer(context, &signer, &subject);
+    if (result == 0)
+        result = side_to_act_for(context, &subject, &signer.signer.key, &side);
+    if (result == 0)
+        result = deliver(context, &subject, &signer, side);
     subject_close(&subject);
     return result;
 }

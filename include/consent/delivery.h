@@ -64,6 +64,8 @@ CL_MUST_USE enum cl_status cl_delivery_read(struct cl_delivery_part *out, const 
 /* Who may sign for a side: the present key of its party, and its party's delegates where that is a PROFILE or TERMS
    (borrowed). Delegates in the agreement itself are found there. */
 struct cl_delivery_signers { struct cl_public_key key; const struct cl_delegation *delegations; size_t delegation_count; };
+/* May this key sign deliveries of side `from` now? Returns: CL_OK, or CL_E_DELIVERY_SENDER. */
+CL_MUST_USE enum cl_status cl_delivery_signer_check(const struct cl_agreement *agreement, enum cl_side from, const struct cl_delivery_signers *signers, const struct cl_public_key *key, uint64_t now_ms);
 /* Purpose: may this part be taken by side `own` now? Asked of every part.
    Returns: CL_OK, or CL_E_NETWORK, CL_E_DELIVERY_AGREEMENT (another), CL_E_PARTY (from ourselves), CL_E_TIME_AHEAD (sent more
    than CL_RECORD_AHEAD_MS_MAX after now), CL_E_DELIVERY_SENDER (a forged "from"), and what cl_delivery_check returns. */

@@ -35,7 +35,8 @@ expect 0 acme open to --again && [ "$out" = "$(cat mail.txt)" ] || fail "not on 
 expect 2 acme open to --again --json
 # its acknowledgement goes to a key: by the contact that its owner writes
 expect 3 acme deliver anna --acknowledges "$delivery" --out ack && has_err "consent contact"
-expect 0 alice contact bank -o alice.consent-contact && expect 0 acme deliver anna --acknowledges "$delivery" --contact alice.consent-contact --out ack
+expect 0 alice contact bank -o alice.consent-contact && expect 0 alice inspect alice.consent-contact && has "deliveries are sealed to"
+expect 0 acme deliver anna --acknowledges "$delivery" --contact alice.consent-contact --out ack
 expect 0 alice open ack && has "$delivery"
 
 # ---- parts: in any order, one missing, one twice, one changed, those of another delivery
@@ -71,12 +72,20 @@ expect 0 ben contact alice -o ben.consent-contact && cp ben.consent-contact bent
 expect 10 alice deliver friend mail.txt --slot 1 --contact bent --out f
 expect 0 alice deliver friend mail.txt --slot 1 --contact ben.consent-contact --out f && expect 0 ben open f -o from-alice && cmp -s mail.txt from-alice || fail "ben got something else"
 expect 0 alice deliver friend mail.txt --kind notice --contact ben.consent-contact --out notice && expect 0 ben open notice && has_err "no slot"
-# a delegate whom Alice gave that power delivers in her name, and not one without it
+# a delegate whom Alice gave that power, and took it from, delivers in her name; one without it does not
 expect 0 alice key new --name sensor && sensor=$(alice key list --json | /usr/bin/python3 -c 'import json,sys; print([k["did"] for k in json.load(sys.stdin)["keys"] if k["name"]=="sensor"][0])')
-expect 0 alice deliver friend mail.txt --slot 1 --key sensor --contact ben.consent-contact --out forged
-expect 10 ben open forged && has_err CL_E_DELIVERY_SENDER
-expect 0 alice delegate friend "$sensor" --powers deliver --until 2099-01-31
-expect 0 ben open forged -o by-sensor
+expect 4 alice deliver friend mail.txt --slot 1 --key sensor --contact ben.consent-contact --out sensed && has_err "delegate"
+expect 0 alice delegate friend "$sensor" --powers revoke,state --until 2099-01-31
+expect 4 alice deliver friend mail.txt --slot 1 --key sensor --contact ben.consent-contact --out sensed
+expect 0 alice undelegate friend "$sensor" && expect 0 alice delegate friend "$sensor" --powers deliver --until 2099-01-31
+expect 0 alice deliver friend mail.txt --slot 1 --key sensor --contact ben.consent-contact --out sensed && expect 0 ben open sensed -o by-sensor
+expect 0 alice deliver friend mail.txt --slot 1 --key sensor --contact ben.consent-contact --out late-sensed && expect 0 alice undelegate friend "$sensor"
+expect 10 ben open late-sensed && has_err CL_E_DELIVERY_SENDER
+# under terms, with its owner on one side; a wallet that is no side at all
+expect 0 alice terms publish t.txt --name shop --limit 9 --standing -o shop.consent-offer && expect 0 acme subscribe shopper --offer shop.consent-offer --as acme
+expect 0 alice list --refresh && expect 0 alice deliver shop.1 mail.txt --slot email --out shop && expect 0 acme open shop -o shop.txt
+expect 0 alice contact shop.1 -o shop.consent-contact && expect 0 acme deliver shopper mail.txt --slot 1 --contact shop.consent-contact --out shop-back && expect 0 alice open shop-back -o back.txt && cmp -s mail.txt back.txt || fail "under terms"
+expect 0 alice show shop.1 --json && expect 4 ben deliver "$(json object)" mail.txt --slot 1 --key ben --out none
 
 # ---- after the end neither end does it, whatever was sealed before
 expect 0 alice deliver bank mail.txt --slot 1 --out late
