@@ -276,7 +276,8 @@ bool webhook_endpoint_finished(const struct webhook_endpoint *endpoint)
     if (endpoint->journal.off != 0)
         return true;
     bool nothing_new = endpoint->batch.count + endpoint->asked.count == 0 && (endpoint->fresh.count == 0 || endpoint->failures_in_row >= OUTAGE_FAILURES);
-    return endpoint->at_end && nothing_new && endpoint->sending == NULL && webhook_feed_missing(endpoint) == NULL && due_waiting(endpoint, time_now_ms()) == NULL;
+    bool nothing_read = endpoint->at_end || endpoint->failures_in_row >= OUTAGE_FAILURES || endpoint->journal.waiting.count >= WEBHOOK_QUEUE_MAX / 2;
+    return nothing_read && nothing_new && endpoint->sending == NULL && webhook_feed_missing(endpoint) == NULL && due_waiting(endpoint, time_now_ms()) == NULL;
 }
 
 /* Where the feed is begun for an endpoint that is new. */
