@@ -251,6 +251,10 @@ static enum cl_file_kind array_kind(struct cl_cbor_reader *reader)
             return CL_FILE_STORE_VALUE;
         if (magic.length == 18 && memcmp(magic.data, "consent-disclosure", 18) == 0)
             return CL_FILE_DISCLOSURE;
+        if (magic.length == 12 && memcmp(magic.data, "consent-uses", 12) == 0)
+            return CL_FILE_USES_PROOF;
+        if (magic.length == 22 && memcmp(magic.data, "consent-uses-statement", 22) == 0)
+            return CL_FILE_USES_STATEMENT;
         return CL_FILE_CBOR;
     }
     if (second == CL_CBOR_UINT)
@@ -314,6 +318,8 @@ const char *cl_file_kind_words(enum cl_file_kind kind)
     case CL_FILE_TLOG_PROOF: return "a receipt (C2SP tlog-proof)";
     case CL_FILE_POLICY: return "a trust file (C2SP tlog-policy)";
     case CL_FILE_CBOR: return "deterministic CBOR";
+    case CL_FILE_USES_PROOF: return "a proof of an agreement's uses (.consent-uses): 'consent uses verify' checks it";
+    case CL_FILE_USES_STATEMENT: return "what a statement of uses was made of, with its salts: for the organisation only";
     }
     assert(false);
     return "";
@@ -593,6 +599,8 @@ enum cl_status cl_inspect_words(struct cl_buffer *out, const uint8_t *data, size
     case CL_FILE_STATE_LEAF:
     case CL_FILE_ACCEPTANCE:
     case CL_FILE_COSE_RECEIPT:
+    case CL_FILE_USES_PROOF:
+    case CL_FILE_USES_STATEMENT:
     case CL_FILE_CBOR: break;
     }
     if (status != CL_OK)

@@ -34,7 +34,7 @@ for file in tools/*.[ch]; do
     done
 done
 # the pure files: no clock, randomness or I/O
-for file in ledger/rules*.c ledger/smt.c ledger/smt_overlay.c ledger/smt_past.c ledger/smt_proof.c ledger/log.c ledger/state.c ledger/state_encode.c ledger/record_encode.c ledger/cbor.c ledger/base45.c ledger/record.c ledger/block.c node/consensus*.c node/gossip.c node/frame.c node/frame_payload.c node/pipes.c node/lanes.c node/sync.c node/shares.c node/cosign.c node/vote_recovery.c node/evidence.c; do
+for file in ledger/rules*.c ledger/smt.c ledger/smt_overlay.c ledger/smt_past.c ledger/smt_proof.c ledger/log.c ledger/state.c ledger/state_encode.c ledger/record_encode.c ledger/cbor.c ledger/base45.c ledger/record.c ledger/block.c ledger/uses.c ledger/uses_proof.c node/consensus*.c node/gossip.c node/frame.c node/frame_payload.c node/pipes.c node/lanes.c node/sync.c node/shares.c node/cosign.c node/vote_recovery.c node/evidence.c; do
     [ -e "$file" ] || continue
     if grep -nE '\b(time|clock_gettime|gettimeofday|rand|random|getrandom|open|fopen|read|write|printf|fprintf)\(|cl_random\(' "$file"; then
         complain "$file: the pure core has no clock, randomness or I/O"

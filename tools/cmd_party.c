@@ -1,5 +1,5 @@
 /* consent profile, delegate, undelegate, rotate, vouch, statement: who acts, and with which key. */
-#include "act.h"
+#include "uses.h"
 #include "consent/disclosure.h"
 
 #include <stdlib.h>
@@ -373,6 +373,10 @@ int run_statement(struct context *context)
     struct act act;
     struct act_signer signer;
     uint8_t root[32];
+    if (option(context, "--root") == NULL && option(context, "--root-file") == NULL)
+        return statement_of_uses(context);
+    if (option(context, "--period") != NULL || option(context, "--agreements") != NULL)
+        return output_usage(&context->output, "--period and --agreements are for the uses of the log; with a root, say --from and --until.");
     act_init(&act, CL_STATEMENT);
     int result = root_option(context, root);
     if (result == 0)

@@ -2,6 +2,7 @@
 #include "disclosed.h"
 #include "consent/inspect.h"
 #include "export.h"
+#include "uses.h"
 
 #include <stdlib.h>
 
@@ -264,6 +265,8 @@ int run_verify(struct context *context)
         enum cl_file_kind kind = cl_file_kind_of(proof.data, proof.length);
         if (option(context, "--disclosure") != NULL && (kind == CL_FILE_TLOG_PROOF || kind == CL_FILE_COSE_RECEIPT))
             result = output_usage(&context->output, "A disclosure is checked with a proof of state ('consent proof'), not with a receipt.");
+        else if (kind == CL_FILE_USES_PROOF)
+            result = output_usage(&context->output, "This is a proof of uses: consent uses verify %s", path);
     }
     if (result == 0) {
         enum cl_file_kind kind = cl_file_kind_of(proof.data, proof.length);
@@ -368,6 +371,15 @@ int run_proof(struct context *context)
 
 /* ---- check */
 
+/* With --log: a use is on disk before the yes, which allows it, is said. A no stays a no if it cannot be counted. */
+static int log_check(struct context *context, enum cl_status status, const struct cl_agreement *agreement, const struct cl_object_id *id, int slot)
+{
+    if (!flag(context, "--log"))
+        return 0;
+    int result = uses_log_answer(context, &agreement->organisation, id, slot, status);
+    return status == CL_OK ? result : 0;
+}
+
 static int say_check(struct context *context, enum cl_status status, const char *detail, const struct cl_object_id *id)
 {
     bool yes = status == CL_OK;
@@ -438,6 +450,8 @@ static int check_offline(struct context *context, const char *what)
         if (status == CL_OK && result == 0 && !purpose_good)
             status = CL_E_SLOT_NOT_LIVE;
         if (result == 0)
+            result = log_check(context, status, &report->agreement, &item->object, slot);
+        if (result == 0)
             result = say_check(context, status, "from the proof at hand", &item->object);
     }
     cl_policy_free(policy);
@@ -455,6 +469,8 @@ int run_check(struct context *context)
     json_t *json = NULL;
     if (what == NULL)
         return output_usage(&context->output, "Which agreement?");
+    if (flag(context, "--log") && (option(context, "--slot") == NULL || option(context, "--purpose") == NULL))
+        return output_usage(&context->output, "A use is logged with its slot and its purpose: give --slot and --purpose.");
     if (flag(context, "--offline"))
         return check_offline(context, what);
     int result = agreement_open(context, &subject, what);
@@ -475,11 +491,12 @@ int run_check(struct context *context)
                 status = (enum cl_status)i;
         if (status == CL_OK && !json_is_true(json_object_get(json, "allowed")))
             status = CL_E_NOT_ACTIVE; /* default is no */
-        if (status == CL_OK && !purpose_good) {
+        result = log_check(context, status == CL_OK && !purpose_good ? CL_E_SLOT_NOT_LIVE : status, &subject.object.as.agreement, &subject.object.id, slot);
+        if (result == 0 && status == CL_OK && !purpose_good) {
             output_line(&context->output, "%s  the terms do not name that purpose for this slot", output_coloured(&context->output, "1;31", "no"));
             output_json(&context->output, json_pack("{s:b, s:s, s:s, s:s}", "allowed", 0, "code", "CL_E_SLOT_NOT_LIVE", "sentence", "The terms do not name that purpose for this slot.", "object", id_text(subject.object.id.bytes)));
             result = 1;
-        } else {
+        } else if (result == 0) {
             result = say_check(context, status, "active now, says the node", &subject.object.id);
         }
     }

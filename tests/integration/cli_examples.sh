@@ -25,10 +25,10 @@ example 0 key new
 example 0 key list
 you key new --name you --no-ask >/dev/null 2>&1
 for command in "terms new" "terms check" "terms publish" "terms show"; do example 0 $command; done
-cp t.txt old.txt; sed 's/P30D/P1Y/' t.txt >new.txt; cp new.txt mine.txt; printf '%064d' 7 >uses.root
+cp t.txt old.txt; sed 's/P30D/P1Y/' t.txt >new.txt; cp new.txt mine.txt
 example 0 terms diff
 for command in "profile new" "profile publish" disclose; do example 0 $command; done
-for command in profile statement delegate undelegate rotate; do example 0 $command; done
+for command in profile delegate undelegate rotate; do example 0 $command; done
 profile=$(id_of me show acme)
 member_key=$(/usr/bin/python3 -c 'import json; print(json.load(open("node/member.json"))["party_key"])')
 example 0 vouch
@@ -39,7 +39,9 @@ example 0 subscribe
 me forget anna >/dev/null
 you terms publish t.txt --name other --limit 5 --standing -o other.consent-offer >/dev/null 2>&1
 me subscribe anna --as acme --offer other.consent-offer >/dev/null 2>&1 || fail "subscribe"
-for command in check ack erase; do example 0 $command; done
+for command in check ack; do example 0 $command; done
+echo "2025-11-03T10:00:00Z anna 1 dpv:Marketing letter-7" >uses.txt
+for command in "uses add" "uses list" statement "uses prove" "node policy" "uses verify" erase; do example 0 $command; done
 me forget anna >/dev/null
 example 0 request
 
@@ -61,7 +63,7 @@ example 0 contact
 you contact asked -o bank.consent-contact >/dev/null 2>&1 && you deliver asked kept.csv --slot 1 --contact me.consent-contact --out inbox >/dev/null 2>&1 || fail "a delivery to me"
 for command in deliver open; do example 0 $command; done
 cmp -s kept.csv statement.csv || fail "what was delivered comes out otherwise"
-for command in "list" show history suspend resume amend renew dispute proof "node policy" verify inspect revoke; do example 0 $command; done
+for command in "list" show history suspend resume amend renew dispute proof verify inspect revoke; do example 0 $command; done
 me forget bank >/dev/null
 you request again --to "$key" --terms t.txt --as bank -o again.consent-offer >/dev/null 2>&1
 me import again.consent-offer --name bank >/dev/null 2>&1

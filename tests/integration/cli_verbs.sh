@@ -111,6 +111,12 @@ expect 0 alice suspend bank --json && is state suspended && expect 0 alice resum
 expect 0 acme rotate acme --json && is act ROTATE
 printf '%064d' 7 >uses.root
 expect 0 acme statement acme --root-file uses.root --from 2026-01-01 --until 2026-03-31 --json && is act STATEMENT
+echo "2025-11-03T10:00:00Z alice 1 dpv:Marketing" >uses.txt
+expect 0 acme uses add acme uses.txt --json && is added 1
+expect 0 acme uses list acme --json && is uses.0.slot 1
+expect 0 acme statement acme --period 2025-11 --json && is act STATEMENT && is uses 1
+expect 0 acme uses prove acme alice --period 2025-11 -o uses.consent-uses --json && is use_count 1
+expect 0 anybody uses verify uses.consent-uses --policy net.policy --json && is used True
 expect 0 acme revoke alice --reason no-longer-needed --json && is act REVOKE && is state terminated
 expect 11 alice check bank
 

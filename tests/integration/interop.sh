@@ -130,6 +130,16 @@ collect record "$(of record_id)" record_pkcs11
 /usr/bin/python3 "$interop/webhook_capture.py" "$build/consent" "$acme" "$files/webhooks.json" >"$scratch/said" 2>&1 ||
     { cat "$scratch/said" >&2; fail 'consent webhooks run'; }
 
+# ---- uses of data: logged, stated, and proven for an agreement that was used, one that was not, and one that is not named
+by acme profile acme-uses
+{ echo "2025-11-03T10:00:00Z $made 1 dpv:Marketing order-17"; echo "2025-11-04T10:00:00Z $made 2 dpv:ServiceProvision"; } >"$scratch/uses.txt"
+for number in $(seq 40); do printf '%064d\n' "$number"; done >"$scratch/named.txt"
+by acme uses add acme-uses "$scratch/uses.txt"
+by acme statement acme-uses --period 2025-11 --agreements "$scratch/named.txt"
+by acme uses prove acme-uses "$made" --period 2025-11 -o "$files/used.consent-uses"
+by acme uses prove acme-uses "$(printf '%064d' 7)" --period 2025-11 -o "$files/unused.consent-uses"
+by acme uses prove acme-uses "$(printf '%064d' 77)" --period 2025-11 -o "$files/unnamed.consent-uses"
+
 collect fill 700 1 >"$scratch/said"
 
 # ---- the later tree, and the wallet's words

@@ -45,6 +45,7 @@ judge export_node sh "$here/node_check.sh" export_node "$directory"
 judge export_python /usr/bin/python3 "$here/export_python.py" "$directory"
 judge webhooks_node sh "$here/node_check.sh" webhooks_node "$directory"
 judge disclosure /usr/bin/python3 "$here/disclosure_check.py" "$directory"
+judge uses_python /usr/bin/python3 "$here/uses_python.py" --each "$directory"
 judge words_python /usr/bin/python3 "$here/words_python.py" "$directory"
 judge delivery_python /usr/bin/python3 "$here/delivery_python.py" "$directory"
 
