@@ -70,7 +70,7 @@ static int history_print(struct context *context, const struct subject *subject)
             (void)json_array_append_new(list, copy);
         }
         if (json_is_true(json_object_get(json, "history_more")))
-            output_say(&context->output, "There is more: the node tells the first %zu only.", json_array_size(list));
+            output_say(&context->output, "There is more: the node tells the newest %zu records only.", json_array_size(list));
         output_json(&context->output, json_pack("{s:s, s:O}", "object", id_text(subject->object.id.bytes), "history", list));
     }
     json_decref(list);

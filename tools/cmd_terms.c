@@ -222,12 +222,26 @@ out:
     return result;
 }
 
+/* Offers and bodies are CBOR; whoever has JSON in hand has something of others. */
+static bool looks_like_json(const char *path)
+{
+    FILE *file = strcmp(path, "-") == 0 ? NULL : fopen(path, "rb");
+    int first = file == NULL ? EOF : fgetc(file);
+    while (first == ' ' || first == '\n' || first == '\r' || first == '\t')
+        first = fgetc(file);
+    if (file != NULL)
+        (void)fclose(file);
+    return first == '{' || first == '[';
+}
+
 int run_import(struct context *context)
 {
     char name[CL_NAME_BYTES_MAX + 1] = "";
     const char *path = positional(context, 0);
     if (path == NULL)
         return output_usage(&context->output, "Which file?");
+    if (looks_like_json(path))
+        return output_usage(&context->output, "%s is JSON, and neither an offer nor a body. Of a Kantara consent receipt 'consent terms import %s' makes terms.", path, path);
     struct cl_buffer data = {.secret = true};
     int result = offer_load(context, &data, path);
     if (result == 0)

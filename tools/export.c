@@ -65,8 +65,9 @@ int export_write(struct context *context, const char *data, size_t length)
     return file_write(context, path == NULL ? "-" : path, data, length, true);
 }
 
-/* What the replay of a history keeps in mind. */
-struct replay { enum cl_agreement_status status; unsigned suspensions; bool standing, renewed, amended; size_t last_revoke; };
+/* What the replay of a history keeps in mind. cut: the node left out the oldest records, so the first one told is not the
+   one that opened the agreement. */
+struct replay { enum cl_agreement_status status; unsigned suspensions; bool cut, standing, renewed, amended; size_t last_revoke; };
 
 static void replay_words(struct export_event *event, const struct replay *replay)
 {
@@ -82,11 +83,13 @@ static void replay_words(struct export_event *event, const struct replay *replay
 /* What one record did (records.md, types 3 to 12 and 20). entry: the one on this agreement. */
 static void replay_event(struct replay *replay, struct export_event *event, size_t position, const struct cl_entry *entry, enum cl_record_type type, const struct cl_agreement *end)
 {
-    bool moved = true;
+    bool moved = true, opening = position == 0 && !replay->cut;
+    if (replay->cut && (type == CL_SUSPEND || type == CL_RESUME || type == CL_RENEW || type == CL_AMEND || type == CL_REVOKE))
+        replay->status = CL_ACTIVE; /* what had been agreed on before is out of sight */
     switch ((int)type) {
     case CL_REQUEST: replay->status = CL_REQUESTED; break;
-    case CL_GRANT: replay->status = position == 0 ? CL_OFFERED : CL_ACTIVE; break;
-    case CL_SUBSCRIBE: replay->status = position > 0 || replay->standing ? CL_ACTIVE : CL_SUBSCRIBED; break;
+    case CL_GRANT: replay->status = opening ? CL_OFFERED : CL_ACTIVE; break;
+    case CL_SUBSCRIBE: replay->status = !opening || replay->standing ? CL_ACTIVE : CL_SUBSCRIBED; break;
     case CL_COUNTER: replay->status = CL_COUNTERED; break;
     case CL_REFUSE: replay->status = CL_REFUSED; break;
     case CL_SUSPEND: replay->suspensions++; break;
@@ -185,6 +188,7 @@ int export_history(struct context *context, struct export_agreement *agreement)
     struct replay replay = {.status = CL_OFFERED, .last_revoke = SIZE_MAX};
     (void)snprintf(path, sizeof path, "/v1/agreements/%s", id_text(agreement->id.bytes));
     int result = node_get_json(context, &json, path);
+    replay.cut = json_is_true(json_object_get(json, "history_more"));
     if (result == 0)
         result = terms_standing(context, &replay.standing, agreement->state);
     json_t *history = json_object_get(json, "history");
@@ -201,8 +205,8 @@ int export_history(struct context *context, struct export_agreement *agreement)
     for (position = 0; result == 0 && position < count; position++)
         result = event_read(context, agreement, &replay, position, json_array_get(history, position));
     agreement->event_count = result == 0 ? count : 0;
-    if (result == 0 && json_is_true(json_object_get(json, "history_more")))
-        output_warn(&context->output, "the node tells the first %zu records of this agreement only; what came later is not in here, but for the present state.", count);
+    if (result == 0 && replay.cut)
+        output_warn(&context->output, "the node tells the newest %zu records of this agreement only; what came before is not in here.", count);
     json_decref(json);
     return result;
 }

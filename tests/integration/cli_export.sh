@@ -57,6 +57,51 @@ claim history.jsonld '[p["dpv:hasPersonalData"] for p in d["dpv:hasProcess"]]==[
 expect 0 alice history bank --format json && claim out '[h["type"] for h in d["history"]]==["GRANT","SUBSCRIBE","REVOKE","SUSPEND","RESUME","RENEW"]'
 expect 1 alice history privatename --format csv && has_err "name an agreement"
 
+# ---- a node that tells less than all, or what nobody signed
+cat >proxy.py <<'PYTHON'
+import base64, http.server, json, sys, urllib.error, urllib.request
+class Proxy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        headers = {name: self.headers[name] for name in ("Accept",) if name in self.headers}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(sys.argv[1] + self.path, headers=headers)) as answer:
+                status, kind, body = answer.status, answer.headers["Content-Type"], answer.read()
+        except urllib.error.HTTPError as error:
+            status, kind, body = error.code, error.headers["Content-Type"], error.read()
+        if self.path.startswith("/v1/agreements/") and "?" not in self.path:
+            told = json.loads(body)
+            if open("mode").read() == "cut":
+                told["history"], told["history_more"] = told["history"][-4:], True
+            else:
+                record = bytearray(base64.b64decode(told["history"][1]["record"]))
+                record[-40] ^= 1
+                told["history"][1]["record"] = base64.b64encode(record).decode()
+            body = json.dumps(told).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *arguments): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+PYTHON
+: >port
+/usr/bin/python3 proxy.py "$CONSENT_NODE" >port 2>proxy.err & # not the function: its process has to be the one that is ended
+proxy=$!
+trap 'kill "$proxy" 2>/dev/null; stop' EXIT
+for _ in $(seq 100); do [ -s port ] && break; sleep 0.1; done
+printf cut >mode
+expect 0 alice history bank --format csv --node "http://127.0.0.1:$(cat port)" && has_err "newest 4 records"
+rows out '[(x["record_type"],x["consent_status"]) for x in r]==[("REVOKE","dpv:ConsentGiven"),("SUSPEND","dpv:ConsentStatusInvalidForProcessing"),("RESUME","dpv:ConsentGiven"),("RENEW","dpv:RenewedConsentGiven")]'
+expect 0 alice proof bank --format kantara -o cut.json --node "http://127.0.0.1:$(cat port)" && claim cut.json 'd["collectionMethod"].endswith("(RENEW)")'
+printf forge >mode
+expect 10 alice history bank --format csv --node "http://127.0.0.1:$(cat port)" && has_err "does not hold, at record 2"
+[ ! -s out ] || fail "a forged history was exported"
+expect 10 alice proof bank --format dpv -o never.json --node "http://127.0.0.1:$(cat port)"
+kill "$proxy"; wait "$proxy" 2>/dev/null; trap stop EXIT
+
 # ---- receipts for others: no name that an owner gave, and no address of a node
 expect 0 alice proof bank --format dpv -o receipt.jsonld && has receipt.jsonld
 expect 0 alice proof bank --format kantara -o receipt.json
@@ -76,6 +121,8 @@ sed -n 's/^\(category\|purposes\|retention\): /\1 /p' t.txt | sed -n '1,3p;7,9p'
 sed -n 's/^\(category\|purposes\|retention\): /\1 /p' draft.txt >got
 cmp -s wanted got || fail "the draft says otherwise: $(diff wanted got)"
 expect 0 alice terms publish draft.txt --limit 1 --name copied
+
+expect 2 alice import receipt.json && has_err "consent terms import"
 
 # ---- after the end
 expect 0 alice revoke bank
