@@ -44,6 +44,13 @@ expect 0 ben subscribe shopping --json && is name shopping.1 && is state active
 expect 0 alice list --json && [ "$(count entries)" -eq 2 ] || fail "the customer knows agreements before asking"
 expect 0 alice list --refresh --json && is entries.2.name shopping.1 && is entries.3.name shopping.2 && is entries.3.role customer
 expect 0 alice list --refresh --json && [ "$(count entries)" -eq 4 ] || fail "a second refresh changes the list"
+
+# ---- a delivery under it, and its contact
+echo alice@example >mail.txt
+expect 0 acme show anna --json && anna=$(json object)
+expect 0 alice deliver "$anna" mail.txt --slot 1 --out sealed --json
+expect 0 acme open sealed -o opened.txt --json && is slot 1 && { cmp -s mail.txt opened.txt || fail "open"; }
+expect 0 alice contact "$anna" -o shopping.consent-contact --json && [ -s shopping.consent-contact ] || fail "contact"
 expect 0 alice show shopping --json && is agreements.1.name shopping.2
 [ "$(json agreements.0.with)" != "$(json agreements.1.with)" ] || fail "with"
 mine=shopping.1; [ "$(json agreements.0.with)" = "$profile" ] || mine=shopping.2
@@ -200,6 +207,28 @@ for word in alice@example email; do grep -rqa "$word" "$scratch"/alice.store "$s
 expect 0 ben grant coded --terms t.txt --code coded.code --json && is state offered
 expect 0 ben code show coded --json && is kind agreement && is text_included True && is code "$(cat coded.code)"
 expect 0 ben code show coded.code && [ "$out" = "$(cat coded.code)" ] || fail "code show"
+
+# ---- an organisation's own systems are told
+expect 0 acme webhooks secret crm.secret && [ "$(stat -c %a crm.secret)" = 600 ] || fail "others may read the secret"
+/usr/bin/python3 -c 'import http.server
+class Endpoint(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        print(self.headers["webhook-id"], file=open("told", "a"), flush=True)
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *arguments): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Endpoint)
+print(server.server_port, file=open("endpoint.port", "w"), flush=True)
+server.timeout = 30
+while open("endpoint.port").read() != "stop": server.handle_request()' &
+endpoint=$!
+for _ in $(seq 200); do [ -s endpoint.port ] && break; sleep 0.05; done
+printf '[crm]\nurl = http://127.0.0.1:%s/\nsecret-file = crm.secret\nfollow = %s\n' "$(cat endpoint.port)" "$profile" >webhooks.ini
+expect 0 acme webhooks run webhooks.ini --once && [ -s told ] || fail "the endpoint was told nothing"
+expect 0 acme webhooks failed webhooks.ini --json
+expect 0 acme webhooks replay webhooks.ini crm --after 0
+kill "$endpoint"
 
 # ---- the node, from outside
 expect 0 anybody node peers --json
