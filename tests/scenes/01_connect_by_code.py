@@ -1,0 +1,69 @@
+#!/usr/bin/python3
+"""Scene 1, connect by code. Anna shows a QR code; a bank scans it and subscribes, and knows her terms from the code alone. Ben
+photographed the same code: it is used up. A code that nobody used in time, and one that Anna cancelled, open nothing; and an
+answer that somebody saw on its way cannot be given by another. Everybody is at another node."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from consent_node import main  # noqa: E402
+from scene import Scene, secrets_of  # noqa: E402
+
+
+def shows(anna, name, *more):
+    """The picture that the others scan, the offer beside it for the search afterwards."""
+    anna.consent("terms", "publish", "terms.txt", "--limit", "1", "--standing", "--until", "2099-12-31", "--name", name, "--png", f"{name}.png",
+                 "-o", f"{name}.consent-offer", *more)
+    assert os.stat(f"{anna.folder}/{name}.png").st_mode & 0o77 == 0, "others may read the picture"
+
+
+def the_bank_scans(scene, anna, bank, ben):
+    for party in (bank, ben):
+        anna.hand_over("card.png", party)
+    bank.consent("profile", "bank", "--display", "A bank for everybody")
+    bank.consent("subscribe", "anna", "--code", "card.png", "--as", "bank", "--save", "answer.cose")
+    bank.hand_over("answer.cose", ben)  # seen on its way
+    ben.consent("sign", "answer.cose", "--key", "ben", "--network", scene[0].network_id(), "-o", "stolen.cose")
+    ben.consent("submit", "stolen.cose", "--wait", expected=4)
+    bank.consent("submit", "answer.cose", "--wait")
+    scene.settled()
+    bank.consent("check", "anna", "--slot", "email", "--purpose", "dpv:Marketing")
+    ben.consent("subscribe", "anna", "--code", "card.png", expected=1)
+    assert "used up" in ben.told[-1], ben.told[-1]
+    return bank.ask("show", "anna")["object"]
+
+
+def codes_that_open_nothing(scene, anna, ben):
+    shows(anna, "hurry", "--expires", "2s")
+    shows(anna, "doubt")
+    anna.consent("revoke", "doubt")
+    scene.settled()
+    time.sleep(2.1)
+    for name, why in (("hurry", "CL_E_EXPIRED"), ("doubt", "it was cancelled")):
+        anna.hand_over(f"{name}.png", ben)
+        done = ben.consent("subscribe", name, "--code", f"{name}.png", expected=12 if name == "hurry" else 11)
+        assert why in done, done
+
+
+def test(build):
+    scene = Scene(build)
+    try:
+        anna, bank, ben = scene.party("anna", 2), scene.party("bank", 1), scene.party("ben", 3)
+        with open(f"{anna.folder}/terms.txt", "w", encoding="utf-8") as file:
+            file.write(anna.consent("terms", "new"))
+        shows(anna, "card")
+        scene.settled()
+        agreement = the_bank_scans(scene, anna, bank, ben)
+        codes_that_open_nothing(scene, anna, ben)
+        secrets = set().union(*(secrets_of(f"{anna.folder}/{name}.consent-offer") for name in ("card", "hurry", "doubt")))
+        assert len(secrets) > 60
+        scene.nodes_lack(*secrets, "A bank for everybody", but_have=agreement)
+    except BaseException:
+        scene.tell()
+        raise
+    finally:
+        scene.close()
+
+
+main(test)

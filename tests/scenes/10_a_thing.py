@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""Scene 10, a thing. A sensor has a key. After each reset it shows a fresh code; its owner scans it and grants; an old code is
+good for nothing. The owner lets it deliver to a hospital in her name, and takes that back: what it had sealed before and
+hands over afterwards is refused too. Nodes see neither a reading nor that the two codes were one thing's."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from consent_node import main  # noqa: E402
+from scene import Scene  # noqa: E402
+
+READING = b"heart rate 61, oxygen 97, 07:42\n"
+
+
+def terms_file(party):
+    with open(f"{party.folder}/terms.txt", "w", encoding="utf-8") as file:
+        file.write(party.consent("terms", "new"))
+
+
+def is_reset(sensor, name):
+    """It asks whoever holds the new code; returns the request's id."""
+    return sensor.ask("request", name, "--terms", "terms.txt", "--code", f"{name}.code", "--png", f"{name}.png", "--expires", "10m")["object"]
+
+
+def the_owner_scans(scene, sensor, owner):
+    first = is_reset(sensor, "morning")
+    sensor.consent("revoke", "morning")  # the reset: nobody had scanned it
+    second = is_reset(sensor, "evening")
+    scene.settled()
+    for name in ("morning.png", "evening.png"):
+        sensor.hand_over(name, owner)
+    assert "it was cancelled" in owner.consent("grant", "sensor", "--code", "morning.png", expected=1)
+    granted = owner.ask("grant", "sensor", "--code", "evening.png")
+    assert granted["object"] == second and granted["state"] == "active", granted
+    scene.settled()
+    keys = {event["signer"] for request in (first, second) for event in scene[3].get(f"/v1/agreements/{request}").json()["history"] if event["type"] == "REQUEST"}
+    assert len(keys) == 2, "one key for two codes would tell that they are one thing's"
+
+
+def the_owner_grants_to_the_hospital(scene, owner, hospital):
+    profile = hospital.ask("profile", "hospital", "--display", "Hospital of the town")["object"]
+    scene.settled()
+    agreement = owner.ask("grant", "hospital", "--to", profile, "--terms", "terms.txt", "--until", "2099-12-31", "-o", "hospital.consent-offer")["object"]
+    owner.hand_over("hospital.consent-offer", hospital)
+    scene.settled()
+    hospital.consent("subscribe", "--offer", "hospital.consent-offer", "--as", "hospital", "--name", "patient")
+    scene.settled()
+    return agreement
+
+
+def delivers(sensor, agreement, folder, expected=0):
+    return sensor.consent("deliver", agreement, "reading", "--slot", "1", "--key", "sensor", "--out", folder, expected=expected)
+
+
+def hands_over(sensor, hospital, folder):
+    os.mkdir(f"{hospital.folder}/{folder}")
+    for name in os.listdir(f"{sensor.folder}/{folder}"):
+        sensor.hand_over(f"{folder}/{name}", hospital)
+
+
+def the_sensor_delivers(scene, sensor, owner, hospital, agreement):
+    with open(f"{sensor.folder}/reading", "wb") as file:
+        file.write(READING)
+    delivers(sensor, agreement, "too-early", expected=4)
+    did = [key["did"] for key in sensor.ask("key", "list")["keys"] if key["name"] == "sensor"][0]
+    owner.consent("delegate", "hospital", did, "--powers", "deliver", "--until", "2099-01-31")
+    scene.settled()
+    delivers(sensor, agreement, "first")
+    delivers(sensor, agreement, "second")
+    hands_over(sensor, hospital, "first")
+    hospital.consent("open", "first", "-o", "got")
+    with open(f"{hospital.folder}/got", "rb") as file:
+        assert file.read() == READING
+    # it may deliver, and nothing else
+    sensor.consent("revoke", agreement, "--key", "sensor", expected=4)
+    owner.consent("undelegate", "hospital", did)
+    scene.settled()
+    delivers(sensor, agreement, "late", expected=4)
+    hands_over(sensor, hospital, "second")
+    hospital.consent("open", "second", "-o", "late", expected=10)
+    assert not os.path.exists(f"{hospital.folder}/late")
+
+
+def test(build):
+    scene = Scene(build)
+    try:
+        sensor, owner, hospital = scene.party("sensor", 0), scene.party("owner", 1), scene.party("hospital", 2)
+        for party in (sensor, owner):
+            terms_file(party)
+        the_owner_scans(scene, sensor, owner)
+        agreement = the_owner_grants_to_the_hospital(scene, owner, hospital)
+        the_sensor_delivers(scene, sensor, owner, hospital, agreement)
+        scene.nodes_lack("heart rate 61", "oxygen 97", "Hospital of the town", but_have=agreement)
+    except BaseException:
+        scene.tell()
+        raise
+    finally:
+        scene.close()
+
+
+main(test)
