@@ -1,5 +1,5 @@
 /* consent deliver, contact: what an agreement is about, sealed into files for the other side. */
-#include "deliveries.h"
+#include "mailbox.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -118,8 +118,9 @@ static int delivery_asked(struct context *context, struct cl_delivery *delivery,
     return status == CL_OK ? 0 : nothing_delivered(context, subject, status);
 }
 
-/* The key to seal to: of the PROFILE, or of the contact that the other side wrote. */
-static int recipient_find(struct context *context, uint8_t recipient32[32], const struct subject *subject, enum cl_side own)
+/* The key to seal to, and the mailbox, "" where none is known: of the contact that the other side wrote, given now or kept;
+   the key also of its PROFILE. */
+static int recipient_find(struct context *context, uint8_t recipient32[32], char address[MAILBOX_ADDRESS_SIZE], const struct subject *subject, enum cl_side own)
 {
     const char *path = option(context, "--contact");
     struct cl_buffer file = {0};
@@ -130,26 +131,26 @@ static int recipient_find(struct context *context, uint8_t recipient32[32], cons
         return result;
     delivery_party_close(&other); /* its keys stay */
     memcpy(recipient32, other.delivery32, 32);
-    if (path == NULL)
-        return other.has_delivery ? 0 : output_fail(&context->output, CL_E_NOT_FOUND, "The other side is a key, and only its owner can tell where deliveries are sealed to: ask for what 'consent contact' writes there, and give it with --contact FILE.");
-    result = file_read(context, &file, path, CL_CONTACT_BYTES_MAX);
-    if (result != 0)
-        return result;
-    enum cl_status status = cl_contact_decode(&contact, file.data, file.length);
-    if (status == CL_OK)
-        status = cl_contact_check(&contact, &context->wallet->network.id, &subject->object.id, own, &other.signers.key);
-    if (status == CL_OK)
+    address[0] = '\0';
+    result = path != NULL ? file_read(context, &file, path, CL_CONTACT_BYTES_MAX) : contact_kept(context, &file, &subject->object.id);
+    if (result == 0 && file.length == 0 && !other.has_delivery)
+        result = output_fail(&context->output, CL_E_NOT_FOUND, "The other side is a key, and only its owner can tell where deliveries are sealed to: ask for what 'consent contact' writes there, and give it with --contact FILE.");
+    if (result == 0 && file.length > 0)
+        result = contact_take(context, &file, path != NULL ? path : "The contact that was kept", &subject->object.id, own, &other.signers.key, &contact);
+    if (result == 0 && file.length > 0) {
         memcpy(recipient32, contact.delivery32, 32);
-    else
-        result = output_fail(&context->output, status, "%s is not a contact of the other side of '%s'; ask for a fresh one.", path, subject_name(subject));
+        if (!contact_address(&contact, address))
+            address[0] = '\0';
+    }
     cl_buffer_deinit(&file);
+    if (result == 0 && address[0] == '\0' && option(context, "--out") == NULL)
+        result = output_usage(&context->output, "Where to? No mailbox of the other side is known: ask for what 'consent contact' writes there, and give it with --contact FILE; or give a folder for the sealed parts with --out DIR.");
     return result;
 }
 
 /* Seals part after part into files that say nothing but which belong together. */
-static int parts_write(struct context *context, const struct cl_delivery *delivery, const struct cl_buffer *content, struct act_signer *signer, const uint8_t recipient32[32], json_t *files)
+static int parts_write(struct context *context, const struct cl_delivery *delivery, const struct cl_buffer *content, struct act_signer *signer, const uint8_t recipient32[32], const char *folder, json_t *files)
 {
-    const char *folder = option(context, "--out");
     struct cl_buffer sealed = {0};
     uint8_t random[4];
     char tag[9], path[4096];
@@ -181,25 +182,34 @@ static int parts_write(struct context *context, const struct cl_delivery *delive
 static int deliver(struct context *context, const struct subject *subject, struct act_signer *signer, enum cl_side side)
 {
     uint8_t recipient32[32];
+    char address[MAILBOX_ADDRESS_SIZE], folder[4096];
+    const char *out = option(context, "--out");
     struct cl_delivery delivery = {.network = context->wallet->network.id, .agreement = subject->object.id, .from = side, .sent_ms = time_now_ms()};
     const struct cl_agreement *agreement = &subject->object.as.agreement;
     struct cl_buffer content = {.secret = true};
     char id[33];
     int result = delivery_asked(context, &delivery, subject);
     if (result == 0)
-        result = recipient_find(context, recipient32, subject, side);
+        result = recipient_find(context, recipient32, address, subject, side);
     if (result == 0 && delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT)
         result = file_read(context, &content, positional(context, 1), CL_DELIVERY_BYTES_MAX);
     if (result == 0 && (cl_random_bytes(delivery.id16, 16) != CL_OK || cl_delivery_measure(&delivery, content.data, content.length) != CL_OK))
         result = output_fail(&context->output, CL_E_IO, NULL);
+    if (result == 0 && out == NULL)
+        result = outbox_folder(context, folder, delivery.id16);
     json_t *files = json_array();
     if (result == 0) {
         cl_hex_encode(id, delivery.id16, 16);
         output_say(&context->output, "You deliver %s under '%s', %s: %llu bytes, sealed so that only the other side can read them.", cl_delivery_kind_name(delivery.kind), subject_name(subject), delivery_slot_text(subject_item(context, subject), agreement, delivery.has_slot, delivery.slot), (unsigned long long)delivery.length);
-        result = parts_write(context, &delivery, &content, signer, recipient32, files);
+        result = parts_write(context, &delivery, &content, signer, recipient32, out != NULL ? out : folder, files);
     }
-    if (result == 0) {
-        output_line(&context->output, "delivery %s: %u sealed %s in %s", id, delivery.part_count, delivery.part_count == 1 ? "part" : "parts", option(context, "--out"));
+    if (result == 0 && out == NULL)
+        result = outbox_begin(context, folder, address, &delivery);
+    if (result == 0 && out == NULL) {
+        output_line(&context->output, "delivery %s is in the other side's mailbox", id);
+        output_json(&context->output, json_pack("{s:s, s:s, s:I, s:s, s:i}", "delivery", id, "agreement", id_text(subject->object.id.bytes), "bytes", (json_int_t)delivery.length, "kind", cl_delivery_kind_name(delivery.kind), "parts", (int)delivery.part_count));
+    } else if (result == 0) {
+        output_line(&context->output, "delivery %s: %u sealed %s in %s", id, delivery.part_count, delivery.part_count == 1 ? "part" : "parts", out);
         output_say(&context->output, "Hand over the files of this delivery, all of them, in any order and by any way; the other side opens them with 'consent open'.");
         output_json(&context->output, json_pack("{s:s, s:s, s:I, s:s, s:O}", "delivery", id, "agreement", id_text(subject->object.id.bytes), "bytes", (json_int_t)delivery.length, "kind", cl_delivery_kind_name(delivery.kind), "files", files));
     }
@@ -213,8 +223,12 @@ int run_deliver(struct context *context)
     struct subject subject;
     struct act_signer signer;
     enum cl_side side;
-    if (option(context, "--out") == NULL)
-        return output_usage(&context->output, "Where to? Give a folder for the sealed parts with --out DIR.");
+    if (flag(context, "--resume")) {
+        int resumed = positional(context, 0) != NULL ? output_usage(&context->output, "--resume goes on with everything that waits; it takes no agreement.") : network_open(context);
+        return resumed == 0 ? outbox_resume(context) : resumed;
+    }
+    if (positional(context, 0) == NULL)
+        return output_usage(&context->output, "Under which agreement? 'consent deliver AGREEMENT FILE --slot …'.");
     int result = agreement_open(context, &subject, positional(context, 0));
     if (result != 0)
         return result;
@@ -237,7 +251,7 @@ int run_deliver(struct context *context)
    the wallet, from one that is made for it. */
 static int own_delivery_key(struct context *context, const struct subject *subject, const struct delivery_party *own, const struct act_signer *signer, uint8_t out32[32])
 {
-    char name[CL_NAME_BYTES_MAX + 1];
+    char name[CL_NAME_BYTES_MAX + 1], made[CL_NAME_BYTES_MAX + 1];
     uint8_t secret[32];
     (void)snprintf(name, sizeof name, "%s", signer->key_name);
     if (own->has_delivery) {
@@ -247,7 +261,7 @@ static int own_delivery_key(struct context *context, const struct subject *subje
     if (name[0] == '\0') {
         (void)snprintf(name, sizeof name, "%.46s.delivery", subject->item_name[0] != '\0' ? subject->item_name : "contact");
         if (cl_wallet_key_find(context->wallet, name) == NULL) {
-            int result = key_fresh(context, name, name, "delivery");
+            int result = key_fresh(context, made, name, "delivery");
             if (result == 0)
                 result = wallet_save(context);
             if (result != 0)
@@ -261,9 +275,32 @@ static int own_delivery_key(struct context *context, const struct subject *subje
     return status == CL_OK ? 0 : output_fail(&context->output, status, NULL);
 }
 
+/* The relationship's own mailbox at the node in use; address "" where that keeps none. */
+static int own_mailbox(struct context *context, const struct subject *subject, char address[MAILBOX_ADDRESS_SIZE])
+{
+    char name[CL_NAME_BYTES_MAX + 1], made[CL_NAME_BYTES_MAX + 1] = "";
+    bool opened, kept = false;
+    int result = 0;
+    address[0] = '\0';
+    (void)snprintf(name, sizeof name, "%.46s.mailbox", subject->item_name[0] != '\0' ? subject->item_name : "contact");
+    const struct cl_wallet_key *key = cl_wallet_key_find(context->wallet, name);
+    if (key == NULL || !mailbox_key(key)) {
+        result = key_fresh(context, made, name, "mailbox");
+        if (result == 0)
+            result = wallet_save(context);
+        key = result == 0 ? cl_wallet_key_find(context->wallet, made) : NULL;
+    }
+    if (result == 0)
+        result = mailbox_open(context, key, address, &opened, &kept);
+    if (result == 0 && !kept)
+        output_warn(&context->output, "%s keeps no mailboxes: the contact has none, and deliveries come to you as files.", context->node_url);
+    return result;
+}
+
 static int contact(struct context *context, const struct subject *subject, const struct delivery_party *own)
 {
     const char *mailbox = option(context, "--mailbox"), *path = option(context, "--output");
+    char address[MAILBOX_ADDRESS_SIZE] = "";
     struct cl_contact made = {.network = context->wallet->network.id, .agreement = subject->object.id, .side = subject->side, .made_ms = time_now_ms()};
     struct cl_buffer file = {0};
     struct act_signer signer;
@@ -274,6 +311,10 @@ static int contact(struct context *context, const struct subject *subject, const
         result = output_fail(&context->output, CL_E_PARTY, "Only the present key of your side can sign its contact.");
     if (result == 0)
         result = own_delivery_key(context, subject, own, &signer, made.delivery32);
+    if (result == 0 && !flag(context, "--no-mailbox"))
+        result = own_mailbox(context, subject, address);
+    if (result == 0 && address[0] != '\0')
+        made.mailboxes[made.mailbox_count++] = (struct cl_view){(const uint8_t *)address, strlen(address)};
     if (result == 0) {
         enum cl_status status = cl_contact_sign(&file, &made, &signer.signer);
         if (status != CL_OK)

@@ -107,6 +107,7 @@ int run_history(struct context *context);
 int run_verify(struct context *context);
 int run_check(struct context *context);
 int run_deliver(struct context *context);
+int run_inbox(struct context *context);
 int run_open(struct context *context);
 int run_contact(struct context *context);
 int run_proof(struct context *context);

@@ -162,8 +162,7 @@ static int answer_json(struct context *context, json_t **out, struct http_answer
     return result;
 }
 
-/* Consent-Challenge and Consent-Signature for one request. */
-static int challenge_headers(struct context *context, char challenge[128], char signature[192], const struct cl_wallet_key *key)
+int challenge_headers(struct context *context, char challenge[128], char signature[192], const struct cl_wallet_key *key)
 {
     char path[128], hex[129];
     uint8_t nonce[32], signature64[64];

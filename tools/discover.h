@@ -20,4 +20,7 @@ const char *party_short(struct context *context, const struct cl_party *party);
 /* base.1, base.2, … : the first that no entry has. */
 void name_numbered(struct context *context, char out[CL_NAME_BYTES_MAX + 1], const char *base);
 
+/* Consent-Challenge and Consent-Signature for one request. */
+int challenge_headers(struct context *context, char challenge[128], char signature[192], const struct cl_wallet_key *key);
+
 #endif

@@ -95,6 +95,8 @@ static void set_options(CURL *curl, const struct http_request *request, struct t
         (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+    } else if (strcmp(request->method, "GET") != 0) {
+        (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
     }
 }
 

@@ -160,6 +160,11 @@ int node_ask(struct context *context, struct http_answer *answer, const char *pa
     return send_request(context, answer, "GET", path, headers, NULL, 0, 0);
 }
 
+int node_send(struct context *context, struct http_answer *answer, const char *method, const char *path, const char *const *headers, const void *body, size_t length)
+{
+    return send_request(context, answer, method, path, headers, body, length, 0);
+}
+
 int node_post(struct context *context, struct http_answer *answer, const char *path, const void *body, size_t length)
 {
     const char *headers[] = {"Content-Type: application/octet-stream", "Accept: application/json", NULL};

@@ -129,13 +129,12 @@ static int get_passphrase(struct context *context, char out[PASSPHRASE_BYTES_MAX
     return 0;
 }
 
-static int lock_wallet(struct context *context)
+int wallet_resume(struct context *context)
 {
     char path[3200];
-    if (context->wallet_lock >= 0)
-        return 0;
     (void)snprintf(path, sizeof path, "%s.lock", context->wallet_path);
-    context->wallet_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (context->wallet_lock < 0)
+        context->wallet_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (context->wallet_lock < 0)
         return output_fail(&context->output, CL_E_IO, "%s: %s", path, strerror(errno));
     for (unsigned waited_ms = 0; flock(context->wallet_lock, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_POLL_MS) {
@@ -151,6 +150,10 @@ static int lock_wallet(struct context *context)
     }
     return 0;
 }
+
+void wallet_yield(struct context *context) { (void)flock(context->wallet_lock, LOCK_UN); }
+
+static int lock_wallet(struct context *context) { return context->wallet_lock >= 0 ? 0 : wallet_resume(context); }
 
 /* The folder of the wallet at path, or that belongs to a backup: alice and alice.backup have alice.store. */
 static void store_directory_of(char out[CL_STORE_PATH_MAX], const char *path)

@@ -12,6 +12,9 @@ const char *wallet_path_of(struct context *context);
 int wallet_open(struct context *context);                 /* locks the file against other commands; once */
 int wallet_create(struct context *context, const uint8_t entropy32[32]); /* CL_E_EXISTS where there is one */
 int wallet_save(struct context *context);                 /* keys, wallet, then what the wallet names no more is destroyed */
+/* For a command that waits long and never saves: other commands may use the wallet meanwhile. */
+void wallet_yield(struct context *context);
+int wallet_resume(struct context *context);
 size_t wallet_locked_count(const struct context *context); /* entries whose content has no key here */
 /* NULL: beside the wallet, where the folder with the keys is already; else the folder is copied too. Says where. */
 int wallet_backup(struct context *context, const char *path);
@@ -30,6 +33,8 @@ int node_open(struct context *context);
 int network_open(struct context *context);
 /* GET with these headers (at most six, NULL ends); an answer of any HTTP status is good. */
 int node_ask(struct context *context, struct http_answer *answer, const char *path, const char *const *headers);
+/* Any method; an answer of any HTTP status is good. */
+int node_send(struct context *context, struct http_answer *answer, const char *method, const char *path, const char *const *headers, const void *body, size_t length);
 /* GET; any HTTP status but an error is good. 404 is CL_E_NOT_FOUND. accept may be NULL (JSON). */
 int node_get(struct context *context, struct http_answer *answer, const char *path, const char *accept);
 /* The same, but an answer that refuses is the caller's to look at too (answer->status, 400 and above). */

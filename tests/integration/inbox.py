@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""Deliveries through mailboxes, in a consortium of four: Anna's mailbox is at node 2, the bakery uses node 1. What it delivers
+arrives byte for byte, and within two seconds where she waits; no node can read it; a receiving command that is killed, and a
+home node that is away, lose nothing; after the end neither side does it."""
+import contextlib
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from consent_node import main, says, wait_for  # noqa: E402
+from scene import Scene, read_all  # noqa: E402
+
+
+def write(party, name, content):
+    with open(f"{party.folder}/{name}", "wb") as file:
+        file.write(content)
+
+
+def received(party, folder):
+    return {name: read_all(f"{party.folder}/{folder}/{name}") for name in os.listdir(f"{party.folder}/{folder}")} if os.path.isdir(f"{party.folder}/{folder}") else {}
+
+
+def agree(scene, anna, bakery):
+    """Returns the agreement's id. Contacts go both ways, once."""
+    profile = bakery.ask("profile", "bakery", "--display", "Bakery Ltd")["object"]
+    write(anna, "terms.txt", anna.consent("terms", "new").encode())
+    scene.settled()
+    agreement = anna.ask("grant", "bakery", "--to", profile, "--terms", "terms.txt", "--until", "2099-12-31", "-o", "bread.consent-offer")["object"]
+    anna.hand_over("bread.consent-offer", bakery)
+    scene.settled()
+    bakery.consent("subscribe", "--offer", "bread.consent-offer", "--as", "bakery", "--name", "anna")
+    scene.settled()
+    anna.consent("inbox", expected=3)
+    anna.consent("contact", "bakery", "-o", "anna.consent-contact")
+    bakery.consent("contact", "anna", "-o", "bakery.consent-contact")
+    anna.hand_over("anna.consent-contact", bakery)
+    bakery.hand_over("bakery.consent-contact", anna)
+    assert f"{anna.home.name}/".encode() in read_all(f"{anna.folder}/anna.consent-contact"), "the contact has the address"
+    anna.consent("contact", "bakery", "--no-mailbox", "-o", "without.consent-contact")
+    assert f"{anna.home.name}/".encode() not in read_all(f"{anna.folder}/without.consent-contact")
+    return agreement
+
+
+def arrives(scene, anna, bakery, agreement):
+    loaf = os.urandom(1024 * 1024)
+    write(bakery, "statement-of-anna.pdf", loaf)
+    says(bakery.consent("deliver", "anna", "statement-of-anna.pdf", "--slot", "1", expected=3), "consent contact")
+    bakery.consent("deliver", "anna", "statement-of-anna.pdf", "--slot", "1", "--contact", "anna.consent-contact")
+    scene.nodes_lack(loaf[:64], loaf[-64:], "statement-of-anna", but_have=agreement)
+    says(anna.consent("inbox", "--to", "mail"), "slot 1", "1048576 bytes")
+    assert list(received(anna, "mail").values()) == [loaf]
+    says(anna.consent("inbox", "--to", "mail"), "Nothing has arrived")
+    assert len(received(anna, "mail")) == 1 and os.listdir(f"{anna.folder}/wallet.incoming") == []
+    # the other way, and the contact is known from then on
+    write(anna, "thanks.txt", b"thank you")
+    anna.consent("deliver", "bakery", "thanks.txt", "--slot", "1", "--contact", "bakery.consent-contact")
+    anna.consent("deliver", "bakery", "thanks.txt", "--slot", "1")
+    got = bakery.consent("inbox", "--json")
+    assert got.count('"delivery"') == 2, got
+    assert list(received(bakery, "wallet.received").values()) == [b"thank you"] * 2
+
+
+def at_once(anna, bakery):
+    process = anna.start("inbox", "--follow", "--to", "quick", "--json")
+    wait_for(lambda: "consent_mailbox_waiting_fetches 1" in anna.home.get("/metrics").body.decode(), "it waits")
+    anna.consent("list")  # the wallet is free meanwhile
+    write(bakery, "small.txt", b"fresh bread at noon")
+    bakery.consent("deliver", "anna", "small.txt", "--slot", "1")
+    began = time.monotonic()
+    wait_for(lambda: b"fresh bread at noon" in received(anna, "quick").values(), "it has arrived", 10)
+    took = time.monotonic() - began
+    print(f"with --follow it is there {took:.2f} s after the end of deliver")
+    assert took < 2
+    process.kill()
+    process.wait()
+
+
+def killed(anna, bakery):
+    """SIGKILL at some twenty moments of the receiving; what was delivered is there at the end, once."""
+    content = os.urandom(700_000)
+    write(bakery, "many.bin", content)
+    bakery.consent("deliver", "anna", "many.bin", "--slot", "1")
+    for moment in range(20):
+        process = anna.start("inbox", "--to", "killed")
+        time.sleep(0.05 + 0.03 * moment)
+        process.kill()
+        process.wait()
+    anna.consent("inbox", "--to", "killed")
+    assert list(received(anna, "killed").values()) == [content]
+    assert os.listdir(f"{anna.folder}/wallet.incoming") == []
+
+
+def home_away(anna, bakery):
+    content = os.urandom(400_000)
+    write(bakery, "late.bin", content)
+    anna.home.stop()
+    said = bakery.consent("deliver", "anna", "late.bin", "--slot", "1", "--timeout", "2", expected=1)
+    says(said, "Nothing is lost", "consent deliver --resume")
+    assert len(os.listdir(f"{bakery.folder}/wallet.outbox")) == 1
+    anna.home.start()
+
+    def resumed():
+        with contextlib.suppress(AssertionError):
+            bakery.consent("deliver", "--resume", "--timeout", "5")
+            return True
+        return False
+    wait_for(resumed, "it is sent", 30)
+    assert os.listdir(f"{bakery.folder}/wallet.outbox") == []
+    anna.consent("inbox", "--to", "late")
+    assert list(received(anna, "late").values()) == [content]
+
+
+def hostile(anna, bakery):
+    """Noise in the mailbox, and the same sealed bytes again."""
+    address = read_all(f"{anna.folder}/anna.consent-contact").split(f"{anna.home.name}/".encode())[1][:64].decode()
+    bakery.consent("deliver", "anna", "small.txt", "--slot", "1", "--out", "sealed")
+    part = read_all(f"{bakery.folder}/sealed/{os.listdir(f'{bakery.folder}/sealed')[0]}")
+    for sealed in (os.urandom(1024), part):
+        assert anna.home.request("POST", f"/v1/mailboxes/{address}/deliveries", sealed, {"Content-Type": "application/octet-stream"}).status == 201
+    says(anna.consent("inbox", "--to", "noise"), "refused", "CL_E_DELIVERY_KEY")
+    assert list(received(anna, "noise").values()) == [b"fresh bread at noon"]
+    assert anna.home.request("POST", f"/v1/mailboxes/{address}/deliveries", part, {"Content-Type": "application/octet-stream"}).status == 201
+    says(anna.consent("inbox", "--to", "noise"), "CL_E_DELIVERY_REPLAY")
+    return address
+
+
+def after_the_end(scene, anna, bakery, address):
+    bakery.consent("deliver", "anna", "small.txt", "--slot", "1", "--out", "before")
+    part = read_all(f"{bakery.folder}/before/{os.listdir(f'{bakery.folder}/before')[0]}")
+    anna.consent("revoke", "bakery")
+    scene.settled()
+    says(bakery.consent("deliver", "anna", "small.txt", "--slot", "1", expected=11), "no active slot")
+    assert anna.home.request("POST", f"/v1/mailboxes/{address}/deliveries", part, {"Content-Type": "application/octet-stream"}).status == 201
+    says(anna.consent("inbox", "--to", "ended"), "refused and deleted", "CL_E_WITHDRAWN")
+    assert received(anna, "ended") == {}
+    says(anna.consent("inbox", "--to", "ended"), "Nothing has arrived")
+
+
+def test(build):
+    scene = Scene(build)
+    try:
+        anna, bakery = scene.party("anna", 2), scene.party("bakery", 1)
+        agreement = agree(scene, anna, bakery)
+        arrives(scene, anna, bakery, agreement)
+        at_once(anna, bakery)
+        killed(anna, bakery)
+        home_away(anna, bakery)
+        after_the_end(scene, anna, bakery, hostile(anna, bakery))
+    except BaseException:
+        scene.tell()
+        raise
+    finally:
+        scene.close()
+
+
+if __name__ == "__main__":
+    main(test)

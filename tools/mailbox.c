@@ -1,0 +1,98 @@
+/* A mailbox as its holder uses it: signed challenges with a key that is used for nothing else. */
+#include "mailbox.h"
+#include "discover.h"
+
+bool mailbox_key(const struct cl_wallet_key *key) { return strncmp(key->uri, MAILBOX_URI, sizeof MAILBOX_URI - 1) == 0; }
+
+static void name_of(char mailbox[65], const struct cl_wallet_key *key)
+{
+    struct cl_hash hash;
+    cl_mailbox_derive(&hash, key->key.bytes);
+    cl_hex_encode(mailbox, hash.bytes, 32);
+}
+
+/* One request that the mailbox's key signs; any HTTP status is good. */
+static int ask(struct context *context, struct http_answer *answer, const char *method, const struct cl_wallet_key *key, const char *rest)
+{
+    char path[200], mailbox[65], hex[67], own[90], challenge[128], signature[192];
+    int result = challenge_headers(context, challenge, signature, key);
+    if (result != 0)
+        return result;
+    name_of(mailbox, key);
+    cl_hex_encode(hex, key->key.bytes, 33);
+    (void)snprintf(own, sizeof own, "Consent-Key: %s", hex);
+    (void)snprintf(path, sizeof path, "/v1/mailboxes/%s%s", mailbox, rest);
+    const char *headers[] = {"Accept: application/json", own, challenge, signature, NULL};
+    return node_send(context, answer, method, path, headers, NULL, 0);
+}
+
+static int refused(struct context *context, struct http_answer *answer)
+{
+    int result = node_problem(context, answer);
+    http_answer_deinit(answer);
+    return result;
+}
+
+int mailbox_open(struct context *context, const struct cl_wallet_key *key, char address[MAILBOX_ADDRESS_SIZE], bool *opened, bool *kept)
+{
+    struct http_answer answer;
+    json_error_t error;
+    int result = ask(context, &answer, "PUT", key, "");
+    if (result != 0)
+        return result;
+    *kept = answer.status != 404;
+    *opened = answer.status == 201;
+    if (*kept && answer.status != 200 && answer.status != 201)
+        return refused(context, &answer);
+    if (*kept) {
+        char mailbox[65];
+        json_t *json = json_loadb((const char *)answer.body.data, answer.body.length, JSON_REJECT_DUPLICATES, &error);
+        const char *text = json_string_value(json_object_get(json, "address"));
+        name_of(mailbox, key);
+        if (text == NULL || strlen(text) >= MAILBOX_ADDRESS_SIZE || strchr(text, '/') == NULL || strcmp(strchr(text, '/') + 1, mailbox) != 0)
+            result = output_fail(&context->output, CL_E_FORMAT, "The node's answer has no address of this mailbox.");
+        else
+            (void)snprintf(address, MAILBOX_ADDRESS_SIZE, "%s", text);
+        json_decref(json);
+    }
+    http_answer_deinit(&answer);
+    return result;
+}
+
+int mailbox_fetch(struct context *context, const struct cl_wallet_key *key, unsigned wait_s, json_t **page, bool *gone, long *again_s)
+{
+    char rest[64];
+    struct http_answer answer;
+    json_error_t error;
+    *page = NULL;
+    *again_s = 0;
+    (void)snprintf(rest, sizeof rest, "/deliveries?wait=%u", wait_s);
+    int result = ask(context, &answer, "GET", key, wait_s == 0 ? "/deliveries" : rest);
+    if (result != 0)
+        return result;
+    *gone = answer.status == 404;
+    if (answer.status == 429 || answer.status == 503)
+        *again_s = answer.retry_after_s > 0 ? answer.retry_after_s : 1;
+    else if (!*gone && answer.status != 200)
+        return refused(context, &answer);
+    else if (!*gone && !json_is_array(json_object_get(*page = json_loadb((const char *)answer.body.data, answer.body.length, JSON_REJECT_DUPLICATES, &error), "deliveries"))) {
+        json_decref(*page);
+        *page = NULL;
+        result = output_fail(&context->output, CL_E_FORMAT, "The node's answer is not a list of deliveries.");
+    }
+    http_answer_deinit(&answer);
+    return result;
+}
+
+int mailbox_acknowledge(struct context *context, const struct cl_wallet_key *key, uint64_t through)
+{
+    char rest[64];
+    struct http_answer answer;
+    (void)snprintf(rest, sizeof rest, "/deliveries?through=%llu", (unsigned long long)through);
+    int result = ask(context, &answer, "DELETE", key, rest);
+    if (result == 0 && answer.status >= 400)
+        return refused(context, &answer);
+    if (result == 0)
+        http_answer_deinit(&answer);
+    return result;
+}

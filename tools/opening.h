@@ -1,0 +1,38 @@
+/* What consent open and consent inbox share: a sealed part, opened and judged. */
+#ifndef TOOLS_OPENING_H
+#define TOOLS_OPENING_H
+
+#include "deliveries.h"
+
+#define OTHERS_MAX 8u
+
+struct opening {
+    struct context *context;
+    struct cl_buffer sealed, opened; /* of the part at hand */
+    struct cl_delivery_part part;
+    size_t key;                      /* of the wallet: opened the last part, and is tried first */
+    uint8_t wanted16[16];
+    bool one_wanted;
+    bool many;                       /* several are told of: each as a line of JSON */
+    bool known;                      /* subject and other are of the delivery that is assembled */
+    struct subject subject;
+    struct delivery_party other;
+    struct cl_delivery_assembly *assembly;
+    char journal[4096];
+    size_t other_count;              /* deliveries that the folder has besides */
+    char others[OTHERS_MAX][33];
+    enum cl_status first_refusal;
+};
+
+/* opening->sealed into opening->part. CL_E_DELIVERY_KEY: no key of the wallet. */
+enum cl_status opening_open(struct opening *opening);
+/* May the part be taken now? Returns: the exit status where the node did not answer (reported); *status: why it may not.
+   With CL_OK, subject, other and journal are those of the part's agreement. */
+int opening_check(struct opening *opening, enum cl_status *status);
+void opening_forget(struct opening *opening); /* the agreement, which is asked for again */
+int opening_journal_read(struct opening *opening, struct cl_opened *opened);
+int opening_journal_write(struct opening *opening, struct cl_opened *opened, const struct cl_delivery *delivery);
+/* Tells of what was handed over; path: where it is, or NULL. */
+void opening_say(struct opening *opening, const struct cl_delivery *delivery, const char *path);
+
+#endif

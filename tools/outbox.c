@@ -1,0 +1,181 @@
+/* Sealed parts on their way to a mailbox. They stay in a folder beside the wallet until the node has taken them, so a node
+   that is away, a full mailbox or a killed command loses nothing. The rule is asked again before any is sent. */
+#include "mailbox.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TO_FILE "to"          /* "ADDRESS AGREEMENT SIDE SLOT\n", slot -1: none; written when all parts are there */
+#define TO_BYTES_MAX 512u
+
+struct letter { char address[MAILBOX_ADDRESS_SIZE]; struct cl_object_id agreement; int side, slot; };
+
+static void outbox_path(const struct context *context, char out[4096]) { (void)snprintf(out, 4096, "%s.outbox", context->wallet_path); }
+
+int outbox_folder(struct context *context, char folder[4096], const uint8_t id16[16])
+{
+    char hex[33];
+    outbox_path(context, folder);
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return output_fail(&context->output, CL_E_IO, "%s: %s", folder, strerror(errno));
+    cl_hex_encode(hex, id16, 16);
+    (void)snprintf(folder, 4096, "%s.outbox/%s", context->wallet_path, hex);
+    return 0;
+}
+
+static int is_part(const struct dirent *entry) { return strstr(entry->d_name, DELIVERY_FILE_END) != NULL; }
+static int is_delivery(const struct dirent *entry) { return strlen(entry->d_name) == 32; }
+
+static void names_free(struct dirent **names, int count)
+{
+    for (int i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+static void folder_remove(const char *folder)
+{
+    char path[4500];
+    struct dirent **names = NULL;
+    (void)snprintf(path, sizeof path, "%s/" TO_FILE, folder);
+    (void)unlink(path);
+    int count = scandir(folder, &names, is_part, alphasort);
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(path, sizeof path, "%s/%.255s", folder, names[i]->d_name);
+        (void)unlink(path);
+    }
+    names_free(names, count);
+    (void)rmdir(folder);
+}
+
+static int letter_read(struct context *context, const char *folder, struct letter *letter)
+{
+    char path[4500], agreement[65];
+    struct cl_buffer file = {0};
+    (void)snprintf(path, sizeof path, "%s/" TO_FILE, folder);
+    int result = file_read(context, &file, path, TO_BYTES_MAX);
+    if (result != 0)
+        return result;
+    if (cl_buffer_append(&file, "", 1) != CL_OK || sscanf((const char *)file.data, "%97s %64s %d %d", letter->address, agreement, &letter->side, &letter->slot) != 4 ||
+        !id_parse(&letter->agreement, agreement) || strchr(letter->address, '/') == NULL || letter->side < 1 || letter->side > 2 || letter->slot < -1 || letter->slot > 63)
+        result = output_fail(&context->output, CL_E_FORMAT, "%s is damaged; remove its folder, and deliver again.", path);
+    cl_buffer_deinit(&file);
+    return result;
+}
+
+/* One part, until the node took it, or said what waiting does not help against, or the time is over. */
+static int part_send(struct context *context, const char *path, const char *target, uint64_t until_ms)
+{
+    static const char *const headers[] = {"Content-Type: application/octet-stream", "Accept: application/json", NULL};
+    struct cl_buffer sealed = {0};
+    int result = file_read(context, &sealed, path, CL_DELIVERY_SEALED_MAX + 1024u);
+    while (result == 0) {
+        struct http_answer answer;
+        result = node_send(context, &answer, "POST", target, headers, sealed.data, sealed.length);
+        if (result != 0)
+            break;
+        if (answer.status == 200 || answer.status == 201) {
+            http_answer_deinit(&answer);
+            break;
+        }
+        long again_s = answer.retry_after_s > 0 ? answer.retry_after_s : 1;
+        bool busy = answer.status == 429 || answer.status == 503;
+        if (!busy || time_now_ms() + (uint64_t)again_s * 1000u > until_ms || http_interrupted)
+            result = http_interrupted ? output_fail(&context->output, CL_E_CANCELLED, NULL)
+                : answer.status == 404 ? output_fail(&context->output, CL_E_NOT_FOUND, "The other side's mailbox is gone; ask for a fresh contact, give it with --contact, and deliver again.") : node_problem(context, &answer);
+        http_answer_deinit(&answer);
+        if (result == 0)
+            (void)nanosleep(&(struct timespec){.tv_sec = again_s}, NULL);
+    }
+    cl_buffer_deinit(&sealed);
+    return result;
+}
+
+/* In order; what was taken goes from the folder. */
+static int parts_send(struct context *context, const char *folder, const char *address)
+{
+    char target[400], path[4500];
+    struct dirent **names = NULL;
+    const char *slash = strchr(address, '/');
+    uint64_t until_ms = time_now_ms() + context->timeout_s * 1000u;
+    (void)snprintf(target, sizeof target, "/v1/mailboxes/%s/deliveries?node=%.*s", slash + 1, (int)(slash - address), address);
+    int count = scandir(folder, &names, is_part, alphasort), result = 0;
+    if (count < 0)
+        return output_fail(&context->output, CL_E_IO, "%s: %s", folder, strerror(errno));
+    for (int i = 0; i < count && result == 0; i++) {
+        (void)snprintf(path, sizeof path, "%s/%.255s", folder, names[i]->d_name);
+        result = part_send(context, path, target, until_ms);
+        if (result == 0)
+            (void)unlink(path);
+        if (count > 1)
+            output_progress(&context->output, "sent", (uint64_t)i + 1, (uint64_t)count);
+    }
+    output_progress_end(&context->output);
+    names_free(names, count);
+    return result;
+}
+
+static int letter_send(struct context *context, const char *folder)
+{
+    struct letter letter = {.side = 0};
+    struct object object = {0};
+    int result = letter_read(context, folder, &letter);
+    if (result == 0)
+        result = object_fetch(context, &object, &letter.agreement, true);
+    if (result != 0)
+        return result;
+    enum cl_status status = object.kind != CL_STATE_AGREEMENT ? CL_E_OBJECT_KIND
+        : cl_delivery_check(&object.as.agreement, letter.side == 1 ? CL_SIDE_CUSTOMER : CL_SIDE_ORGANISATION, letter.slot >= 0, letter.slot < 0 ? 0 : (uint8_t)letter.slot, time_now_ms());
+    object_deinit(&object);
+    if (status != CL_OK) {
+        folder_remove(folder);
+        return output_fail(&context->output, status, "What waited to be sent under %s is not sent any more, and removed here: no active slot, no delivery.", id_short(letter.agreement.bytes));
+    }
+    result = parts_send(context, folder, letter.address);
+    if (result == 0 || result == 3)
+        folder_remove(folder);
+    else
+        output_warn(&context->output, "Nothing is lost: the sealed parts wait here, and 'consent deliver --resume' goes on.");
+    return result;
+}
+
+int outbox_begin(struct context *context, const char *folder, const char *address, const struct cl_delivery *delivery)
+{
+    char path[4500], text[TO_BYTES_MAX];
+    (void)snprintf(path, sizeof path, "%s/" TO_FILE, folder);
+    (void)snprintf(text, sizeof text, "%s %s %d %d\n", address, id_text(delivery->agreement.bytes), delivery->from == CL_SIDE_CUSTOMER ? 1 : 2, delivery->has_slot ? delivery->slot : -1);
+    int result = file_write(context, path, text, strlen(text), true);
+    return result == 0 ? letter_send(context, folder) : result;
+}
+
+int outbox_resume(struct context *context)
+{
+    char outbox[4096], folder[4400], to[4500];
+    struct dirent **names = NULL;
+    int first = 0, sent = 0;
+    outbox_path(context, outbox);
+    int count = scandir(outbox, &names, is_delivery, alphasort);
+    if (count < 0)
+        count = 0;
+    for (int i = 0; i < count && !http_interrupted; i++) {
+        (void)snprintf(folder, sizeof folder, "%s/%.32s", outbox, names[i]->d_name);
+        (void)snprintf(to, sizeof to, "%s/" TO_FILE, folder);
+        if (access(to, F_OK) != 0) { /* its sealing did not end, and nothing of it was sent */
+            folder_remove(folder);
+            output_warn(&context->output, "A delivery was interrupted before it was sealed; deliver it again.");
+            continue;
+        }
+        int result = letter_send(context, folder);
+        sent += result == 0 ? 1 : 0;
+        first = first == 0 ? result : first;
+    }
+    names_free(names, count);
+    if (first == 0)
+        output_line(&context->output, count == 0 ? "nothing waits to be sent" : "sent: %d", sent);
+    output_json(&context->output, json_pack("{s:i, s:i}", "sent", sent, "waited", count));
+    return first;
+}
