@@ -29,6 +29,25 @@ static int folder_make(struct context *context, const char *folder)
 
 static int is_part(const struct dirent *entry) { return strstr(entry->d_name, DELIVERY_FILE_END) != NULL; }
 
+/* Half of a file, by a command that was killed; this one has the wallet to itself. */
+static int is_left_over(const struct dirent *entry)
+{
+    return strspn(entry->d_name, "0123456789abcdef") == 32 && (strncmp(entry->d_name + 32, ".new-", 5) == 0 || strstr(entry->d_name, DELIVERY_FILE_END ".new-") != NULL);
+}
+
+static void sweep(const char *folder)
+{
+    char path[4500];
+    struct dirent **names = NULL;
+    int count = scandir(folder, &names, is_left_over, NULL);
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(path, sizeof path, "%.4000s/%.255s", folder, names[i]->d_name);
+        (void)unlink(path);
+        free(names[i]);
+    }
+    free(names);
+}
+
 /* Of a delivery's parts: the same whenever it arrives, and another for the same id under another agreement. */
 static void part_path(const struct inbox *inbox, char out[3400], const struct cl_delivery *delivery, uint32_t number)
 {
@@ -302,6 +321,10 @@ int run_inbox(struct context *context)
     result = folder_make(context, inbox.folder);
     if (result == 0)
         result = folder_make(context, inbox.incoming);
+    if (result == 0) {
+        sweep(inbox.folder);
+        sweep(inbox.incoming);
+    }
     if (result == 0)
         result = fetch_all(&inbox, flag(context, "--follow"));
     if (result == 0 && http_interrupted)

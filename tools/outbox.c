@@ -86,7 +86,8 @@ static int part_send(struct context *context, const char *path, const char *targ
         bool busy = answer.status == 429 || answer.status == 503;
         if (!busy || time_now_ms() + (uint64_t)again_s * 1000u > until_ms || http_interrupted)
             result = http_interrupted ? output_fail(&context->output, CL_E_CANCELLED, NULL)
-                : answer.status == 404 ? output_fail(&context->output, CL_E_NOT_FOUND, "The other side's mailbox is gone; ask for a fresh contact, give it with --contact, and deliver again.") : node_problem(context, &answer);
+                : answer.status == 404 ? output_fail(&context->output, CL_E_NOT_FOUND, "The other side's mailbox is gone; ask for a fresh contact, give it with --contact, and deliver again.")
+                : answer.status == 503 ? output_fail(&context->output, CL_E_IO, "The node that keeps the other side's mailbox cannot be reached now, or has too much to do.") : node_problem(context, &answer);
         http_answer_deinit(&answer);
         if (result == 0)
             (void)nanosleep(&(struct timespec){.tv_sec = again_s}, NULL);

@@ -72,6 +72,7 @@ def at_once(anna, bakery):
     took = time.monotonic() - began
     print(f"with --follow it is there {took:.2f} s after the end of deliver")
     assert took < 2
+    assert "agreement" in process.stdout.readline()
     process.kill()
     process.wait()
 
@@ -87,7 +88,8 @@ def killed(anna, bakery):
         process.kill()
         process.wait()
     anna.consent("inbox", "--to", "killed")
-    assert list(received(anna, "killed").values()) == [content]
+    got = received(anna, "killed")
+    assert list(got.values()) == [content], ({name: len(value) for name, value in got.items()}, anna.told[-1])
     assert os.listdir(f"{anna.folder}/wallet.incoming") == []
 
 
