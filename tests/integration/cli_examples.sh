@@ -62,6 +62,8 @@ printf 'anna@home.example\n' >mail.txt; printf 'date,amount\n' >kept.csv
 example 0 contact
 you contact asked -o bank.consent-contact >/dev/null 2>&1 && you deliver asked kept.csv --slot 1 --contact me.consent-contact --out inbox >/dev/null 2>&1 || fail "a delivery to me"
 for command in deliver open; do example 0 $command; done
+you deliver asked kept.csv --slot 1 >/dev/null 2>&1 && example 0 inbox
+cmp -s kept.csv received/* || fail "what was left in the mailbox comes out otherwise"
 cmp -s kept.csv statement.csv || fail "what was delivered comes out otherwise"
 for command in "list" show history suspend resume amend renew dispute proof verify inspect revoke; do example 0 $command; done
 me forget bank >/dev/null
