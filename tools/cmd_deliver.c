@@ -282,7 +282,7 @@ static int own_mailbox(struct context *context, const struct subject *subject, c
     bool opened, kept = false;
     int result = 0;
     address[0] = '\0';
-    (void)snprintf(name, sizeof name, "%.46s.mailbox", subject->item_name[0] != '\0' ? subject->item_name : "contact");
+    (void)snprintf(name, sizeof name, "%.16s.mailbox", id_text(subject->object.id.bytes)); /* names are used again, ids never */
     const struct cl_wallet_key *key = cl_wallet_key_find(context->wallet, name);
     if (key == NULL || !mailbox_key(key)) {
         result = key_fresh(context, made, name, "mailbox");
