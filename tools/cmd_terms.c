@@ -1,4 +1,5 @@
 /* consent terms, import, export: what is shared and why, in words that a person can read. */
+#include "mailbox.h"
 #include "export.h"
 
 #include <stdlib.h>
@@ -242,8 +243,12 @@ int run_import(struct context *context)
         return output_usage(&context->output, "Which file?");
     if (looks_like_json(path))
         return output_usage(&context->output, "%s is JSON, and neither an offer nor a body. Of a Kantara consent receipt 'consent terms import %s' makes terms.", path, path);
+    bool is_contact = false;
+    int result = contact_import(context, path, &is_contact);
+    if (is_contact)
+        return result;
     struct cl_buffer data = {.secret = true};
-    int result = offer_load(context, &data, path);
+    result = offer_load(context, &data, path);
     if (result == 0)
         result = network_open(context);
     if (result == 0)

@@ -58,3 +58,30 @@ bool contact_address(const struct cl_contact *contact, char address[MAILBOX_ADDR
     }
     return false;
 }
+
+int contact_import(struct context *context, const char *path, bool *is_contact)
+{
+    struct cl_buffer file = {0};
+    struct cl_contact contact;
+    struct subject subject;
+    struct delivery_party other;
+    char address[MAILBOX_ADDRESS_SIZE];
+    *is_contact = strcmp(path, "-") != 0 && cl_file_read(&file, path, CL_CONTACT_BYTES_MAX) == CL_OK && cl_contact_decode(&contact, file.data, file.length) == CL_OK;
+    int result = *is_contact ? agreement_open(context, &subject, id_text(contact.agreement.bytes)) : 0;
+    if (*is_contact && result == 0) {
+        result = subject.side == CL_SIDE_NONE ? output_fail(&context->output, CL_E_PARTY, "Neither side of its agreement is yours.") : delivery_party_open(context, &other, subject_party(&subject, other_of(subject.side)));
+        if (result == 0) {
+            result = contact_take(context, &file, path, &subject.object.id, subject.side, &other.signers.key, &contact);
+            delivery_party_close(&other);
+        }
+        const char *name = subject.item_name[0] != '\0' ? subject.item_name : id_short(subject.object.id.bytes);
+        if (result == 0) {
+            bool mailbox = contact_address(&contact, address);
+            output_line(&context->output, "contact for '%s', with %s mailbox; 'consent deliver %s FILE --slot …' uses it", name, mailbox ? "a" : "no", name);
+            output_json(&context->output, json_pack("{s:s, s:s, s:b}", "name", name, "object", id_text(subject.object.id.bytes), "mailbox", mailbox));
+        }
+        subject_close(&subject);
+    }
+    cl_buffer_deinit(&file);
+    return result;
+}

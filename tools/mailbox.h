@@ -21,6 +21,8 @@ int mailbox_acknowledge(struct context *context, const struct cl_wallet_key *key
 /* ---- the other side's contact for an agreement, in the wallet's folder, encrypted */
 /* Checks the contact against the agreement and keeps it. path: where it came from, for the report. */
 int contact_take(struct context *context, const struct cl_buffer *file, const char *path, const struct cl_object_id *id, enum cl_side own, const struct cl_public_key *other, struct cl_contact *out);
+/* consent import: a contact, for the agreement that it names. *is_contact: false where the file is something else. */
+int contact_import(struct context *context, const char *path, bool *is_contact);
 /* Appends the kept one's bytes; nothing where there is none. */
 int contact_kept(struct context *context, struct cl_buffer *out, const struct cl_object_id *id);
 /* The first address in it that names a mailbox on a node; false: it has none. */

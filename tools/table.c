@@ -29,7 +29,7 @@ const struct command command_table[] = {
     {"terms diff", "A B", "", "says what B changes in A", "consent terms diff old.txt new.txt", run_terms_diff},
     {"code show", "NAME|ID|FILE", "--output= -o=" CODE_MAKING, "shows a connect code again, of an offer of yours or in a file: as text, or drawn",
      "consent code show bank --qr", run_code_show},
-    {"import", "FILE", "--name=", "takes in an offer, a body or a code that the other side sent", "consent import bank.consent-offer --name bank", run_import},
+    {"import", "FILE", "--name=", "takes in an offer, a body, a code or a contact that the other side sent", "consent import bank.consent-offer --name bank", run_import},
     {"export", "NAME", "--output= -o= --body", "writes the offer (or the body) for the other side", "consent export bank -o bank.consent-offer", run_export},
     {"forget", "NAME", "", "removes an entry from the wallet; the ledger is not touched", "consent forget old-offer", run_forget},
     {"grant", "NAME|ID", "--to= --terms= --slots= --from= --until= --recovery --output= -o=" CODE_MAKING ANSWERING,

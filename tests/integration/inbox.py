@@ -54,7 +54,9 @@ def arrives(scene, anna, bakery, agreement):
     assert len(received(anna, "mail")) == 1 and os.listdir(f"{anna.folder}/wallet.incoming") == []
     # the other way, and the contact is known from then on
     write(anna, "thanks.txt", b"thank you")
-    anna.consent("deliver", "bakery", "thanks.txt", "--slot", "1", "--contact", "bakery.consent-contact")
+    says(anna.consent("import", "bakery.consent-contact"), "contact for 'bakery', with a mailbox")
+    anna.consent("import", "anna.consent-contact", expected=4)
+    anna.consent("deliver", "bakery", "thanks.txt", "--slot", "1")
     anna.consent("deliver", "bakery", "thanks.txt", "--slot", "1")
     got = bakery.consent("inbox", "--json")
     assert got.count('"delivery"') == 2, got
