@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 int delivery_party_open(struct context *context, struct delivery_party *out, const struct cl_party *party)
 {
@@ -154,9 +153,9 @@ static int parts_write(struct context *context, const struct cl_delivery *delive
     struct cl_buffer sealed = {0};
     uint8_t random[4];
     char tag[9], path[4096];
-    int result = 0;
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return output_fail(&context->output, CL_E_IO, "%s: %s", folder, strerror(errno));
+    int result = folder_make(context, folder);
+    if (result != 0)
+        return result;
     if (cl_random_bytes(random, sizeof random) != CL_OK)
         return output_fail(&context->output, CL_E_IO, NULL);
     cl_hex_encode(tag, random, sizeof random);

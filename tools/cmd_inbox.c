@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,11 +20,6 @@ struct inbox {
     char received[3200], incoming[3200];
     size_t arrived, refused;
 };
-
-static int folder_make(struct context *context, const char *folder)
-{
-    return mkdir(folder, 0700) == 0 || errno == EEXIST ? 0 : output_fail(&context->output, CL_E_IO, "%s: %s", folder, strerror(errno));
-}
 
 static int is_part(const struct dirent *entry) { return strstr(entry->d_name, DELIVERY_FILE_END) != NULL; }
 

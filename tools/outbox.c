@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,8 +19,9 @@ int outbox_folder(struct context *context, char folder[4096], const uint8_t id16
 {
     char hex[33];
     outbox_path(context, folder);
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return output_fail(&context->output, CL_E_IO, "%s: %s", folder, strerror(errno));
+    int result = folder_make(context, folder);
+    if (result != 0)
+        return result;
     cl_hex_encode(hex, id16, 16);
     (void)snprintf(folder, 4096, "%s.outbox/%s", context->wallet_path, hex);
     return 0;

@@ -25,6 +25,7 @@ int store_fail(struct context *context, enum cl_status status, const char *direc
 /* Reads a whole file; reports. */
 int file_read(struct context *context, struct cl_buffer *out, const char *path, size_t maximum);
 int file_write(struct context *context, const char *path, const void *data, size_t length, bool only_owner); /* "-": standard output */
+int folder_make(struct context *context, const char *folder); /* for this user alone, and there after a power cut too; it may be there already */
 
 /* ---- node */
 /* Finds the node's URL (--node, $CONSENT_NODE, configuration, wallet); a wallet is not needed. */
