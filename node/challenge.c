@@ -1,5 +1,6 @@
-/* A nonce is time (8 bytes), randomness (8) and a tag (16) under a secret of this run over both and the key, so that
-   nothing is kept for a challenge until it is used; used ones are remembered until they would be too old anyway. */
+/* A nonce is time (8 bytes), a count within the millisecond (2), randomness (6) and a tag (16) under a secret of this run over all
+   of that and the key; of two the later one is the greater, which mailboxes go by. So nothing is kept for a challenge until
+   it is used; used ones are remembered until they would be too old anyway. */
 #include "api_private.h"
 
 #include "crypto.h"
@@ -10,7 +11,7 @@
 
 enum { CHALLENGE_MS = 60000, USED_MAX = 8192 };
 struct used { uint8_t random[8]; uint64_t expires_ms; };
-struct challenges { pthread_mutex_t lock; uint8_t secret[32]; struct used used[USED_MAX]; size_t first, count; };
+struct challenges { pthread_mutex_t lock; uint64_t made_ms; uint16_t made; /* in that millisecond */ uint8_t secret[32]; struct used used[USED_MAX]; size_t first, count; };
 
 enum cl_status challenges_new(struct challenges **out)
 {
@@ -47,7 +48,14 @@ enum cl_status challenge_make(struct challenges *challenges, uint8_t nonce32[32]
 {
     *expires_ms = now_ms + CHALLENGE_MS;
     for (int i = 0; i < 8; i++) nonce32[i] = (uint8_t)(*expires_ms >> (56 - 8 * i));
-    enum cl_status status = cl_random(nonce32 + 8, 8);
+    pthread_mutex_lock(&challenges->lock);
+    if (now_ms != challenges->made_ms) challenges->made = 0;
+    else if (challenges->made < UINT16_MAX) challenges->made++;
+    challenges->made_ms = now_ms;
+    nonce32[8] = (uint8_t)(challenges->made >> 8);
+    nonce32[9] = (uint8_t)challenges->made;
+    pthread_mutex_unlock(&challenges->lock);
+    enum cl_status status = cl_random(nonce32 + 10, 6);
     tag(challenges, nonce32 + 16, nonce32, key33);
     return status;
 }

@@ -58,6 +58,8 @@ def in_order_from_everywhere(consortium, mailboxes):
 
 def refusals(consortium, mailbox):
     home, other = mailbox.home, Mailbox(mailbox.home)
+    nonces = [mailbox.challenge() for _ in range(500)]
+    assert nonces == sorted(set(nonces)), "a later challenge is the greater one, within a millisecond too"
     headers = mailbox.headers()
     assert mailbox.ask("GET", "/deliveries", headers=headers).status == 200
     replayed = mailbox.ask("GET", "/deliveries", headers=headers)
