@@ -12,25 +12,15 @@ from consent_node import main, says, wait_for  # noqa: E402
 from scene import Scene, read_all  # noqa: E402
 
 
-def write(party, name, content):
-    with open(f"{party.folder}/{name}", "wb") as file:
-        file.write(content)
-
-
 def received(party, folder):
     return {name: read_all(f"{party.folder}/{folder}/{name}") for name in os.listdir(f"{party.folder}/{folder}")} if os.path.isdir(f"{party.folder}/{folder}") else {}
 
 
 def agree(scene, anna, bakery):
     """Returns the agreement's id. Contacts go both ways, once."""
-    profile = bakery.ask("profile", "bakery", "--display", "Bakery Ltd")["object"]
-    write(anna, "terms.txt", anna.consent("terms", "new").encode())
-    scene.settled()
-    agreement = anna.ask("grant", "bakery", "--to", profile, "--terms", "terms.txt", "--until", "2099-12-31", "-o", "bread.consent-offer")["object"]
-    anna.hand_over("bread.consent-offer", bakery)
-    scene.settled()
-    bakery.consent("subscribe", "--offer", "bread.consent-offer", "--as", "bakery", "--name", "anna")
-    scene.settled()
+    bakery.consent("profile", "bakery", "--display", "Bakery Ltd")
+    anna.write_terms()
+    agreement = scene.agreement(anna, bakery, "bakery", "anna")
     anna.consent("inbox", expected=3)
     anna.consent("contact", "bakery", "-o", "anna.consent-contact")
     bakery.consent("contact", "anna", "-o", "bakery.consent-contact")
@@ -44,7 +34,7 @@ def agree(scene, anna, bakery):
 
 def arrives(scene, anna, bakery, agreement):
     loaf = os.urandom(1024 * 1024)
-    write(bakery, "statement-of-anna.pdf", loaf)
+    bakery.write("statement-of-anna.pdf", loaf)
     says(bakery.consent("deliver", "anna", "statement-of-anna.pdf", "--slot", "1", expected=3), "consent contact")
     bakery.consent("deliver", "anna", "statement-of-anna.pdf", "--slot", "1", "--contact", "anna.consent-contact")
     scene.nodes_lack(loaf[:64], loaf[-64:], "statement-of-anna", but_have=agreement)
@@ -53,7 +43,7 @@ def arrives(scene, anna, bakery, agreement):
     says(anna.consent("inbox", "--to", "mail"), "Nothing has arrived")
     assert len(received(anna, "mail")) == 1 and os.listdir(f"{anna.folder}/wallet.incoming") == []
     # the other way, and the contact is known from then on
-    write(anna, "thanks.txt", b"thank you")
+    anna.write("thanks.txt", b"thank you")
     says(anna.consent("import", "bakery.consent-contact"), "contact for 'bakery', with a mailbox")
     anna.consent("import", "anna.consent-contact", expected=4)
     anna.consent("deliver", "bakery", "thanks.txt", "--slot", "1")
@@ -67,7 +57,7 @@ def at_once(anna, bakery):
     process = anna.start("inbox", "--follow", "--to", "quick", "--json")
     wait_for(lambda: "consent_mailbox_waiting_fetches 1" in anna.home.get("/metrics").body.decode(), "it waits")
     anna.consent("list")  # the wallet is free meanwhile
-    write(bakery, "small.txt", b"fresh bread at noon")
+    bakery.write("small.txt", b"fresh bread at noon")
     bakery.consent("deliver", "anna", "small.txt", "--slot", "1")
     began = time.monotonic()
     wait_for(lambda: b"fresh bread at noon" in received(anna, "quick").values(), "it has arrived", 10)
@@ -82,7 +72,7 @@ def at_once(anna, bakery):
 def killed(anna, bakery):
     """SIGKILL at some twenty moments of the receiving; what was delivered is there at the end, once."""
     content = os.urandom(700_000)
-    write(bakery, "many.bin", content)
+    bakery.write("many.bin", content)
     bakery.consent("deliver", "anna", "many.bin", "--slot", "1")
     for moment in range(20):
         process = anna.start("inbox", "--to", "killed")
@@ -97,7 +87,7 @@ def killed(anna, bakery):
 
 def home_away(anna, bakery):
     content = os.urandom(400_000)
-    write(bakery, "late.bin", content)
+    bakery.write("late.bin", content)
     anna.home.stop()
     said = bakery.consent("deliver", "anna", "late.bin", "--slot", "1", "--timeout", "2", expected=1)
     says(said, "Nothing is lost", "consent deliver --resume")
@@ -142,8 +132,7 @@ def after_the_end(scene, anna, bakery, address):
 
 
 def test(build):
-    scene = Scene(build)
-    try:
+    with Scene(build) as scene:
         anna, bakery = scene.party("anna", 2), scene.party("bakery", 1)
         agreement = agree(scene, anna, bakery)
         arrives(scene, anna, bakery, agreement)
@@ -151,11 +140,6 @@ def test(build):
         killed(anna, bakery)
         home_away(anna, bakery)
         after_the_end(scene, anna, bakery, hostile(anna, bakery))
-    except BaseException:
-        scene.tell()
-        raise
-    finally:
-        scene.close()
 
 
 if __name__ == "__main__":

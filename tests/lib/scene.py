@@ -52,10 +52,25 @@ class Party:
         self.scene.leaving.callback(end, process)
         return process
 
+    def write(self, name, content):
+        with open(f"{self.folder}/{name}", "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+
+    def read(self, name):
+        return read_all(f"{self.folder}/{name}")
+
+    def write_terms(self):
+        """terms.txt, as `consent terms new` begins them: slot 1 e-mail, slot 2 purchases."""
+        self.write("terms.txt", self.consent("terms", "new"))
+
     def hand_over(self, name, other):
-        """A file goes to somebody as it would by mail."""
-        with open(f"{self.folder}/{name}", "rb") as file, open(f"{other.folder}/{name}", "wb") as copy:
-            copy.write(file.read())
+        """A file, or a folder of files, goes to somebody as it would by mail."""
+        if not os.path.isdir(f"{self.folder}/{name}"):
+            other.write(name, self.read(name))
+            return
+        os.mkdir(f"{other.folder}/{name}")
+        for each in os.listdir(f"{self.folder}/{name}"):
+            self.hand_over(f"{name}/{each}", other)
 
 
 def read_all(path):
@@ -76,6 +91,18 @@ class Scene(Consortium):
 
     def party(self, name, home):
         return Party(self, name, self[home])
+
+    def agreement(self, customer, organisation, called, known_as):
+        """The customer grants to the organisation's profile, which bears its name, on terms.txt, and it subscribes. called, known_as:
+        what the two call it. Returns its id."""
+        profile, offer = organisation.ask("show", organisation.name)["object"], f"{called}.consent-offer"
+        self.settled()
+        agreement = customer.ask("grant", called, "--to", profile, "--terms", "terms.txt", "--until", "2099-12-31", "-o", offer)["object"]
+        customer.hand_over(offer, organisation)
+        self.settled()
+        organisation.consent("subscribe", "--offer", offer, "--as", organisation.name, "--name", known_as)
+        self.settled()
+        return agreement
 
     def settled(self):
         """Everything that is final somewhere is so everywhere."""
@@ -105,6 +132,14 @@ class Scene(Consortium):
                 forms = [needle.encode()] if isinstance(needle, str) else [needle, needle.hex().encode()]
                 assert len(forms[0]) >= 5, f"{needle!r} may stand anywhere by chance"
                 assert not any(form in everything for form in forms), f"{member.name} holds {needle!r}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            self.tell()
+        self.close()
 
     def close(self):
         if hasattr(self, "leaving"):

@@ -47,11 +47,9 @@ def codes_that_open_nothing(scene, anna, ben):
 
 
 def test(build):
-    scene = Scene(build)
-    try:
+    with Scene(build) as scene:
         anna, bank, ben = scene.party("anna", 2), scene.party("bank", 1), scene.party("ben", 3)
-        with open(f"{anna.folder}/terms.txt", "w", encoding="utf-8") as file:
-            file.write(anna.consent("terms", "new"))
+        anna.write_terms()
         shows(anna, "card")
         scene.settled()
         agreement = the_bank_scans(scene, anna, bank, ben)
@@ -59,11 +57,6 @@ def test(build):
         secrets = set().union(*(secrets_of(f"{anna.folder}/{name}.consent-offer") for name in ("card", "hurry", "doubt")))
         assert len(secrets) > 60
         scene.nodes_lack(*secrets, "A bank for everybody", but_have=agreement)
-    except BaseException:
-        scene.tell()
-        raise
-    finally:
-        scene.close()
 
 
 main(test)

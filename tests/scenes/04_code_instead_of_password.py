@@ -30,25 +30,17 @@ def visits(scene, service, visitor, name):
 
 
 def sealed(visitor, folder, expected=0):
-    with open(f"{visitor.folder}/fact", "wb") as file:
-        file.write(FACT)
+    visitor.write("fact", FACT)
     visitor.consent("deliver", "service", "fact", "--slot", "1", "--out", folder, expected=expected)
-
-
-def hands_over(visitor, service, folder):
-    os.mkdir(f"{service.folder}/{folder}")
-    for name in os.listdir(f"{visitor.folder}/{folder}"):
-        visitor.hand_over(f"{folder}/{name}", service)
 
 
 def one_fact_once(scene, service, anna):
     agreement = visits(scene, service, anna, "anna")
     anna.consent("deliver", "service", "terms.txt", "--slot", "2", "--out", "more", expected=1)  # was not granted
     sealed(anna, "fact-for-service")
-    hands_over(anna, service, "fact-for-service")
+    anna.hand_over("fact-for-service", service)
     service.consent("open", "fact-for-service", "-o", "fact")
-    with open(f"{service.folder}/fact", "rb") as file:
-        assert file.read() == FACT
+    assert service.read("fact") == FACT
     service.consent("revoke", "anna", "--reason", "no-longer-needed")
     scene.settled()
     assert [entry["object"] for entry in anna.ask("list", "--refresh", "--due-erasure")["entries"]] == [agreement]
@@ -65,28 +57,21 @@ def ten_minutes_go_by(scene, service, ben):
     scene.later(1)
     service.consent("check", "ben", "--slot", "1", expected=12)
     sealed(ben, "too-late", expected=12)
-    hands_over(ben, service, "in-time")
+    ben.hand_over("in-time", service)
     service.consent("open", "in-time", "-o", "late", expected=12)
     assert not os.path.exists(f"{service.folder}/late")
 
 
 def test(build):
-    scene = Scene(build)
-    try:
+    with Scene(build) as scene:
         service, anna, ben = scene.party("service", 3), scene.party("anna", 0), scene.party("ben", 2)
         for party in (service, anna):
-            with open(f"{party.folder}/terms.txt", "w", encoding="utf-8") as file:
-                file.write(party.consent("terms", "new"))
+            party.write_terms()
         service.consent("profile", "service", "--display", "A service for grown-ups")
         scene.settled()
         agreement = one_fact_once(scene, service, anna)
         ten_minutes_go_by(scene, service, ben)
         scene.nodes_lack(FACT, "A service for grown-ups", "how often I shop", but_have=agreement)
-    except BaseException:
-        scene.tell()
-        raise
-    finally:
-        scene.close()
 
 
 main(test)

@@ -41,8 +41,7 @@ class Feed:
 
 
 def both_subscribe(scene, anna, organisations):
-    with open(f"{anna.folder}/terms.txt", "w", encoding="utf-8") as file:
-        file.write(anna.consent("terms", "new"))
+    anna.write_terms()
     anna.consent("terms", "publish", "terms.txt", "--limit", "10", "--standing", "--name", "shopping", "-o", "shopping.consent-offer")
     scene.settled()
     agreements = {}
@@ -83,16 +82,10 @@ def the_bakery_erases_and_the_mill_does_not(scene, anna, bakery, mill, agreement
 
 
 def on_paper(scene, anna, bakery):
-    """Returns the page, and the agreement that it withdraws."""
-    profile = bakery.ask("show", "bakery")["object"]
-    agreement = anna.ask("grant", "drawer", "--to", profile, "--terms", "terms.txt", "-o", "drawer.consent-offer")["object"]
-    anna.hand_over("drawer.consent-offer", bakery)
-    scene.settled()
-    bakery.consent("subscribe", "--offer", "drawer.consent-offer", "--as", "bakery", "--name", "drawer")
-    scene.settled()
+    """Returns the page."""
+    scene.agreement(anna, bakery, "drawer", "drawer")
     anna.consent("revoke", "drawer", "--prepare", "-o", "paper")
-    with open(f"{anna.folder}/paper.txt", encoding="ascii") as file:
-        return file.read(), agreement
+    return anna.read("paper.txt").decode()
 
 
 def three_years_later(scene, page, bakery):
@@ -101,30 +94,23 @@ def three_years_later(scene, page, bakery):
     bakery.consent("check", "drawer", "--slot", "1")
     finder = scene.party("finder", 3)
     lines = page.split("\n\n")[-1]
-    with open(f"{finder.folder}/withdrawal", "wb") as file:
-        file.write(base64.b64decode(lines))
+    finder.write("withdrawal", base64.b64decode(lines))
     finder.consent("submit", "withdrawal", "--wait")
     scene.settled()
     bakery.consent("check", "drawer", "--slot", "1", expected=11)
 
 
 def test(build):
-    scene = Scene(build)
-    try:
+    with Scene(build) as scene:
         anna, bakery, mill = scene.party("anna", 2), scene.party("bakery", 1), scene.party("mill", 3)
         agreements = both_subscribe(scene, anna, (bakery, mill))
-        page, _ = on_paper(scene, anna, bakery)
+        page = on_paper(scene, anna, bakery)
         secrets = secrets_of(f"{anna.folder}/shopping.consent-offer") | secrets_of(f"{anna.folder}/drawer.consent-offer")
         assert len(secrets) > 30
         anna_leaves(scene, anna, bakery, agreements)
         the_bakery_erases_and_the_mill_does_not(scene, anna, bakery, mill, agreements)
         scene.nodes_lack(*secrets, "bakery Ltd", "mill Ltd", but_have=agreements[mill])
         three_years_later(scene, page, bakery)
-    except BaseException:
-        scene.tell()
-        raise
-    finally:
-        scene.close()
 
 
 main(test)

@@ -24,8 +24,7 @@ def next_second():
 
 
 def agree(scene, shop, person):
-    with open(f"{person.folder}/terms.txt", "w", encoding="utf-8") as file:
-        file.write(person.consent("terms", "new"))
+    person.write_terms()
     offer = f"{person.name}.consent-offer"
     person.consent("terms", "publish", "terms.txt", "--limit", "9", "--standing", "--until", "2099-12-31", "--name", "shop", "-o", offer)
     scene.settled()
@@ -54,8 +53,7 @@ def everybody_verifies(shop, people, agreements):
     shop_id = shop.ask("show", "shop")["object"]
     for person in people:
         shop.hand_over(f"{person.name}.consent-uses", person)
-        with open(f"{person.folder}/network.policy", "w", encoding="utf-8") as file:
-            file.write(person.consent("node", "policy"))
+        person.write("network.policy", person.consent("node", "policy"))
     anna, ben = people
     who = ("--policy", "network.policy", "--profile", shop_id, "--object")
     said = anna.consent("uses", "verify", "anna.consent-uses", *who, agreements["anna"])
@@ -65,17 +63,14 @@ def everybody_verifies(shop, people, agreements):
     # ben is shown what is anna's, and anna what somebody changed
     anna.hand_over("anna.consent-uses", ben)
     ben.consent("uses", "verify", "anna.consent-uses", *who, agreements["ben"], expected=13)
-    with open(f"{anna.folder}/anna.consent-uses", "rb") as file:
-        proof = file.read()
+    proof = anna.read("anna.consent-uses")
     assert proof.count(b"letter-of-monday") == 1
-    with open(f"{anna.folder}/bent.consent-uses", "wb") as file:
-        file.write(proof.replace(b"letter-of-monday", b"letter-of-sunday"))
+    anna.write("bent.consent-uses", proof.replace(b"letter-of-monday", b"letter-of-sunday"))
     anna.consent("uses", "verify", "bent.consent-uses", *who, agreements["anna"], expected=13)
 
 
 def test(build):
-    scene = Scene(build)
-    try:
+    with Scene(build) as scene:
         shop, anna, ben = scene.party("shop", 0), scene.party("anna", 1), scene.party("ben", 3)
         shop.consent("profile", "shop", "--display", "The shop at the corner")
         scene.settled()
@@ -84,11 +79,6 @@ def test(build):
         the_shop_states(scene, shop, period)
         everybody_verifies(shop, (anna, ben), agreements)
         scene.nodes_lack("letter-of-", "dpv:Marketing", "dpv#Marketing", "The shop at the corner", but_have=agreements["anna"])
-    except BaseException:
-        scene.tell()
-        raise
-    finally:
-        scene.close()
 
 
 main(test)

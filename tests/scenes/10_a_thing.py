@@ -12,11 +12,6 @@ from scene import Scene  # noqa: E402
 READING = b"heart rate 61, oxygen 97, 07:42\n"
 
 
-def terms_file(party):
-    with open(f"{party.folder}/terms.txt", "w", encoding="utf-8") as file:
-        file.write(party.consent("terms", "new"))
-
-
 def is_reset(sensor, name):
     """It asks whoever holds the new code; returns the request's id."""
     return sensor.ask("request", name, "--terms", "terms.txt", "--code", f"{name}.code", "--png", f"{name}.png", "--expires", "10m")["object"]
@@ -37,65 +32,41 @@ def the_owner_scans(scene, sensor, owner):
     assert len(keys) == 2, "one key for two codes would tell that they are one thing's"
 
 
-def the_owner_grants_to_the_hospital(scene, owner, hospital):
-    profile = hospital.ask("profile", "hospital", "--display", "Hospital of the town")["object"]
-    scene.settled()
-    agreement = owner.ask("grant", "hospital", "--to", profile, "--terms", "terms.txt", "--until", "2099-12-31", "-o", "hospital.consent-offer")["object"]
-    owner.hand_over("hospital.consent-offer", hospital)
-    scene.settled()
-    hospital.consent("subscribe", "--offer", "hospital.consent-offer", "--as", "hospital", "--name", "patient")
-    scene.settled()
-    return agreement
-
-
 def delivers(sensor, agreement, folder, expected=0):
     return sensor.consent("deliver", agreement, "reading", "--slot", "1", "--key", "sensor", "--out", folder, expected=expected)
 
 
-def hands_over(sensor, hospital, folder):
-    os.mkdir(f"{hospital.folder}/{folder}")
-    for name in os.listdir(f"{sensor.folder}/{folder}"):
-        sensor.hand_over(f"{folder}/{name}", hospital)
-
-
 def the_sensor_delivers(scene, sensor, owner, hospital, agreement):
-    with open(f"{sensor.folder}/reading", "wb") as file:
-        file.write(READING)
+    sensor.write("reading", READING)
     delivers(sensor, agreement, "too-early", expected=4)
     did = [key["did"] for key in sensor.ask("key", "list")["keys"] if key["name"] == "sensor"][0]
     owner.consent("delegate", "hospital", did, "--powers", "deliver", "--until", "2099-01-31")
     scene.settled()
     delivers(sensor, agreement, "first")
     delivers(sensor, agreement, "second")
-    hands_over(sensor, hospital, "first")
+    sensor.hand_over("first", hospital)
     hospital.consent("open", "first", "-o", "got")
-    with open(f"{hospital.folder}/got", "rb") as file:
-        assert file.read() == READING
+    assert hospital.read("got") == READING
     # it may deliver, and nothing else
     sensor.consent("revoke", agreement, "--key", "sensor", expected=4)
     owner.consent("undelegate", "hospital", did)
     scene.settled()
     delivers(sensor, agreement, "late", expected=4)
-    hands_over(sensor, hospital, "second")
+    sensor.hand_over("second", hospital)
     hospital.consent("open", "second", "-o", "late", expected=10)
     assert not os.path.exists(f"{hospital.folder}/late")
 
 
 def test(build):
-    scene = Scene(build)
-    try:
+    with Scene(build) as scene:
         sensor, owner, hospital = scene.party("sensor", 0), scene.party("owner", 1), scene.party("hospital", 2)
         for party in (sensor, owner):
-            terms_file(party)
+            party.write_terms()
         the_owner_scans(scene, sensor, owner)
-        agreement = the_owner_grants_to_the_hospital(scene, owner, hospital)
+        hospital.consent("profile", "hospital", "--display", "Hospital of the town")
+        agreement = scene.agreement(owner, hospital, "hospital", "patient")
         the_sensor_delivers(scene, sensor, owner, hospital, agreement)
         scene.nodes_lack("heart rate 61", "oxygen 97", "Hospital of the town", but_have=agreement)
-    except BaseException:
-        scene.tell()
-        raise
-    finally:
-        scene.close()
 
 
 main(test)

@@ -83,8 +83,7 @@ def the_feed_has_each_once(company, agreements):
 
 
 def test(build):
-    scene = Scene(build)
-    try:
+    with Scene(build) as scene:
         company = scene.party("company", 2)
         company.consent("profile", "company", "--display", "A company of 20,000 customers")
         customers_publish(scene, company)
@@ -92,11 +91,6 @@ def test(build):
         agreements = one_agreement_for_each(scene, company)
         the_feed_has_each_once(company, agreements)
         scene.nodes_lack("A company of 20,000 customers", but_have=next(iter(agreements.values())))
-    except BaseException:
-        scene.tell()
-        raise
-    finally:
-        scene.close()
 
 
 main(test)
