@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static_assert(SYNC_PEER_ASKED_MAX < TRANSPORT_ASKED_MAX, "other questions find room while this node catches up");
 #define PART_BYTES_MAX 524288u  /* of records in one batch for the workers */
 #define TURN_MS 5u              /* then the owner sees to everything else first, answers with the next records too */
 #define STATUS_MS 1000u         /* at most so often this node says how high it is */

@@ -19,7 +19,7 @@
 #define SYNC_CERTIFICATE_EVERY 32u          /* of headers that all have one, every so many and the last are checked and kept */
 #define SYNC_BODY_BYTES_MAX (16u * 1024u * 1024u) /* records taken and not yet in the ledger: more only of the lowest block */
 #define SYNC_ASKED_MAX 8u                   /* questions open at a time, */
-#define SYNC_PEER_ASKED_MAX 8u              /* and to one peer: while it answers one, the next is there */
+#define SYNC_PEER_ASKED_MAX 6u              /* and to one peer: while it answers one, the next is there */
 #define SYNC_LIMIT_MS 5000u                 /* for an answer */
 #define SYNC_QUICK_MS 1000u                 /* whoever answers so soon is asked one more at a time; after twice that, half as many */
 #define SYNC_PATIENCE_MS 500u               /* a member behind by claim is given this long to get there by itself */
