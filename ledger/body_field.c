@@ -3,9 +3,9 @@
 #include "consent/disclosure.h"
 #include "consent/inspect.h"
 #include "consent/record.h"
+#include "page.h"
 #include "terms_text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 static bool get_bound(struct cl_cbor_reader *reader, int64_t *bound)
@@ -73,42 +73,23 @@ enum cl_status cl_body_field_read(struct cl_body_field *out, struct cl_view disc
 
 /* ---- in words */
 
-struct page { struct cl_buffer *out; enum cl_status status; };
-
-static void put(struct page *page, const void *data, size_t length)
-{
-    if (page->status == CL_OK && length > 0)
-        page->status = cl_buffer_append(page->out, data, length);
-}
-
-static CL_PRINTF(2, 3) void say(struct page *page, const char *format, ...)
-{
-    char line[512];
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (length > 0)
-        put(page, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
-}
-
 /* Lines after the first are set in, so that none of them can look like another field; what could drive a terminal goes. */
-static void put_text(struct page *page, struct cl_view text)
+static void put_text(struct cl_page *page, struct cl_view text)
 {
     for (size_t i = 0; i < text.length; i++) {
         uint8_t c = text.data[i];
         if (c == '\n') {
-            put(page, "\n    ", 5);
+            cl_page_put(page, "\n    ", 5);
         } else if (c == 0xc2 && i + 1 < text.length && text.data[i + 1] < 0xa0) {
-            put(page, "?", 1);
+            cl_page_put(page, "?", 1);
             i++;
         } else {
-            put(page, c < 0x20 || c == 0x7f ? (const uint8_t *)"?" : &text.data[i], 1);
+            cl_page_put(page, c < 0x20 || c == 0x7f ? (const uint8_t *)"?" : &text.data[i], 1);
         }
     }
 }
 
-static void put_category(struct page *page, struct cl_view category)
+static void put_category(struct cl_page *page, struct cl_view category)
 {
     struct cl_buffer shorter = {0};
     enum cl_status status = cl_vocabulary_shorten(&shorter, (const char *)category.data, category.length);
@@ -116,31 +97,31 @@ static void put_category(struct page *page, struct cl_view category)
         status = cl_buffer_append(&shorter, "", 1);
     if (status == CL_OK) {
         const struct cl_vocabulary_term *term = cl_vocabulary_find(CL_VOCABULARY_PERSONAL_DATA, (const char *)shorter.data);
-        say(page, term == NULL ? " (%s%s)" : " (%s, %s)", term == NULL ? "" : term->label, (const char *)shorter.data);
+        cl_page_say(page, term == NULL ? " (%s%s)" : " (%s, %s)", term == NULL ? "" : term->label, (const char *)shorter.data);
     } else {
         page->status = status;
     }
     cl_buffer_deinit(&shorter);
 }
 
-static void put_range(struct page *page, const struct cl_body_field *field)
+static void put_range(struct cl_page *page, const struct cl_body_field *field)
 {
     if (field->has_low && field->has_high && field->low == field->high)
-        say(page, "%lld", (long long)field->low);
+        cl_page_say(page, "%lld", (long long)field->low);
     else if (field->has_low && field->has_high)
-        say(page, "%lld to %lld", (long long)field->low, (long long)field->high);
+        cl_page_say(page, "%lld to %lld", (long long)field->low, (long long)field->high);
     else
-        say(page, "at %s %lld", field->has_low ? "least" : "most", (long long)(field->has_low ? field->low : field->high));
+        cl_page_say(page, "at %s %lld", field->has_low ? "least" : "most", (long long)(field->has_low ? field->low : field->high));
 }
 
-static void put_field(struct page *page, const struct cl_body_field *field)
+static void put_field(struct cl_page *page, const struct cl_body_field *field)
 {
-    put(page, field->name.data, field->name.length);
-    put(page, ": ", 2);
+    cl_page_put(page, field->name.data, field->name.length);
+    cl_page_put(page, ": ", 2);
     switch (field->kind) {
     case CL_FIELD_TEXT: put_text(page, field->text); break;
     case CL_FIELD_RANGE: put_range(page, field); break;
-    case CL_FIELD_YES_NO: say(page, field->yes ? "yes" : "no"); break;
+    case CL_FIELD_YES_NO: cl_page_say(page, field->yes ? "yes" : "no"); break;
     case CL_FIELD_OTHER:
         if (page->status == CL_OK)
             page->status = cl_inspect_diagnostic(page->out, field->value.data, field->value.length);
@@ -148,7 +129,7 @@ static void put_field(struct page *page, const struct cl_body_field *field)
     }
     if (field->category.length > 0)
         put_category(page, field->category);
-    put(page, "\n", 1);
+    cl_page_put(page, "\n", 1);
 }
 
 static bool in_terms_text(struct cl_view name)
@@ -165,7 +146,7 @@ static bool in_terms_text(struct cl_view name)
 
 enum cl_status cl_body_file_words(struct cl_buffer *out, const struct cl_body_file *file)
 {
-    struct page page = {out, CL_OK};
+    struct cl_page page = {out, CL_OK};
     struct cl_terms_text *text = NULL;
     enum cl_status status = cl_body_file_text(&text, file);
     if (status == CL_E_MEMORY)

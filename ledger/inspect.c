@@ -6,75 +6,56 @@
 #include "consent/terms.h"
 #include "consent/wallet.h"
 #include "cbor.h"
+#include "page.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define DEPTH_MAX 16u
 #define LINE_WIDTH 96u
 
-struct page { struct cl_buffer *out; enum cl_status status; };
-
-static void put(struct page *page, const char *text, size_t length)
-{
-    if (page->status == CL_OK && length > 0)
-        page->status = cl_buffer_append(page->out, text, length);
-}
-
-static CL_PRINTF(2, 3) void say(struct page *page, const char *format, ...)
-{
-    char line[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (length > 0)
-        put(page, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
-}
-
-static void put_hex(struct page *page, const uint8_t *data, size_t length)
+static void put_hex(struct cl_page *page, const uint8_t *data, size_t length)
 {
     char digits[3];
     for (size_t i = 0; i < length; i++) {
         cl_hex_encode(digits, data + i, 1);
-        put(page, digits, 2);
+        cl_page_put(page, digits, 2);
     }
 }
 
-static void put_indent(struct page *page, unsigned depth)
+static void put_indent(struct cl_page *page, unsigned depth)
 {
-    put(page, "\n", 1);
+    cl_page_put(page, "\n", 1);
     for (unsigned i = 0; i < depth; i++)
-        put(page, "  ", 2);
+        cl_page_put(page, "  ", 2);
 }
 
-static void put_item(struct page *page, struct cl_cbor_reader *reader, unsigned depth);
+static void put_item(struct cl_page *page, struct cl_cbor_reader *reader, unsigned depth);
 
 /* RFC 8949 section 8: text as in JSON. Control characters, those of Latin-1 too, could drive the reader's terminal. */
-static void put_text(struct page *page, struct cl_view text)
+static void put_text(struct cl_page *page, struct cl_view text)
 {
-    put(page, "\"", 1);
+    cl_page_put(page, "\"", 1);
     for (size_t i = 0; i < text.length; i++) {
         uint8_t c = text.data[i];
         if (c == '"' || c == '\\')
-            say(page, "\\%c", c);
+            cl_page_say(page, "\\%c", c);
         else if (c < 0x20 || c == 0x7f)
-            say(page, "\\u%04x", c);
+            cl_page_say(page, "\\u%04x", c);
         else if (c == 0xc2 && i + 1 < text.length && text.data[i + 1] < 0xa0)
-            say(page, "\\u%04x", text.data[++i]);
+            cl_page_say(page, "\\u%04x", text.data[++i]);
         else
-            put(page, (const char *)&text.data[i], 1);
+            cl_page_put(page, (const char *)&text.data[i], 1);
     }
-    put(page, "\"", 1);
+    cl_page_put(page, "\"", 1);
 }
 
 /* The first line of a text of anybody, as far as it is printable ASCII. */
-static void put_first_line(struct page *page, struct cl_view text)
+static void put_first_line(struct cl_page *page, struct cl_view text)
 {
     for (size_t i = 0; i < text.length && i < 200 && text.data[i] != '\n'; i++)
-        put(page, text.data[i] >= 0x20 && text.data[i] < 0x7f ? (const char *)&text.data[i] : "?", 1);
+        cl_page_put(page, text.data[i] >= 0x20 && text.data[i] < 0x7f ? (const char *)&text.data[i] : "?", 1);
 }
 
 /* Whether a byte string is one array, map or tag in itself. Lengths of hashes, keys and signatures are left alone. */
@@ -85,7 +66,7 @@ static bool holds_cbor(struct cl_view bytes)
     if (bytes.data[0] < 0x80 || bytes.data[0] > 0xdb)
         return false;
     struct cl_buffer scratch = {0};
-    struct page page = {&scratch, CL_OK};
+    struct cl_page page = {&scratch, CL_OK};
     struct cl_cbor_reader reader;
     cl_cbor_reader_init(&reader, bytes.data, bytes.length);
     put_item(&page, &reader, DEPTH_MAX - 4); /* shallow: deeper ones are shown as bytes */
@@ -93,19 +74,19 @@ static bool holds_cbor(struct cl_view bytes)
     return page.status == CL_OK && cl_cbor_finish(&reader) == CL_OK;
 }
 
-static void put_bytes(struct page *page, struct cl_view bytes, unsigned depth)
+static void put_bytes(struct cl_page *page, struct cl_view bytes, unsigned depth)
 {
     if (depth + 4 < DEPTH_MAX && holds_cbor(bytes)) {
         struct cl_cbor_reader inner;
         cl_cbor_reader_init(&inner, bytes.data, bytes.length);
-        put(page, "<< ", 3);
+        cl_page_put(page, "<< ", 3);
         put_item(page, &inner, depth);
-        put(page, " >>", 3);
+        cl_page_put(page, " >>", 3);
         return;
     }
-    put(page, "h'", 2);
+    cl_page_put(page, "h'", 2);
     put_hex(page, bytes.data, bytes.length);
-    put(page, "'", 1);
+    cl_page_put(page, "'", 1);
 }
 
 /* RFC 8949 section 4.2.1: keys in bytewise order of their encodings, each once. No item begins another, so the shorter
@@ -115,12 +96,12 @@ static bool ascends(struct cl_view last, struct cl_view key)
     return memcmp(last.data, key.data, last.length < key.length ? last.length : key.length) < 0;
 }
 
-static void put_list(struct page *page, struct cl_cbor_reader *reader, unsigned depth, bool map)
+static void put_list(struct cl_page *page, struct cl_cbor_reader *reader, unsigned depth, bool map)
 {
     size_t start = page->out->length, count = map ? cl_cbor_map(reader) : cl_cbor_array(reader);
     const uint8_t *from = reader->at;
     struct cl_view key = {NULL, 0};
-    put(page, map ? "{" : "[", 1);
+    cl_page_put(page, map ? "{" : "[", 1);
     for (size_t i = 0; i < count && reader->status == CL_OK && page->status == CL_OK; i++) {
         put_indent(page, depth + 1);
         struct cl_view last = key;
@@ -130,15 +111,15 @@ static void put_list(struct page *page, struct cl_cbor_reader *reader, unsigned 
         if (map) {
             if (reader->status == CL_OK && i > 0 && !ascends(last, key))
                 cl_cbor_fail(reader, CL_E_CBOR_NOT_CANONICAL);
-            put(page, ": ", 2);
+            cl_page_put(page, ": ", 2);
             put_item(page, reader, depth + 1);
         }
         if (i + 1 < count)
-            put(page, ",", 1);
+            cl_page_put(page, ",", 1);
     }
     if (count > 0)
         put_indent(page, depth);
-    put(page, map ? "}" : "]", 1);
+    cl_page_put(page, map ? "}" : "]", 1);
     /* A short list goes on one line. */
     if (reader->status == CL_OK && page->status == CL_OK && (size_t)(reader->at - from) <= LINE_WIDTH / 3) {
         char *text = (char *)page->out->data + start;
@@ -157,7 +138,7 @@ static void put_list(struct page *page, struct cl_cbor_reader *reader, unsigned 
     }
 }
 
-static void put_item(struct page *page, struct cl_cbor_reader *reader, unsigned depth)
+static void put_item(struct cl_page *page, struct cl_cbor_reader *reader, unsigned depth)
 {
     if (depth >= DEPTH_MAX) {
         cl_cbor_fail(reader, CL_E_CBOR_DEPTH);
@@ -168,10 +149,10 @@ static void put_item(struct page *page, struct cl_cbor_reader *reader, unsigned 
         return;
     switch (major) {
     case CL_CBOR_UINT:
-        say(page, "%llu", (unsigned long long)cl_cbor_uint(reader));
+        cl_page_say(page, "%llu", (unsigned long long)cl_cbor_uint(reader));
         return;
     case CL_CBOR_NINT:
-        say(page, "%lld", (long long)cl_cbor_int(reader));
+        cl_page_say(page, "%lld", (long long)cl_cbor_int(reader));
         return;
     case CL_CBOR_BYTES:
         put_bytes(page, cl_cbor_bytes(reader), depth);
@@ -184,26 +165,26 @@ static void put_item(struct page *page, struct cl_cbor_reader *reader, unsigned 
         put_list(page, reader, depth, major == CL_CBOR_MAP);
         return;
     case CL_CBOR_TAG:
-        say(page, "%llu(", (unsigned long long)cl_cbor_tag(reader));
+        cl_page_say(page, "%llu(", (unsigned long long)cl_cbor_tag(reader));
         put_item(page, reader, depth + 1);
-        put(page, ")", 1);
+        cl_page_put(page, ")", 1);
         return;
     case CL_CBOR_SIMPLE:
         if (cl_cbor_null(reader))
-            put(page, "null", 4);
+            cl_page_put(page, "null", 4);
         else
-            say(page, "%s", cl_cbor_bool(reader) ? "true" : "false");
+            cl_page_say(page, "%s", cl_cbor_bool(reader) ? "true" : "false");
         return;
     }
 }
 
 enum cl_status cl_inspect_diagnostic(struct cl_buffer *out, const uint8_t *data, size_t length)
 {
-    struct page page = {out, CL_OK};
+    struct cl_page page = {out, CL_OK};
     struct cl_cbor_reader reader;
     cl_cbor_reader_init(&reader, data, length);
     put_item(&page, &reader, 0);
-    put(&page, "\n", 1);
+    cl_page_put(&page, "\n", 1);
     enum cl_status status = cl_cbor_finish(&reader);
     return status != CL_OK ? status : page.status;
 }
@@ -327,7 +308,7 @@ const char *cl_file_kind_words(enum cl_file_kind kind)
 
 /* ---- in words */
 
-static void say_time(struct page *page, const char *label, uint64_t seconds)
+static void say_time(struct cl_page *page, const char *label, uint64_t seconds)
 {
     uint64_t days = seconds / 86400, rest = seconds % 86400;
     /* civil date from days (proleptic Gregorian); no time zone, no clock */
@@ -335,30 +316,30 @@ static void say_time(struct page *page, const char *label, uint64_t seconds)
     uint64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100), shifted = (5 * day_of_year + 2) / 153;
     uint64_t day = day_of_year - (153 * shifted + 2) / 5 + 1, month = shifted < 10 ? shifted + 3 : shifted - 9, year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-    say(page, "%s %04llu-%02llu-%02llu %02llu:%02llu:%02llu UTC\n", label, (unsigned long long)year, (unsigned long long)month, (unsigned long long)day,
+    cl_page_say(page, "%s %04llu-%02llu-%02llu %02llu:%02llu:%02llu UTC\n", label, (unsigned long long)year, (unsigned long long)month, (unsigned long long)day,
         (unsigned long long)(rest / 3600), (unsigned long long)(rest / 60 % 60), (unsigned long long)(rest % 60));
 }
 
-static void say_bytes(struct page *page, const char *label, const uint8_t *data, size_t length)
+static void say_bytes(struct cl_page *page, const char *label, const uint8_t *data, size_t length)
 {
-    say(page, "%s ", label);
+    cl_page_say(page, "%s ", label);
     put_hex(page, data, length);
-    put(page, "\n", 1);
+    cl_page_put(page, "\n", 1);
 }
 
-static void say_slots(struct page *page, const char *label, uint64_t slots)
+static void say_slots(struct cl_page *page, const char *label, uint64_t slots)
 {
     bool first = true;
-    say(page, "%s ", label);
+    cl_page_say(page, "%s ", label);
     for (unsigned i = 0; i < 64; i++)
         if ((slots >> i & 1u) != 0) {
-            say(page, "%s%u", first ? "" : ", ", i);
+            cl_page_say(page, "%s%u", first ? "" : ", ", i);
             first = false;
         }
-    say(page, "%s\n", first ? "none" : "");
+    cl_page_say(page, "%s\n", first ? "none" : "");
 }
 
-static void say_entry(struct page *page, const struct cl_record *record, const struct cl_entry *entry)
+static void say_entry(struct cl_page *page, const struct cl_record *record, const struct cl_entry *entry)
 {
     if (entry->object_length == 16) {
         struct cl_object_id id;
@@ -376,7 +357,7 @@ static void say_entry(struct page *page, const struct cl_record *record, const s
     if ((entry->present & CL_HAS(5)) != 0)
         say_time(page, "    until", entry->not_after);
     if ((entry->present & CL_HAS(6)) != 0)
-        say(page, "    meant for somebody in particular (%s)\n", entry->audience_kind == CL_AUDIENCE_HASH ? "hidden until answered" : "who holds a token");
+        cl_page_say(page, "    meant for somebody in particular (%s)\n", entry->audience_kind == CL_AUDIENCE_HASH ? "hidden until answered" : "who holds a token");
     if ((entry->present & CL_HAS(7)) != 0)
         say_bytes(page, "    opening", entry->opening, entry->opening_length);
     if ((entry->present & CL_HAS(8)) != 0)
@@ -384,20 +365,20 @@ static void say_entry(struct page *page, const struct cl_record *record, const s
     if ((entry->present & CL_HAS(9)) != 0)
         say_slots(page, "    slots", entry->slots);
     if ((entry->present & CL_HAS(10)) != 0)
-        say(page, "    reason %u\n", entry->reason);
+        cl_page_say(page, "    reason %u\n", entry->reason);
     if ((entry->present & CL_HAS(11)) != 0)
-        say(page, "    at most %llu agreements\n", (unsigned long long)entry->limit);
+        cl_page_say(page, "    at most %llu agreements\n", (unsigned long long)entry->limit);
     if ((entry->present & CL_HAS(12)) != 0)
         say_bytes(page, "    key", entry->key, entry->key_length);
     if ((entry->present & CL_HAS(13)) != 0)
         say_bytes(page, "    in the name of profile", entry->party, 32);
     if ((entry->present & CL_HAS(14)) != 0)
-        say(page, "    %s %llu\n", record->type == CL_TERMS ? "mode" : "powers", (unsigned long long)entry->mode);
+        cl_page_say(page, "    %s %llu\n", record->type == CL_TERMS ? "mode" : "powers", (unsigned long long)entry->mode);
     if ((entry->present & CL_HAS(15)) != 0)
         say_bytes(page, "    recovery", entry->recovery, 32);
 }
 
-static enum cl_status words_of_record(struct page *page, const uint8_t *data, size_t length, const struct cl_network_id *network)
+static enum cl_status words_of_record(struct cl_page *page, const uint8_t *data, size_t length, const struct cl_network_id *network)
 {
     struct cl_network_id none = {{0}};
     struct cl_record *record = calloc(1, sizeof *record);
@@ -410,28 +391,28 @@ static enum cl_status words_of_record(struct page *page, const uint8_t *data, si
         char did[CL_DID_KEY_SIZE];
         memcpy(signer.bytes, record->signer33, 33);
         cl_did_key_encode(did, &signer);
-        say(page, "%s, signed by %s\n", cl_record_type_name((uint64_t)record->type), did);
+        cl_page_say(page, "%s, signed by %s\n", cl_record_type_name((uint64_t)record->type), did);
         say_time(page, "signed at", record->issued_at_ms / 1000);
         if (network != NULL) {
             say_bytes(page, "record id", record->id.bytes, 32);
-            say(page, "signature %s\n", cl_record_check_signature(record) == CL_OK ? "holds for this network" : "does NOT hold for this network");
+            cl_page_say(page, "signature %s\n", cl_record_check_signature(record) == CL_OK ? "holds for this network" : "does NOT hold for this network");
         } else {
-            say(page, "record id and signature depend on the network, which was not given\n");
+            cl_page_say(page, "record id and signature depend on the network, which was not given\n");
         }
         say_bytes(page, "leaf hash", record->leaf_hash.bytes, 32);
         for (size_t i = 0; i < record->entry_count; i++)
             say_entry(page, record, &record->entries[i]);
         cl_record_deinit(record);
     } else {
-        say(page, "not a usable record: %s (%s, entry %u)\n", cl_status_sentence(status), cl_status_code(status), entry);
+        cl_page_say(page, "not a usable record: %s (%s, entry %u)\n", cl_status_sentence(status), cl_status_code(status), entry);
     }
     free(record);
     return page->status;
 }
 
-static void words_of_agreement(struct page *page, const struct cl_agreement *agreement)
+static void words_of_agreement(struct cl_page *page, const struct cl_agreement *agreement)
 {
-    say(page, "an agreement, %s\n", cl_agreement_status_name((enum cl_agreement_status)agreement->status));
+    cl_page_say(page, "an agreement, %s\n", cl_agreement_status_name((enum cl_agreement_status)agreement->status));
     say_bytes(page, "customer", agreement->customer.bytes, agreement->customer.length);
     say_bytes(page, "other side", agreement->organisation.bytes, agreement->organisation.length);
     say_bytes(page, "commitment", agreement->commitment, 32);
@@ -442,10 +423,10 @@ static void words_of_agreement(struct page *page, const struct cl_agreement *agr
     say_slots(page, "live slots", agreement->live);
     say_slots(page, "to be erased", agreement->due);
     if (agreement->suspended != 0)
-        say(page, "suspended by %s\n", agreement->suspended == 3 ? "both" : agreement->suspended == 1 ? "the customer" : "the other side");
+        cl_page_say(page, "suspended by %s\n", agreement->suspended == 3 ? "both" : agreement->suspended == 1 ? "the customer" : "the other side");
 }
 
-static enum cl_status words_of_state(struct page *page, const uint8_t *data, size_t length)
+static enum cl_status words_of_state(struct cl_page *page, const uint8_t *data, size_t length)
 {
     enum cl_state_kind kind;
     enum cl_status status = cl_state_kind_of(&kind, data, length);
@@ -460,7 +441,7 @@ static enum cl_status words_of_state(struct page *page, const uint8_t *data, siz
         struct cl_terms terms;
         status = cl_terms_decode(&terms, data, length);
         if (status == CL_OK) {
-            say(page, "standing terms, %s; %llu of %llu agreements\n", terms.open ? "open" : "closed", (unsigned long long)terms.answers, (unsigned long long)terms.limit);
+            cl_page_say(page, "standing terms, %s; %llu of %llu agreements\n", terms.open ? "open" : "closed", (unsigned long long)terms.answers, (unsigned long long)terms.limit);
             say_bytes(page, "owner", terms.owner, 33);
             say_slots(page, "slots", terms.slots);
         }
@@ -470,12 +451,12 @@ static enum cl_status words_of_state(struct page *page, const uint8_t *data, siz
         if (status == CL_OK)
             say_bytes(page, "a profile; its key is", profile.key, 33);
     } else {
-        say(page, kind == CL_STATE_NETWORK ? "the network: parameters and members\n" : "which agreement answers terms\n");
+        cl_page_say(page, kind == CL_STATE_NETWORK ? "the network: parameters and members\n" : "which agreement answers terms\n");
     }
     return status;
 }
 
-static enum cl_status words_of_body(struct page *page, const uint8_t *data, size_t length)
+static enum cl_status words_of_body(struct cl_page *page, const uint8_t *data, size_t length)
 {
     struct cl_body_file *file = malloc(sizeof *file);
     struct cl_commitment commitment;
@@ -484,7 +465,7 @@ static enum cl_status words_of_body(struct page *page, const uint8_t *data, size
         cl_body_file_commitment(&commitment, file);
         say_bytes(page, "object", file->object.bytes, 32);
         say_bytes(page, "commitment", commitment.bytes, 32);
-        say(page, "%zu fields, %zu of them disclosed\n", file->digest_count, file->disclosure_count);
+        cl_page_say(page, "%zu fields, %zu of them disclosed\n", file->digest_count, file->disclosure_count);
         if (page->status == CL_OK)
             status = cl_body_file_words(page->out, file);
     }
@@ -492,7 +473,7 @@ static enum cl_status words_of_body(struct page *page, const uint8_t *data, size
     return status;
 }
 
-static enum cl_status words_of_disclosure(struct page *page, const uint8_t *data, size_t length)
+static enum cl_status words_of_disclosure(struct cl_page *page, const uint8_t *data, size_t length)
 {
     struct cl_disclosure_file *file = malloc(sizeof *file);
     struct cl_commitment commitment;
@@ -504,32 +485,32 @@ static enum cl_status words_of_disclosure(struct page *page, const uint8_t *data
         say_bytes(page, "commitment", commitment.bytes, 32);
         if (file->addressed && file->address.has_recipient) {
             cl_did_key_encode(did, &file->address.recipient);
-            say(page, "for %s\n", did);
+            cl_page_say(page, "for %s\n", did);
         }
         if (file->addressed) {
             if (file->address.nonce[0] != '\0')
-                say(page, "nonce %s\n", file->address.nonce);
+                cl_page_say(page, "nonce %s\n", file->address.nonce);
             cl_did_key_encode(did, &file->address.signer);
-            say(page, "signed by %s (whether the signature holds depends on the network)\n", did);
+            cl_page_say(page, "signed by %s (whether the signature holds depends on the network)\n", did);
             say_time(page, "signed at", file->address.time_ms / 1000);
         }
-        say(page, "%zu field%s shown:\n", file->body.disclosure_count, file->body.disclosure_count == 1 ? "" : "s");
+        cl_page_say(page, "%zu field%s shown:\n", file->body.disclosure_count, file->body.disclosure_count == 1 ? "" : "s");
         if (page->status == CL_OK)
             page->status = cl_body_file_words(page->out, &file->body);
-        say(page, "whether they belong to an agreement: consent verify PROOF --policy POLICY --disclosure FILE\n");
+        cl_page_say(page, "whether they belong to an agreement: consent verify PROOF --policy POLICY --disclosure FILE\n");
     }
     free(file);
     return status;
 }
 
-static enum cl_status words_of_contact(struct page *page, const uint8_t *data, size_t length)
+static enum cl_status words_of_contact(struct cl_page *page, const uint8_t *data, size_t length)
 {
     struct cl_contact contact;
     enum cl_status status = cl_contact_decode(&contact, data, length);
     if (status != CL_OK)
         return status;
     say_bytes(page, "agreement", contact.agreement.bytes, 32);
-    say(page, "of %s\n", contact.side == CL_SIDE_CUSTOMER ? "the customer" : "the organisation's side");
+    cl_page_say(page, "of %s\n", contact.side == CL_SIDE_CUSTOMER ? "the customer" : "the organisation's side");
     say_bytes(page, "signed with", contact.signer.bytes, 33);
     say_bytes(page, "deliveries are sealed to", contact.delivery32, 32);
     say_time(page, "made at", contact.made_ms / 1000);
@@ -537,7 +518,7 @@ static enum cl_status words_of_contact(struct page *page, const uint8_t *data, s
 }
 
 /* The parts of a proof that say what it is about; whether it holds is for `verify`. */
-static enum cl_status words_of_proof(struct page *page, const uint8_t *data, size_t length)
+static enum cl_status words_of_proof(struct cl_page *page, const uint8_t *data, size_t length)
 {
     struct cl_cbor_reader reader;
     cl_cbor_reader_init(&reader, data, length);
@@ -554,24 +535,24 @@ static enum cl_status words_of_proof(struct page *page, const uint8_t *data, siz
     if (reader.status != CL_OK)
         return reader.status;
     say_bytes(page, "about", object, 32);
-    say(page, "checkpoint (%zu bytes) of ", checkpoint.length);
+    cl_page_say(page, "checkpoint (%zu bytes) of ", checkpoint.length);
     put_first_line(page, checkpoint);
-    say(page, "; state leaf of %zu bytes\n", leaf.length);
+    cl_page_say(page, "; state leaf of %zu bytes\n", leaf.length);
     if (value.length == 0)
-        say(page, "it shows that there is no such object\n");
+        cl_page_say(page, "it shows that there is no such object\n");
     else if (words_of_state(page, value.data, value.length) != CL_OK)
-        say(page, "its state value is not readable\n");
-    say(page, "whether it holds: consent verify FILE --policy POLICY\n");
+        cl_page_say(page, "its state value is not readable\n");
+    cl_page_say(page, "whether it holds: consent verify FILE --policy POLICY\n");
     return page->status;
 }
 
 enum cl_status cl_inspect_words(struct cl_buffer *out, const uint8_t *data, size_t length, const struct cl_network_id *network)
 {
-    struct page page = {out, CL_OK};
+    struct cl_page page = {out, CL_OK};
     struct cl_offer offer;
     enum cl_file_kind kind = cl_file_kind_of(data, length);
     enum cl_status status = CL_OK;
-    say(&page, "This is %s, %zu bytes.\n", cl_file_kind_words(kind), length);
+    cl_page_say(&page, "This is %s, %zu bytes.\n", cl_file_kind_words(kind), length);
     switch (kind) {
     case CL_FILE_RECORD: status = words_of_record(&page, data, length, network); break;
     case CL_FILE_STATE_VALUE: status = words_of_state(&page, data, length); break;
@@ -583,7 +564,7 @@ enum cl_status cl_inspect_words(struct cl_buffer *out, const uint8_t *data, size
         status = cl_offer_decode(&offer, data, length);
         if (status == CL_OK) {
             say_bytes(&page, "network", offer.network.bytes, 32);
-            say(&page, "%s\n", offer.has_audience_salt ? "meant for somebody in particular; the salt that shows it is inside" : "anybody may answer");
+            cl_page_say(&page, "%s\n", offer.has_audience_salt ? "meant for somebody in particular; the salt that shows it is inside" : "anybody may answer");
             status = offer.body_file.length > 0 ? words_of_body(&page, offer.body_file.data, offer.body_file.length) : CL_OK;
         }
         break;
@@ -604,6 +585,6 @@ enum cl_status cl_inspect_words(struct cl_buffer *out, const uint8_t *data, size
     case CL_FILE_CBOR: break;
     }
     if (status != CL_OK)
-        say(&page, "It is not in order: %s (%s)\n", cl_status_sentence(status), cl_status_code(status));
+        cl_page_say(&page, "It is not in order: %s (%s)\n", cl_status_sentence(status), cl_status_code(status));
     return page.status;
 }

@@ -19,16 +19,6 @@ void cl_store_path(char out[CL_STORE_FILE_PATH_MAX], const char *directory, cons
     assert(used > 0 && (size_t)used < CL_STORE_FILE_PATH_MAX);
 }
 
-static bool sync_directory(const char *directory)
-{
-    int file = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0)
-        return false;
-    bool good = fsync(file) == 0;
-    (void)close(file);
-    return good;
-}
-
 /* Writes random bytes over all that an open file holds, and waits until they are on the disk. */
 static bool overwrite(int file)
 {
@@ -64,14 +54,14 @@ bool cl_key_file_destroy(const char *directory, const uint8_t id16[16])
     cl_store_path(gone, directory, id16, ".gone");
     if (rename(path, gone) != 0)
         return errno == ENOENT;
-    return sync_directory(directory) && cl_file_destroy(gone) && sync_directory(directory);
+    return cl_directory_sync(directory) && cl_file_destroy(gone) && cl_directory_sync(directory);
 }
 
 bool cl_value_file_remove(const char *directory, const uint8_t value16[16])
 {
     char path[CL_STORE_FILE_PATH_MAX];
     cl_store_path(path, directory, value16, ".value");
-    return (unlink(path) == 0 || errno == ENOENT) && sync_directory(directory);
+    return (unlink(path) == 0 || errno == ENOENT) && cl_directory_sync(directory);
 }
 
 enum cl_status cl_key_file_replace(const char *directory, const uint8_t id16[16], const uint8_t *data, size_t length)

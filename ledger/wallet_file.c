@@ -193,18 +193,30 @@ enum cl_status cl_file_read(struct cl_buffer *out, const char *path, size_t maxi
     return status;
 }
 
-static bool write_all(int file, const uint8_t *data, size_t length)
+bool cl_file_write_all(int file, const void *data, size_t length)
 {
-    while (length > 0) {
-        ssize_t wrote = write(file, data, length);
+    for (const uint8_t *at = data; length > 0;) {
+        ssize_t wrote = write(file, at, length);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote <= 0)
             return false;
-        data += wrote;
+        at += wrote;
         length -= (size_t)wrote;
     }
     return true;
+}
+
+bool cl_directory_sync(const char *directory)
+{
+    int file = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    bool good = fsync(file) == 0;
+    int saved = errno;
+    (void)close(file);
+    errno = saved;
+    return good;
 }
 
 static bool sync_directory_of(const char *path)
@@ -216,12 +228,7 @@ static bool sync_directory_of(const char *path)
         return false;
     memcpy(directory, slash == NULL ? "." : path, length);
     directory[length] = '\0';
-    int file = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0)
-        return false;
-    bool good = fsync(file) == 0;
-    (void)close(file);
-    return good;
+    return cl_directory_sync(directory);
 }
 
 enum cl_status cl_file_replace(const char *path, const void *data, size_t length, bool only_owner)
@@ -235,7 +242,7 @@ enum cl_status cl_file_replace(const char *path, const void *data, size_t length
     int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, only_owner ? 0600 : 0644);
     if (file < 0)
         return CL_E_IO;
-    bool good = write_all(file, data, length) && fsync(file) == 0;
+    bool good = cl_file_write_all(file, data, length) && fsync(file) == 0;
     int saved = errno;
     if (close(file) != 0 && good) {
         good = false;

@@ -29,15 +29,7 @@ static int disk_fail(struct bulk *bulk, const char *path)
 
 static bool append(int file, const struct cl_buffer *text, bool sync)
 {
-    for (size_t at = 0; at < text->length;) {
-        ssize_t wrote = write(file, text->data + at, text->length - at);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return false;
-        at += (size_t)wrote;
-    }
-    return !sync || fdatasync(file) == 0;
+    return cl_file_write_all(file, text->data, text->length) && (!sync || fdatasync(file) == 0);
 }
 
 static enum cl_status put(struct cl_buffer *text, const char *format, ...) CL_PRINTF(2, 3);

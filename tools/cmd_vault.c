@@ -72,6 +72,15 @@ static void entry_line(struct context *context, const struct cl_vault_entry *ent
     output_line(&context->output, "%-20s %-28s %-26s %9llu bytes  %s", entry->name, entry->category, entry->media_type, (unsigned long long)entry->size, changed);
 }
 
+static int stored(struct context *context, enum cl_status status, const char *name)
+{
+    if (status != CL_OK)
+        return entry_fail(context, status, name);
+    entry_line(context, cl_vault_find(context->store, name));
+    output_json(&context->output, entry_json(cl_vault_find(context->store, name)));
+    return 0;
+}
+
 int run_vault_put(struct context *context)
 {
     const char *name = positional(context, 0), *path = positional(context, 1);
@@ -88,15 +97,8 @@ int run_vault_put(struct context *context)
     result = wallet_open(context);
     if (result == 0)
         result = read_value(context, &value, &entry, path);
-    if (result == 0) {
-        enum cl_status status = cl_vault_put(context->store, &entry, value.data, value.length);
-        if (status != CL_OK)
-            result = entry_fail(context, status, name);
-    }
-    if (result == 0) {
-        entry_line(context, cl_vault_find(context->store, name));
-        output_json(&context->output, entry_json(cl_vault_find(context->store, name)));
-    }
+    if (result == 0)
+        result = stored(context, cl_vault_put(context->store, &entry, value.data, value.length), name);
     cl_buffer_wipe(&value);
     return result;
 }
@@ -173,15 +175,8 @@ int run_vault_change(struct context *context)
         entry = *cl_vault_find(context->store, name);
         result = read_value(context, &value, &entry, path);
     }
-    if (result == 0) {
-        enum cl_status status = cl_vault_change(context->store, &entry, value.data, value.length);
-        if (status != CL_OK)
-            result = entry_fail(context, status, name);
-    }
-    if (result == 0) {
-        entry_line(context, cl_vault_find(context->store, name));
-        output_json(&context->output, entry_json(cl_vault_find(context->store, name)));
-    }
+    if (result == 0)
+        result = stored(context, cl_vault_change(context->store, &entry, value.data, value.length), name);
     cl_buffer_wipe(&value);
     return result;
 }

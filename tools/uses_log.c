@@ -42,12 +42,7 @@ static int directory_ready(struct context *context, bool sync)
         return failed(context, directory);
     if (result != 0 || !sync)
         return result;
-    int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0 || fsync(descriptor) != 0)
-        result = failed(context, directory);
-    if (descriptor >= 0)
-        (void)close(descriptor);
-    return result;
+    return cl_directory_sync(directory) ? 0 : failed(context, directory);
 }
 
 /* "PROFILE.FROM-UNTIL.statement" */
@@ -92,23 +87,9 @@ const struct period *uses_log_stated(const struct uses_log *log, uint64_t time_m
     return NULL;
 }
 
-static bool write_all(int descriptor, const uint8_t *data, size_t length)
-{
-    while (length > 0) {
-        ssize_t wrote = write(descriptor, data, length);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return false;
-        data += wrote;
-        length -= (size_t)wrote;
-    }
-    return true;
-}
-
 int uses_log_append(struct context *context, struct uses_log *log, const struct cl_buffer *lines)
 {
-    if (write_all(log->descriptor, lines->data, lines->length) && fdatasync(log->descriptor) == 0) {
+    if (cl_file_write_all(log->descriptor, lines->data, lines->length) && fdatasync(log->descriptor) == 0) {
         log->size += lines->length;
         return 0;
     }

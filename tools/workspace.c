@@ -67,11 +67,11 @@ int folder_make(struct context *context, const char *folder)
     if (mkdir(folder, 0700) != 0)
         return errno == EEXIST ? 0 : output_fail(&context->output, CL_E_IO, "%s: %s", folder, strerror(errno));
     int length = snprintf(above, sizeof above, "%s/..", folder);
-    int file = length > 0 && (size_t)length < sizeof above ? open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    bool synced = file >= 0 && fsync(file) == 0;
-    if (file >= 0)
-        (void)close(file);
-    return synced ? 0 : output_fail(&context->output, CL_E_IO, "%s: %s", folder, strerror(errno));
+    if (length < 0 || (size_t)length >= sizeof above)
+        errno = ENAMETOOLONG;
+    else if (cl_directory_sync(above))
+        return 0;
+    return output_fail(&context->output, CL_E_IO, "%s: %s", folder, strerror(errno));
 }
 
 int file_write(struct context *context, const char *path, const void *data, size_t length, bool only_owner)

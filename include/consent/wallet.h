@@ -141,6 +141,10 @@ CL_MUST_USE enum cl_status cl_offer_decode(struct cl_offer *out, const uint8_t *
 
 /* Reads a whole file; "-" is standard input. CL_E_IO (errno set), CL_E_NOT_FOUND, CL_E_BOUND beyond maximum. */
 CL_MUST_USE enum cl_status cl_file_read(struct cl_buffer *out, const char *path, size_t maximum);
+/* All of it, however often that takes. False: errno says why. */
+bool cl_file_write_all(int file, const void *data, size_t length);
+/* What was made, renamed or removed in this directory is so after a power cut too. False: errno says why. */
+bool cl_directory_sync(const char *directory);
 /* Writes beside it, syncs, renames, syncs the directory: path holds the old content or the new, never half of it.
    only_owner: mode 0600, else 0644 less the umask. CL_E_IO (errno set). */
 CL_MUST_USE enum cl_status cl_file_replace(const char *path, const void *data, size_t length, bool only_owner);
