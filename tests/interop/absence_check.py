@@ -33,26 +33,14 @@ never taken from the proof. Then:
 Exit status 0 only if absence is accepted and every altered twin is refused.
 """
 import copy
-import hashlib
 import json
 import pathlib
 import sys
 
+from refusal import Refused, need, sha256
+
 EMPTY = bytes(32)
 DEPTH_MAX = 256
-
-
-class Refused(Exception):
-    pass
-
-
-def need(condition, why):
-    if not condition:
-        raise Refused(why)
-
-
-def sha256(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def bytes32(text):

@@ -10,7 +10,6 @@ That the state value is in the ledger is for the proof's other judges; here it i
 Exit status 0 only if all are accepted and every altered twin is refused.
 """
 import copy
-import hashlib
 import pathlib
 import sys
 
@@ -18,18 +17,7 @@ import cbor2
 import ecdsa
 from ecdsa.util import sigdecode_string
 
-
-class Refused(Exception):
-    pass
-
-
-def need(condition, why):
-    if not condition:
-        raise Refused(why)
-
-
-def sha256(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
+from refusal import Refused, need, sha256
 
 
 def decode(data):

@@ -16,20 +16,9 @@ import cbor2
 from ecdsa import SECP256k1, VerifyingKey
 from ecdsa.util import sigdecode_string
 
+from refusal import Refused, need, sha256
+
 EMPTY = bytes(32)
-
-
-class Refused(Exception):
-    pass
-
-
-def need(condition, why):
-    if not condition:
-        raise Refused(why)
-
-
-def sha256(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def bit(key, depth):

@@ -1,23 +1,16 @@
 """Connect codes as text, taken apart and put together from the words of RFC 9285 and ledger/formats.cddl: shares no code with
 the product. Also what an SVG or terminal drawing of a QR code looks like in pixels, for zbarimg."""
 
+import os
 import re
+import sys
 
 import cbor2
 
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "vectors"))
+from base45 import ALPHABET, base45  # noqa: E402
+
 PREFIX = "CONSENT1:"
-
-
-def base45(data):
-    text = ""
-    for at in range(0, len(data), 2):
-        group = data[at:at + 2]
-        number = int.from_bytes(group, "big")
-        for _ in range(len(group) + 1):
-            text += ALPHABET[number % 45]
-            number //= 45
-    return text
 
 
 def bytes_of(text):

@@ -1,22 +1,11 @@
 """Connect codes: base45 from the words of RFC 9285, codes from formats.cddl, and texts that must be refused."""
 
 import scene as s
+from base45 import base45
 from formats import canonical, encode
 
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 PREFIX = "CONSENT1:"
 NODES = ["https://one.example", "http://127.0.0.1:8780"]
-
-
-def base45(data):
-    text = ""
-    for at in range(0, len(data), 2):
-        group = data[at:at + 2]
-        number = int.from_bytes(group, "big")
-        for _ in range(len(group) + 1):
-            text += ALPHABET[number % 45]
-            number //= 45
-    return text
 
 
 def code(network=s.NETWORK, urls=(), token=s.token.secret, thing=s.agreement_id, kind=1, expiry=None, body=None):
