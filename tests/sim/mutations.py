@@ -13,7 +13,7 @@ import tempfile
 import time
 
 VOTE, STATE, RESUME, PROPOSE, CORE = (f"node/consensus{part}.c" for part in ("_vote", "_state", "_resume", "_propose", ""))
-RULES, BASIC, REAL, FORGOT, PROOF = (f"test_{name}" for name in ("consensus_rules", "consensus", "node_votes", "vote_recovery", "evidence"))
+RULES, VOTES, BASIC, REAL, FORGOT, PROOF = (f"test_{name}" for name in ("consensus_rules", "consensus_votes", "consensus", "node_votes", "vote_recovery", "evidence"))
 # name, test program, test, then file, what is there, what takes its place
 MUTATIONS = [
     ("finalizing after nullifying", RULES, "who_nullified_never_finalizes",
@@ -34,23 +34,23 @@ MUTATIONS = [
      (RESUME, "            status = consensus_count(c, effects, &vote);", "            status = CL_OK;")),
     ("a signature taken for one that is known", BASIC, "a_certificates_signatures_are_checked_although_the_votes_are_known",
      (VOTE, "memcmp(ballot->signature, signature64, 64) == 0", "signature64 != NULL")),
-    ("a late vote taken for one that is known", RULES, "a_vote_that_was_not_checked_makes_no_certificate_good",
+    ("a late vote taken for one that is known", VOTES, "a_vote_that_was_not_checked_makes_no_certificate_good",
      (VOTE, "ballot->voted && !ballot->unchecked && ballot->has_block", "ballot->voted && ballot->has_block")),
-    ("votes not checked before there is a certificate", RULES, "only_votes_that_agree_with_their_certificate_wait_for_their_check",
+    ("votes not checked before there is a certificate", VOTES, "only_votes_that_agree_with_their_certificate_wait_for_their_check",
      (STATE, "    if (tally->certificate == NULL || !consensus_same_block", "    if (tally->certificate != NULL && !consensus_same_block"),
      (VOTE, "        assert(!ballot->unchecked); /* only what comes after the certificate is */\n", "")),
-    ("a vote against the certificate not checked", RULES, "only_votes_that_agree_with_their_certificate_wait_for_their_check",
+    ("a vote against the certificate not checked", VOTES, "only_votes_that_agree_with_their_certificate_wait_for_their_check",
      (STATE, " || !consensus_same_block(&tally->certificate->block, &vote->block)) return false;", ") return false;")),
-    ("a late vote that contradicts not checked", RULES, "only_votes_that_agree_with_their_certificate_wait_for_their_check",
+    ("a late vote that contradicts not checked", VOTES, "only_votes_that_agree_with_their_certificate_wait_for_their_check",
      (STATE, "voted || differs(&view->tallies[opposite[vote->kind]].ballots[vote->voter], vote)) return false;", "voted) return false;")),
-    ("evidence with a forged late vote", RULES, "a_forged_vote_after_its_certificate_proves_nothing_against_its_member",
+    ("evidence with a forged late vote", VOTES, "a_forged_vote_after_its_certificate_proves_nothing_against_its_member",
      (STATE, "    ballot->voted = consensus_vote_good(c, &first);", "    ballot->voted = first.view > 0;")),
-    ("evidence lost with a late vote", RULES, "a_vote_after_its_certificate_is_checked_when_its_voter_contradicts_it",
+    ("evidence lost with a late vote", VOTES, "a_vote_after_its_certificate_is_checked_when_its_voter_contradicts_it",
      (STATE, "    if (!differs(ballot, vote) || !ballot->unchecked) return differs(ballot, vote);", "    if (!differs(ballot, vote) || !ballot->unchecked) return differs(ballot, vote) && !ballot->unchecked;"),
      (STATE, "    ballot->voted = consensus_vote_good(c, &first);", "    ballot->voted = first.view == 0;")),
-    ("a forged late vote keeps out the true one", RULES, "a_forged_vote_after_its_certificate_does_not_keep_out_the_true_one",
+    ("a forged late vote keeps out the true one", VOTES, "a_forged_vote_after_its_certificate_does_not_keep_out_the_true_one",
      (CORE, "        if (again && (!ballot->unchecked || memcmp(ballot->signature, vote->signature, 64) == 0)) return CL_OK;", "        if (again) return CL_OK;")),
-    ("a forged late vote stays beside the true one", RULES, "a_forged_vote_after_its_certificate_does_not_keep_out_the_true_one",
+    ("a forged late vote stays beside the true one", VOTES, "a_forged_vote_after_its_certificate_does_not_keep_out_the_true_one",
      (STATE, "    if (ballot->voted && !ballot->unchecked) return;", "    if (ballot->voted) return;")),
     ("a vote sent before it is synced", RULES, "a_proposal_is_validated_logged_and_then_notarized",
      (PROPOSE, "    consensus_sync(c, effects);\n    consensus_send_vote(c, effects, &vote);", "    consensus_send_vote(c, effects, &vote);\n    consensus_sync(c, effects);")),
@@ -96,7 +96,7 @@ MUTATIONS = [
      (CORE, "    resend_own(c, effects);\n    resend_position(c, effects);", "    resend_own(c, effects);")),
     ("silence after a partition: certificates", RULES, "all_certificates_above_the_last_final_view_are_served_in_turn",
      (CORE, "    serve_certificates(c, effects);\n    c->wanted_count", "    if (c->alone) serve_certificates(c, effects);\n    c->wanted_count")),
-    ("two signatures of one message", RULES, "of_two_good_signatures_of_one_vote_the_first_stays",
+    ("two signatures of one message", VOTES, "of_two_good_signatures_of_one_vote_the_first_stays",
      (STATE, "    if (ballot->voted && !ballot->unchecked) return;\n", ""),
      (CORE, "bool again = voted && ballot->has_block == vote->has_block && consensus_same_block(&ballot->block, &vote->block);", "bool again = voted && vote->epoch > c->config.epoch;")),
     ("own votes signed anew after a restart", RULES, "an_own_vote_counts_after_a_restart_and_is_sent_with_the_same_bytes",

@@ -178,4 +178,20 @@ static inline void certify(struct consensus *consensus, enum cl_vote_kind kind, 
     free(made);
 }
 
+/* The block that is final where a view begins. */
+static inline struct order_block final_at(uint64_t view)
+{
+    struct order_block block = { .view = view };
+    memset(block.id.bytes, 7, 32);
+    return block;
+}
+
+/* In a view led by member 1, the one before it final; awake or not. */
+static inline struct consensus *start_before(size_t leader, struct order_block *parent)
+{
+    fixture_network_make(&network, 4);
+    *parent = final_at(view_led_by(leader, 4, 2) - 1);
+    return start(4, 0, parent->view);
+}
+
 #endif
