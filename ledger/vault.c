@@ -60,7 +60,7 @@ static enum cl_status write_entry(const struct cl_store *store, struct cl_store_
     if (status == CL_OK)
         status = cl_value_file_encode(&file, key->value16, key->key32, nonce, value, length);
     if (status == CL_OK) {
-        cl_store_path(path, store->directory, key->value16, ".value");
+        cl_store_path(path, store->directory, key->value16, VALUE_ENDING);
         status = cl_file_replace(path, file.data, file.length, true);
     }
     key->entry.size = length;
@@ -121,7 +121,7 @@ enum cl_status cl_vault_value(struct cl_buffer *out, const struct cl_store *stor
     if (position == store->key_count)
         return CL_E_NOT_FOUND;
     const struct cl_store_key *key = &store->keys[position];
-    cl_store_path(path, store->directory, key->value16, ".value");
+    cl_store_path(path, store->directory, key->value16, VALUE_ENDING);
     enum cl_status status = cl_file_read(&file, path, CL_VALUE_FILE_BYTES_MAX);
     if (status == CL_OK)
         status = cl_value_file_decode(out, file.data, file.length, key->value16, key->key32);
@@ -138,7 +138,7 @@ enum cl_status cl_vault_remove(struct cl_store *store, const char *name)
         return CL_E_NOT_FOUND;
     struct cl_store_id value;
     memcpy(value.bytes, store->keys[position].value16, 16);
-    if (!cl_key_file_destroy(store->directory, store->keys[position].id16))
+    if (!cl_store_file_destroy(store->directory, store->keys[position].id16, KEY_ENDING))
         return CL_E_IO;
     cl_store_key_drop(store, position);
     enum cl_status status = cl_store_arrange(store);

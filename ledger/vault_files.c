@@ -47,11 +47,11 @@ bool cl_file_destroy(const char *path)
     return unlink(path) == 0 && good;
 }
 
-bool cl_key_file_destroy(const char *directory, const uint8_t id16[16])
+bool cl_store_file_destroy(const char *directory, const uint8_t id16[16], const char *ending)
 {
     char path[CL_STORE_FILE_PATH_MAX], gone[CL_STORE_FILE_PATH_MAX];
-    cl_store_path(path, directory, id16, ".key");
-    cl_store_path(gone, directory, id16, ".gone");
+    cl_store_path(path, directory, id16, ending);
+    cl_store_path(gone, directory, id16, GONE_ENDING);
     if (rename(path, gone) != 0)
         return errno == ENOENT;
     return cl_directory_sync(directory) && cl_file_destroy(gone) && cl_directory_sync(directory);
@@ -60,14 +60,14 @@ bool cl_key_file_destroy(const char *directory, const uint8_t id16[16])
 bool cl_value_file_remove(const char *directory, const uint8_t value16[16])
 {
     char path[CL_STORE_FILE_PATH_MAX];
-    cl_store_path(path, directory, value16, ".value");
+    cl_store_path(path, directory, value16, VALUE_ENDING);
     return (unlink(path) == 0 || errno == ENOENT) && cl_directory_sync(directory);
 }
 
-enum cl_status cl_key_file_replace(const char *directory, const uint8_t id16[16], const uint8_t *data, size_t length)
+enum cl_status cl_store_file_replace(const char *directory, const uint8_t id16[16], const char *ending, const uint8_t *data, size_t length)
 {
     char path[CL_STORE_FILE_PATH_MAX];
-    cl_store_path(path, directory, id16, ".key");
+    cl_store_path(path, directory, id16, ending);
     int before = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     enum cl_status status = cl_file_replace(path, data, length, true);
     if (before >= 0) {

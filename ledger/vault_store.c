@@ -5,7 +5,8 @@
               renaming is what decides: keys are written before the wallet, and destroyed after it. The key file of a
               vault's item decides by itself, since it names the file of the value.
    ID.value   a value file. It is there before the key file that names it, and is removed after it.
-   ID.gone    a key file on its way out: whoever finds it goes on with destroying it.
+   ID.exchange  what was exchanged under an agreement (exchange.c), named by a hash; read when it is needed.
+   ID.gone    a key or exchange file on its way out: whoever finds it goes on with destroying it.
    *.new-PID  what cl_file_replace was writing when it was killed.
    ID is 32 hexadecimal digits, random. */
 #include "vault_internal.h"
@@ -21,7 +22,7 @@
 
 /* ---------------------------------------------------------------- what is there */
 
-static int compare_ids(const void *a, const void *b) { return memcmp(a, b, 16); }
+int cl_store_id_compare(const void *a, const void *b) { return memcmp(a, b, 16); }
 static int compare_keys(const void *a, const void *b)
 {
     return memcmp(((const struct cl_store_key *)a)->id16, ((const struct cl_store_key *)b)->id16, 16);
@@ -31,7 +32,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp((*(const struct cl_store_key *const *)a)->entry.name, (*(const struct cl_store_key *const *)b)->entry.name);
 }
 
-static struct cl_store_key *key_find(const struct cl_store *store, const uint8_t id16[16])
+struct cl_store_key *cl_store_key_find(const struct cl_store *store, const uint8_t id16[16])
 {
     struct cl_store_key wanted;
     memcpy(wanted.id16, id16, 16);
@@ -117,11 +118,11 @@ static enum cl_status take_name(struct cl_store *store, const char *name)
     if (!cl_hex_decode(id.bytes, 16, hex))
         return CL_OK;
     (void)snprintf(path, sizeof path, "%s/%s", store->directory, name);
-    if (strcmp(ending, ".gone") == 0 || strstr(ending, ".new-") != NULL)
+    if (strcmp(ending, GONE_ENDING) == 0 || strstr(ending, ".new-") != NULL)
         return cl_file_destroy(path) ? CL_OK : CL_E_IO;
-    if (strcmp(ending, ".key") == 0)
+    if (strcmp(ending, KEY_ENDING) == 0)
         return read_key(store, path, id.bytes);
-    if (strcmp(ending, ".value") != 0)
+    if (strcmp(ending, VALUE_ENDING) != 0)
         return CL_OK;
     void *array = store->values;
     if (!make_room(&array, &store->value_room, store->value_count, sizeof id))
@@ -147,7 +148,7 @@ static enum cl_status read_folder(struct cl_store *store)
     return status == CL_OK ? cl_store_arrange(store) : status;
 }
 
-static enum cl_status store_new(struct cl_store **out, const char *directory, const uint8_t secret32[32])
+enum cl_status cl_store_new(struct cl_store **out, const char *directory, const uint8_t secret32[32])
 {
     struct cl_store *store = calloc(1, sizeof *store);
     if (store == NULL)
@@ -177,10 +178,10 @@ enum cl_status cl_store_open(struct cl_store **out, const char *directory, struc
     struct cl_store *store = NULL;
     enum cl_status status = cl_store_secret(secret, wallet);
     if (status == CL_OK)
-        status = store_new(&store, directory, secret);
+        status = cl_store_new(&store, directory, secret);
     cl_wipe(secret, sizeof secret);
     for (size_t i = 0; status == CL_OK && i < wallet->item_count; i++) {
-        const struct cl_store_key *key = key_find(store, wallet->items[i].content_id16);
+        const struct cl_store_key *key = cl_store_key_find(store, wallet->items[i].content_id16);
         if (key != NULL && key->kind == CL_STORE_ITEM && cl_wallet_item_content_open(&wallet->items[i], key->key32) == CL_E_MEMORY)
             status = CL_E_MEMORY;
     }
@@ -218,7 +219,7 @@ enum cl_status cl_store_key_write(const struct cl_store *store, const struct cl_
     if (status == CL_OK)
         status = cl_key_file_encode(&file, key, store->secret32, nonce);
     if (status == CL_OK)
-        status = cl_key_file_replace(store->directory, key->id16, file.data, file.length);
+        status = cl_store_file_replace(store->directory, key->id16, KEY_ENDING, file.data, file.length);
     cl_buffer_deinit(&file);
     return status;
 }
@@ -245,13 +246,13 @@ enum cl_status cl_store_save_keys(struct cl_store *store, struct cl_wallet *wall
 }
 
 /* The ids that the wallet refers to, in order; NULL without memory. */
-static struct cl_store_id *ids_of(const struct cl_wallet *wallet)
+struct cl_store_id *cl_store_ids_of(const struct cl_wallet *wallet)
 {
     struct cl_store_id *ids = calloc(wallet->item_count + 1, sizeof *ids);
     for (size_t i = 0; ids != NULL && i < wallet->item_count; i++)
         memcpy(ids[i].bytes, wallet->items[i].content_id16, 16);
     if (ids != NULL && wallet->item_count > 0)
-        qsort(ids, wallet->item_count, sizeof *ids, compare_ids);
+        qsort(ids, wallet->item_count, sizeof *ids, cl_store_id_compare);
     return ids;
 }
 
@@ -263,7 +264,7 @@ void cl_store_key_drop(struct cl_store *store, size_t position)
 }
 
 /* Values that no key file names. Where key files do not open, nobody knows whose they are: they stay. */
-static bool sweep_values(struct cl_store *store)
+bool cl_store_sweep_values(struct cl_store *store)
 {
     bool good = true;
     if (store->damaged > 0 || store->value_count == 0)
@@ -274,9 +275,9 @@ static bool sweep_values(struct cl_store *store)
     for (size_t i = 0; i < store->vault_count; i++)
         memcpy(named[i].bytes, store->vault[i]->value16, 16);
     if (store->vault_count > 0)
-        qsort(named, store->vault_count, sizeof *named, compare_ids);
+        qsort(named, store->vault_count, sizeof *named, cl_store_id_compare);
     for (size_t i = 0; good && i < store->value_count; i++)
-        if (store->vault_count == 0 || bsearch(&store->values[i], named, store->vault_count, sizeof *named, compare_ids) == NULL)
+        if (store->vault_count == 0 || bsearch(&store->values[i], named, store->vault_count, sizeof *named, cl_store_id_compare) == NULL)
             good = cl_value_file_remove(store->directory, store->values[i].bytes);
     free(named);
     store->value_count = 0;
@@ -285,88 +286,21 @@ static bool sweep_values(struct cl_store *store)
 
 enum cl_status cl_store_sweep(struct cl_store *store, const struct cl_wallet *wallet)
 {
-    struct cl_store_id *ids = ids_of(wallet);
+    struct cl_store_id *ids = cl_store_ids_of(wallet);
     if (ids == NULL)
         return CL_E_MEMORY;
     bool good = true;
     for (size_t i = store->key_count; good && i-- > 0;) {
         const struct cl_store_key *key = &store->keys[i];
-        if (key->kind != CL_STORE_ITEM || (wallet->item_count > 0 && bsearch(key->id16, ids, wallet->item_count, sizeof *ids, compare_ids) != NULL))
+        if (key->kind != CL_STORE_ITEM || (wallet->item_count > 0 && bsearch(key->id16, ids, wallet->item_count, sizeof *ids, cl_store_id_compare) != NULL))
             continue;
-        good = cl_key_file_destroy(store->directory, key->id16);
+        good = cl_store_file_destroy(store->directory, key->id16, KEY_ENDING);
         if (good)
             cl_store_key_drop(store, i);
     }
     free(ids);
     enum cl_status status = cl_store_arrange(store);
-    if (status == CL_OK && !(good && sweep_values(store)))
+    if (status == CL_OK && !(good && cl_store_sweep_values(store)))
         status = CL_E_IO;
-    return status;
-}
-
-/* ---------------------------------------------------------------- a copy elsewhere */
-
-static enum cl_status copy_file(const struct cl_store *from, const struct cl_store *to, const uint8_t id16[16], const char *ending)
-{
-    char source[CL_STORE_FILE_PATH_MAX], target[CL_STORE_FILE_PATH_MAX];
-    struct cl_buffer data = {0};
-    cl_store_path(source, from->directory, id16, ending);
-    cl_store_path(target, to->directory, id16, ending);
-    enum cl_status status = cl_file_read(&data, source, CL_VALUE_FILE_BYTES_MAX);
-    if (status == CL_OK)
-        status = strcmp(ending, ".key") == 0 ? cl_key_file_replace(to->directory, id16, data.data, data.length) : cl_file_replace(target, data.data, data.length, true);
-    cl_buffer_deinit(&data);
-    return status;
-}
-
-static bool value_is_there(const struct cl_store *store, const uint8_t value16[16])
-{
-    char path[CL_STORE_FILE_PATH_MAX];
-    cl_store_path(path, store->directory, value16, ".value");
-    return access(path, F_OK) == 0;
-}
-
-/* Destroys in the copy what is not in the source, and forgets it: a value whose key is gone is swept. */
-static enum cl_status prune(struct cl_store *copy, const struct cl_store *source, const struct cl_wallet *wallet)
-{
-    struct cl_store_id *ids = ids_of(wallet);
-    if (ids == NULL)
-        return CL_E_MEMORY;
-    bool good = true;
-    for (size_t i = copy->key_count; good && i-- > 0;) {
-        const struct cl_store_key *key = &copy->keys[i];
-        bool wanted = key->kind == CL_STORE_ITEM && wallet->item_count > 0 && bsearch(key->id16, ids, wallet->item_count, sizeof *ids, compare_ids) != NULL;
-        if (wanted || key_find(source, key->id16) != NULL)
-            continue;
-        good = cl_key_file_destroy(copy->directory, key->id16);
-        if (good)
-            cl_store_key_drop(copy, i);
-    }
-    free(ids);
-    return good ? CL_OK : CL_E_IO;
-}
-
-enum cl_status cl_store_mirror(const struct cl_store *store, const char *directory, const struct cl_wallet *wallet)
-{
-    struct cl_store *copy = NULL;
-    enum cl_status status = store_new(&copy, directory, store->secret32);
-    for (size_t i = 0; status == CL_OK && i < store->key_count; i++) {
-        const struct cl_store_key *key = &store->keys[i], *there = key_find(copy, key->id16);
-        if (key->kind == CL_STORE_VAULT && !value_is_there(copy, key->value16))
-            status = copy_file(store, copy, key->value16, ".value");
-        if (status == CL_OK && (there == NULL || !cl_equal_constant_time(there->key32, key->key32, 32)))
-            status = copy_file(store, copy, key->id16, ".key");
-    }
-    cl_store_free(copy);
-    copy = NULL;
-    if (status == CL_OK) /* once more, for what is there now */
-        status = store_new(&copy, directory, store->secret32);
-    if (status == CL_OK)
-        status = prune(copy, store, wallet);
-    if (status == CL_OK)
-        status = cl_store_arrange(copy);
-    if (status == CL_OK && !sweep_values(copy))
-        status = CL_E_IO;
-    cl_store_free(copy);
     return status;
 }

@@ -15,7 +15,7 @@
 #define CL_VAULT_VALUE_BYTES_MAX (16u * 1024u * 1024u)   /* CL_E_BOUND beyond */
 #define CL_VAULT_CATEGORY_BYTES_MAX 96u
 #define CL_MEDIA_TYPE_BYTES_MAX 127u
-#define CL_STORE_FILES_MAX (CL_WALLET_ITEMS_MAX + 4u * CL_VAULT_ENTRIES_MAX) /* names in the folder: CL_E_BOUND beyond */
+#define CL_STORE_FILES_MAX (2u * CL_WALLET_ITEMS_MAX + 4u * CL_VAULT_ENTRIES_MAX) /* names in the folder: CL_E_BOUND beyond */
 #define CL_STORE_PATH_MAX 3600u
 
 struct cl_vault_entry {

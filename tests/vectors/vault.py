@@ -34,8 +34,9 @@ def seal(key, nonce24, data, label):
     return ChaCha20Poly1305(hchacha20(key, nonce24[:16])).encrypt(bytes(4) + nonce24[16:], data, label)
 
 
-def pad(content):
-    return (content + b"\x80").ljust(512, b"\0")
+def pad(content, step=512):
+    padded = content + b"\x80"
+    return padded.ljust(-(-len(padded) // step) * step, b"\0")
 
 
 def key_file(secret, nonce, identity, content):
@@ -46,6 +47,14 @@ def value_file(key, nonce, identity, value):
     return canonical([1, "consent-value", nonce, seal(key, nonce, value, b"consent/v1 value file" + identity)])
 
 
+def exchange_name(secret, agreement):
+    return sha256(b"consent/v1 exchange name\0" + secret + agreement)[:16]
+
+
+def exchange_file(secret, nonce, identity, content):
+    return canonical([1, "consent-exchange", nonce, seal(secret, nonce, pad(content, 4096), b"consent/v1 exchange file" + identity)])
+
+
 def items():
     secret, nonce = sha256(b"store key of the vectors"), sha256(b"nonce of the vectors")[:24]
     key, identity, value_id = sha256(b"item key"), sha256(b"id")[:16], sha256(b"value id")[:16]
@@ -54,6 +63,11 @@ def items():
     texts = ("email", "pd:EmailAddress", "text/plain")
     vault_content = canonical([2, key, *texts, changed, 8, value_id])
     sealed_item = canonical([bytes(32), [b"a body"], b""])
+    agreement = sha256(b"an agreement")
+    opened = canonical([1, "consent-opened", 5, [[changed, value_id]]])
+    exchange = canonical([b"a contact", changed, [[1, "email", changed], [63, "phone", 0]], opened, 2,
+                          [[1, identity, 2, 1, changed, 0, 0, 8, "text/plain"], [2, value_id, 3, None, changed, changed + 1, changed + 2, 0, "text/x"]]])
+    exchange_id = exchange_name(secret, agreement)
     described = {"id": identity.hex(), "secret": secret.hex(), "nonce": nonce.hex(), "key": key.hex()}
     return [
         {"name": "key_file_of_an_item", "hex": key_file(secret, nonce, identity, item_content).hex(),
@@ -63,6 +77,8 @@ def items():
          "value_id": value_id.hex()},
         {"name": "value_file", "hex": value_file(key, nonce, value_id, b"a@b.org\n").hex(), "id": value_id.hex(),
          "nonce": nonce.hex(), "key": key.hex(), "value": b"a@b.org\n".hex()},
+        {"name": "exchange_file", "hex": exchange_file(secret, nonce, exchange_id, exchange).hex(), "content": exchange.hex(),
+         "agreement": agreement.hex(), "id": exchange_id.hex(), "secret": secret.hex(), "nonce": nonce.hex()},
         {"name": "content_of_an_item", "hex": (nonce + seal(key, nonce, sealed_item, b"consent/v1 item" + bytes(32))).hex(),
          "content": sealed_item.hex(), "object": bytes(32).hex(), "key": key.hex(), "nonce": nonce.hex()},
     ]
