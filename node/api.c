@@ -214,6 +214,7 @@ void api_handle(void *context, struct http_request *request)
     char allow[64] = "";
     /* Most answers are one reader's, or true for a moment: a cache between us and others must not hand them on. */
     http_set_header(request, "Cache-Control", "no-store");
+    if (api_origin(&call)) return;
     if (atomic_load(&api->node->stopping)) {
         api_fail(request, CL_E_CANCELLED);
         return;

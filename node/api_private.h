@@ -58,6 +58,9 @@ json_t *json_as_of(struct cl_ledger_view *view); /* the view's tip */
    handler. CL_E_BOUND: too much waits; answer otherwise. */
 CL_MUST_USE enum cl_status api_ask_owner(struct api_call *call, void (*run)(void *owner, void *context), http_handler_fn then, void *context);
 
+/* api_origin.c: headers for pages of other origins; true: it was a preflight, and is answered. */
+bool api_origin(const struct api_call *call);
+
 /* state_json.c: a state value in JSON; NULL with *status. */
 json_t *state_json(enum cl_status *status, const char **kind, const uint8_t *value, size_t length, uint64_t now_ms);
 /* record_json.c: a decoded record's fields; NULL: out of memory. */

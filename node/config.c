@@ -33,6 +33,7 @@ static const struct setting settings[] = {
     NUMBER("http", "request_s", http_request_s, 1, 3600),
     NUMBER("http", "body_bytes_max", http_body_bytes_max, 1024, 16777216),
     NUMBER("http", "feed_streams_max", feed_streams_max, 1, 10000),
+    TEXT("http", "origins", http_origins),
     TEXT("http", "tls_certificate", tls_certificate),
     TEXT("http", "tls_key", tls_key),
     TEXT("links", "listen", links_listen),
@@ -134,13 +135,34 @@ static enum cl_status set_level(void *field, const char *value, size_t line, str
     return fail(error, line, "'%.80s' is not a level; it is one of error, warning, info, debug.", value);
 }
 
-static enum cl_status check_address(const struct setting *setting, const char *value, size_t line, struct config_error *error)
+/* An origin as a browser sends it: scheme, host, port where it is not the scheme's; no path, lower case. */
+static bool is_origin(const char *text, size_t length)
+{
+    size_t scheme = length > 8 && memcmp(text, "https://", 8) == 0 ? 8 : length > 7 && memcmp(text, "http://", 7) == 0 ? 7 : 0;
+    bool good = scheme > 0;
+    for (size_t i = scheme; good && i < length; i++) good = strchr("abcdefghijklmnopqrstuvwxyz0123456789-.:[]", text[i]) != NULL;
+    return good;
+}
+
+static enum cl_status check_origins(const char *value, size_t line, struct config_error *error)
+{
+    if (strcmp(value, "*") == 0) return CL_OK;
+    for (const char *at = value; *at != '\0';) {
+        size_t length = strcspn(at, " ");
+        if (!is_origin(at, length)) return fail(error, line, "'%.*s' is not an origin as https://wallet.example, without a path; several have spaces between.", (int)(length < 80 ? length : 80), at);
+        at += length + strspn(at + length, " ");
+    }
+    return CL_OK;
+}
+
+static enum cl_status check_text(const struct setting *setting, const char *value, size_t line, struct config_error *error)
 {
     char address[64];
     uint16_t port;
     if (setting->offset == offsetof(struct node_config, listen) && strcmp(value, "none") != 0 &&
         node_config_listen(address, sizeof address, &port, value) != CL_OK)
         return fail(error, line, "'%.80s' is not ADDRESS:PORT.", value);
+    if (setting->offset == offsetof(struct node_config, http_origins)) return check_origins(value, line, error);
     if (strcmp(setting->section, "links") == 0 && !node_address_listens(value))
         return fail(error, line, "'%.80s' is not HOST:PORT with a port of 1 to 65534.", value);
     return CL_OK;
@@ -170,7 +192,7 @@ static enum cl_status set(struct node_config *out, const char *section, const ch
         size_t length = strlen(value);
         if (length >= setting->size) return fail(error, line, "the value of %.80s is too long.", key);
         memcpy(field, value, length + 1);
-        return check_address(setting, value, line, error);
+        return check_text(setting, value, line, error);
     }
     return fail(error, line, "there is no setting [%.60s] %.60s; see 'consentd run --help'.", section, key);
 }

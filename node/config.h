@@ -19,6 +19,7 @@ struct node_config {
     char listen[64];                      /* [http] listen ADDRESS:PORT; port 0: any free one; "none": no HTTP */
     uint64_t http_connections_max, http_threads, http_idle_s, http_request_s, http_body_bytes_max, feed_streams_max;
     char tls_certificate[NODE_PATH_MAX], tls_key[NODE_PATH_MAX];
+    char http_origins[512]; /* with spaces between, or "*"; empty: none */
     char links_listen[NODE_ADDRESS_SIZE];     /* [links] listen HOST:PORT, for frames; empty: this node's address in the genesis */
     char links_ask_listen[NODE_ADDRESS_SIZE]; /* [links] ask_listen, for questions; empty: the port after that */
     uint64_t pool_records_max, pool_bytes_max;

@@ -56,7 +56,7 @@ static const char usage_run[] =
     "Runs the node until SIGTERM or SIGINT. It reads DIR/genesis.json unless the configuration names another file, listens on\n"
     "127.0.0.1:8780 unless told otherwise, and prints its URL when it is ready. Settings of the configuration file:\n"
     "  [node] genesis workers cosign_interval_s   [http] listen connections_max threads idle_s request_s body_bytes_max\n"
-    "  feed_streams_max tls_certificate tls_key   [links] listen ask_listen   [pool] records_max bytes_max\n"
+    "  feed_streams_max origins tls_certificate tls_key   [links] listen ask_listen   [pool] records_max bytes_max\n"
     "  [store] cache_mb write_buffer_mb\n"
     "  [votelog] truncate_mb   [sync] mode   [access] readers submitters   [log] level\n"
     "  [mailbox] mailboxes_max deliveries_max bytes_max bytes_per_s opens_per_s mailbox_deliveries_max mailbox_bytes_max\n"

@@ -119,6 +119,43 @@ def readers(build):
         assert node.get("/v1/terms", Authorization=f"Bearer {own}").status == 401, "without a file nobody has that token"
 
 
+def preflight(node, path, origin, method):
+    """What a browser asks first; the methods and headers that it then lets the page's script use."""
+    answer = node.request("OPTIONS", path, headers={"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "consent-key"})
+    allowed = answer.status == 204 and answer.headers.get("Access-Control-Allow-Origin") in (origin, "*")
+    words = [set(answer.headers.get(f"Access-Control-Allow-{what}", "").lower().split(", ")) for what in ("Methods", "Headers")]
+    return (allowed, *words)
+
+
+def origins(build):
+    """A page of a listed origin may use all of the interface; of another, nothing; where none is listed, nobody is told anything."""
+    mine, other = "https://wallet.example", "https://wallet.example.evil"
+    with Running(build, f"[http]\norigins = http://[::1]:8080 {mine}\n") as (node, _):
+        described = node.get("/openapi.json").json()["paths"]
+        for path, methods in described.items():
+            for method, what in methods.items():
+                allowed, can, headers = preflight(node, path.replace("{", "").replace("}", ""), mine, method.upper())
+                needed = {"content-type", "accept", "authorization"} | {each["name"].lower() for each in what.get("parameters", []) if each["in"] == "header"}
+                assert allowed and method in can and needed <= headers, (path, method, can, needed - headers)
+        assert not preflight(node, "/v1/records", other, "POST")[0]
+        for origin in (mine, other, None):
+            for path in ("/livez", "/v1/feed?follow=0", "/nothing"):
+                answer = node.get(path, **({"Origin": origin} if origin else {}))
+                assert answer.headers.get("Access-Control-Allow-Origin") == (mine if origin == mine else None), (origin, path, answer.headers)
+                assert answer.headers["Vary"] == "Origin", "a cache would hand one origin's answer to another"
+        assert "location" in node.get("/livez", Origin=mine).headers["Access-Control-Expose-Headers"].lower()
+        assert node.request("OPTIONS", "/v1/records", headers={"Origin": mine}).status == 405, "no preflight: it asks for nothing"
+        node.stop()
+        node.write_config("[http]\norigins = *\n")
+        node.start()
+        assert preflight(node, "/v1/mailboxes/x", other, "PUT")[0] and node.get("/livez", Origin=other).headers["Access-Control-Allow-Origin"] == "*"
+        node.stop()
+        node.write_config("")
+        node.start()
+        answer = node.request("OPTIONS", "/v1/records", headers={"Origin": mine, "Access-Control-Request-Method": "POST"})
+        assert answer.status == 405 and not [name for name in answer.headers if name.startswith("Access-Control")], answer.headers
+
+
 def tls(build):
     """HTTPS by the node itself, with a certificate of its own."""
     node = Node(build)
@@ -286,7 +323,7 @@ def counted(build):
 
 
 def test(build):
-    for part in (described, submitters, readers, tls, limits, elsewhere, without_http, cosign, clock_set_back, log_level, counted):
+    for part in (described, submitters, readers, origins, tls, limits, elsewhere, without_http, cosign, clock_set_back, log_level, counted):
         began = time.monotonic()
         part(build)
         print(f"{part.__name__}: {time.monotonic() - began:.1f} s")

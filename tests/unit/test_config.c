@@ -41,7 +41,15 @@ static void settings_are_read(void **state)
     wrong("[links]\nlisten = 0.0.0.0", 2, "HOST:PORT");
     wrong("[links]\n\nask_listen = tls+tcp://127.0.0.1:8782", 3, "HOST:PORT");
     wrong("[links]\nlisten = a:0", 2, "HOST:PORT");
+    assert_int_equal(parse("[http]\norigins = https://wallet.example  http://[::1]:8080"), CL_OK);
+    assert_string_equal(config.http_origins, "https://wallet.example  http://[::1]:8080");
+    assert_int_equal(parse("[http]\norigins = *"), CL_OK);
+    wrong("[http]\norigins = https://wallet.example/page", 2, "without a path");
+    wrong("[http]\norigins = https://good.example * ", 2, "'*' is not an origin");
+    wrong("[http]\norigins = ftp://wallet.example", 2, "not an origin");
+    wrong("[http]\norigins = https://", 2, "not an origin");
     assert_int_equal(parse(""), CL_OK);
+    assert_string_equal(config.http_origins, ""); /* no page of others */
     assert_string_equal(config.links_listen, ""); /* the genesis document tells */
     assert_string_equal(config.listen, "127.0.0.1:8780"); /* loopback unless told otherwise */
 }
