@@ -81,16 +81,8 @@ static void refuse(struct inbox *inbox, enum cl_status status)
 /* *status: not CL_OK where the part at hand may not be taken. */
 static int judge(struct inbox *inbox, enum cl_status *status)
 {
-    struct cl_opened *opened = malloc(sizeof *opened);
-    if (opened == NULL)
-        return output_fail(&inbox->opening.context->output, CL_E_MEMORY, NULL);
     int result = opening_check(&inbox->opening, status);
-    if (result == 0 && *status == CL_OK)
-        result = opening_journal_read(&inbox->opening, opened);
-    if (result == 0 && *status == CL_OK)
-        *status = cl_opened_check(opened, &inbox->opening.part.delivery);
-    free(opened);
-    return result;
+    return result == 0 && *status == CL_OK ? opening_opened_check(&inbox->opening, &inbox->opening.part.delivery, status) : result;
 }
 
 /* All parts are on disk: into the folder, remembered, and only then removed. */
@@ -98,11 +90,8 @@ static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
 {
     struct context *context = inbox->opening.context;
     struct cl_delivery delivery = *cl_delivery_assembly_of(assembly);
-    struct cl_opened *opened = malloc(sizeof *opened);
     struct cl_view content;
     char path[4096], hex[33];
-    if (opened == NULL)
-        return output_fail(&context->output, CL_E_MEMORY, NULL);
     int result = 0;
     enum cl_status status = cl_delivery_assembly_content(&content, assembly);
     if (status != CL_OK) {
@@ -115,9 +104,7 @@ static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
         if (result == 0 && file)
             result = file_write(context, path, content.data, content.length, true);
         if (result == 0)
-            result = opening_journal_read(&inbox->opening, opened);
-        if (result == 0)
-            result = opening_journal_write(&inbox->opening, opened, &delivery);
+            result = opening_opened_add(&inbox->opening, &delivery);
         if (result == 0) {
             inbox->arrived++;
             opening_say(&inbox->opening, &delivery, file ? path : NULL);
@@ -126,7 +113,6 @@ static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
     }
     if (result == 0)
         parts_remove(inbox, &delivery);
-    free(opened);
     return result;
 }
 

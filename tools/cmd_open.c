@@ -1,5 +1,5 @@
 /* consent open: sealed parts in, what they hold out. The parts stay as they are, so that one which comes late completes a
-   delivery; what was opened is remembered beside the wallet, so that nobody makes it arrive twice. */
+   delivery; what was opened is remembered in the wallet's folder, so that nobody makes it arrive twice. */
 #include "opening.h"
 
 #include <dirent.h>
@@ -117,14 +117,11 @@ static int hand_over(struct opening *opening, const char *path)
 {
     struct context *context = opening->context;
     const struct cl_delivery *delivery = cl_delivery_assembly_of(opening->assembly);
-    struct cl_opened *opened = malloc(sizeof *opened);
     struct cl_view content;
     uint32_t first = 0, missing = cl_delivery_assembly_missing(opening->assembly, &first);
     bool acknowledges = delivery->kind == CL_DELIVERY_ACKNOWLEDGEMENT, to_file = path != NULL && strcmp(path, "-") != 0;
-    if (opened == NULL)
-        return output_fail(&context->output, CL_E_MEMORY, NULL);
-    int result = opening_journal_read(opening, opened);
-    enum cl_status status = cl_opened_check(opened, delivery);
+    enum cl_status status = CL_OK;
+    int result = opening_opened_check(opening, delivery, &status);
     if (result == 0 && status != CL_OK && !flag(context, "--again"))
         result = output_fail(&context->output, status, "If it was you, and you want it once more, say --again.");
     if (result == 0 && missing > 0)
@@ -137,10 +134,9 @@ static int hand_over(struct opening *opening, const char *path)
     if (result == 0 && !acknowledges)
         result = file_write(context, to_file ? path : "-", content.data, content.length, true);
     if (result == 0)
-        result = opening_journal_write(opening, opened, delivery);
+        result = opening_opened_add(opening, delivery);
     if (result == 0)
         opening_say(opening, delivery, to_file && !acknowledges ? path : NULL);
-    free(opened);
     return result;
 }
 

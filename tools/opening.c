@@ -1,6 +1,7 @@
 /* One sealed part: which of the wallet's keys opens it, whose it is, and whether it may be taken now; and what was opened
-   before, which is remembered beside the wallet. For consent open and consent inbox. */
+   before, which is in its exchange file (consent/exchange.h). For consent open and consent inbox. */
 #include "opening.h"
+#include "consent/exchange.h"
 #include "discover.h"
 
 #include <errno.h>
@@ -25,22 +26,6 @@ enum cl_status opening_open(struct opening *opening)
     }
     cl_wipe_bytes(secret, sizeof secret);
     cl_wipe_bytes(delivery, sizeof delivery);
-    return status;
-}
-
-/* The file's name tells nothing: it follows from the key that opened the part and from the agreement. */
-static enum cl_status journal_name(struct opening *opening)
-{
-    struct context *context = opening->context;
-    uint8_t both[64];
-    struct cl_hash hash;
-    char hex[65];
-    enum cl_status status = cl_wallet_key_secret(both, context->wallet, &context->wallet->keys[opening->key]);
-    memcpy(both + 32, opening->subject.object.id.bytes, 32);
-    cl_hash_bytes(&hash, both, sizeof both);
-    cl_wipe_bytes(both, sizeof both);
-    cl_hex_encode(hex, hash.bytes, 32);
-    (void)snprintf(opening->journal, sizeof opening->journal, "%s.opened-%.16s", context->wallet_path, hex);
     return status;
 }
 
@@ -89,36 +74,35 @@ int opening_check(struct opening *opening, enum cl_status *status)
     if (result != 0 || *status != CL_OK)
         return result;
     *status = cl_delivery_part_check(&opening->part, &context->wallet->network.id, &opening->subject.object.id, &opening->subject.object.as.agreement, opening->subject.side, &opening->other.signers, time_now_ms());
-    if (*status == CL_OK)
-        *status = journal_name(opening);
     return 0;
 }
 
-int opening_journal_read(struct opening *opening, struct cl_opened *opened)
+static int exchange_fail(struct opening *opening, enum cl_status status)
 {
-    struct cl_buffer file = {0};
-    struct context *context = opening->context;
-    memset(opened, 0, sizeof *opened);
-    if (access(opening->journal, F_OK) != 0 && errno == ENOENT)
-        return 0;
-    int result = file_read(context, &file, opening->journal, CL_OPENED_BYTES_MAX);
-    if (result == 0) {
-        enum cl_status status = cl_opened_decode(opened, file.data, file.length);
-        if (status != CL_OK)
-            result = output_fail(&context->output, status, "%s, where it is kept what was opened, is damaged; without it a delivery could arrive twice. Put it back from a backup, or remove it if you take that upon you.", opening->journal);
-    }
-    cl_buffer_deinit(&file);
-    return result;
+    return output_fail(&opening->context->output, status, "What is kept of the exchange under '%s', and with it what was opened; without it a delivery could arrive twice. Put the wallet's folder back from a backup.", opening->subject.item_name[0] != '\0' ? opening->subject.item_name : id_short(opening->subject.object.id.bytes));
 }
 
-int opening_journal_write(struct opening *opening, struct cl_opened *opened, const struct cl_delivery *delivery)
+int opening_opened_check(struct opening *opening, const struct cl_delivery *delivery, enum cl_status *out)
 {
-    struct cl_buffer file = {0};
-    cl_opened_add(opened, delivery);
-    enum cl_status status = cl_opened_encode(&file, opened);
-    int result = status == CL_OK ? file_write(opening->context, opening->journal, file.data, file.length, true) : output_fail(&opening->context->output, status, NULL);
-    cl_buffer_deinit(&file);
-    return result;
+    struct cl_exchange exchange;
+    enum cl_status status = cl_exchange_load(&exchange, opening->context->store, &opening->subject.object.id);
+    if (status != CL_OK)
+        return exchange_fail(opening, status);
+    *out = cl_opened_check(&exchange.opened, delivery);
+    cl_exchange_deinit(&exchange);
+    return 0;
+}
+
+int opening_opened_add(struct opening *opening, const struct cl_delivery *delivery)
+{
+    struct cl_exchange exchange;
+    enum cl_status status = cl_exchange_load(&exchange, opening->context->store, &opening->subject.object.id);
+    if (status != CL_OK)
+        return exchange_fail(opening, status);
+    cl_opened_add(&exchange.opened, delivery);
+    status = cl_exchange_save(&exchange, opening->context->store, &opening->subject.object.id);
+    cl_exchange_deinit(&exchange);
+    return status == CL_OK ? 0 : exchange_fail(opening, status);
 }
 
 void opening_say(struct opening *opening, const struct cl_delivery *delivery, const char *path)

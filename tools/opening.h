@@ -18,7 +18,6 @@ struct opening {
     struct subject subject;
     struct delivery_party other;
     struct cl_delivery_assembly *assembly;
-    char journal[4096];
     size_t other_count;              /* deliveries that the folder has besides */
     char others[OTHERS_MAX][33];
     enum cl_status first_refusal;
@@ -27,11 +26,12 @@ struct opening {
 /* opening->sealed into opening->part. CL_E_DELIVERY_KEY: no key of the wallet. */
 enum cl_status opening_open(struct opening *opening);
 /* May the part be taken now? Returns: the exit status where the node did not answer (reported); *status: why it may not.
-   With CL_OK, subject, other and journal are those of the part's agreement. */
+   With CL_OK, subject and other are those of the part's agreement. */
 int opening_check(struct opening *opening, enum cl_status *status);
 void opening_forget(struct opening *opening); /* the agreement, which is asked for again */
-int opening_journal_read(struct opening *opening, struct cl_opened *opened);
-int opening_journal_write(struct opening *opening, struct cl_opened *opened, const struct cl_delivery *delivery);
+/* Was this delivery, of the present agreement, opened before? *out: as cl_opened_check has it. And: it is now. */
+int opening_opened_check(struct opening *opening, const struct cl_delivery *delivery, enum cl_status *out);
+int opening_opened_add(struct opening *opening, const struct cl_delivery *delivery);
 /* Tells of what was handed over; path: where it is, or NULL. */
 void opening_say(struct opening *opening, const struct cl_delivery *delivery, const char *path);
 
