@@ -10,6 +10,22 @@ enum cl_status cl_delivery_check(const struct cl_agreement *agreement, enum cl_s
     return cl_agreement_check(agreement, has_slot ? 1ull << slot : 0, now_ms);
 }
 
+bool cl_delivery_connects(const struct cl_delivery *delivery)
+{
+    return delivery->kind == CL_DELIVERY_NOTICE && (strcmp(delivery->media_type, CL_MEDIA_TYPE_CONTACT) == 0 || strcmp(delivery->media_type, CL_MEDIA_TYPE_CODE) == 0);
+}
+
+enum cl_status cl_delivery_connecting_check(const struct cl_agreement *agreement, enum cl_side from, uint64_t now_ms)
+{
+    enum cl_status status = cl_delivery_check(agreement, from, false, 0, now_ms);
+    if (status != CL_E_NOT_YET && (status != CL_E_NOT_ACTIVE || agreement->status > CL_ACTIVE))
+        return status;
+    const struct cl_party *party = from == CL_SIDE_CUSTOMER ? &agreement->customer : &agreement->organisation;
+    if (agreement->not_after.present && now_ms / 1000 >= agreement->not_after.seconds)
+        return CL_E_EXPIRED;
+    return party->length != 0 ? CL_OK : CL_E_PARTY;
+}
+
 /* records.md: a delegate acts within its powers, before its end. Those in an agreement name their side, those of a PROFILE
    or of TERMS have none to name. */
 static bool delegate_may(const struct cl_delegation *list, size_t count, uint8_t side, const struct cl_public_key *key, uint64_t now_ms)
@@ -42,5 +58,7 @@ enum cl_status cl_delivery_part_check(const struct cl_delivery_part *part, const
     enum cl_status status = cl_delivery_signer_check(agreement, delivery->from, other, &part->signer, now_ms);
     if (status != CL_OK)
         return status;
+    if (cl_delivery_connects(delivery))
+        return cl_delivery_connecting_check(agreement, delivery->from, now_ms);
     return cl_delivery_check(agreement, delivery->from, delivery->has_slot, delivery->slot, now_ms);
 }

@@ -5,6 +5,7 @@
 #include "consent/code.h"
 #include "consent/terms.h"
 #include "crypto.h"
+#include "reception.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static enum cl_status put_code(struct cl_buffer *out, const struct cl_code *code
 {
     struct cl_cbor_writer writer;
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_array(&writer, 8);
+    cl_cbor_put_array(&writer, 9);
     cl_cbor_put_uint(&writer, 1);
     cl_cbor_put_bytes(&writer, code->network.bytes, 32);
     cl_cbor_put_array(&writer, code->url_count);
@@ -70,6 +71,7 @@ static enum cl_status put_code(struct cl_buffer *out, const struct cl_code *code
         put_body(&writer, code);
     else
         cl_cbor_put_null(&writer);
+    cl_reception_put(&writer, &code->reception);
     return writer.status;
 }
 
@@ -77,7 +79,7 @@ enum cl_status cl_code_encode(struct cl_buffer *out, const struct cl_code *code)
 {
     struct cl_buffer bytes = {.secret = true};
     struct cl_public_key key;
-    if (code->url_count > CL_CODE_URLS_MAX || (code->kind != CL_ITEM_AGREEMENT && code->kind != CL_ITEM_TERMS) || (code->expiry.present && code->expiry.seconds > CL_SECONDS_MAX))
+    if (code->url_count > CL_CODE_URLS_MAX || (code->kind != CL_ITEM_AGREEMENT && code->kind != CL_ITEM_TERMS) || (code->expiry.present && code->expiry.seconds > CL_SECONDS_MAX) || !cl_reception_usable(&code->reception))
         return CL_E_ARGUMENT;
     for (size_t i = 0; i < code->url_count; i++)
         if (!cl_code_url_usable(code->urls[i], strnlen(code->urls[i], sizeof code->urls[i])))
@@ -168,7 +170,7 @@ static enum cl_status get_code(struct cl_code *out, const struct cl_buffer *byte
     uint64_t version = cl_cbor_uint(&reader);
     if (reader.status == CL_OK && version != 1)
         return CL_E_VERSION;
-    if (reader.status == CL_OK && items != 8)
+    if (reader.status == CL_OK && items != 9)
         return CL_E_FORMAT;
     cl_cbor_bytes_copy(&reader, out->network.bytes, 32);
     get_urls(&reader, out);
@@ -184,6 +186,7 @@ static enum cl_status get_code(struct cl_code *out, const struct cl_buffer *byte
     enum cl_status status = CL_OK;
     if (!cl_cbor_null(&reader))
         status = get_body(&out->body_file, &reader, &out->object);
+    cl_reception_get(&reader, &out->reception);
     if (status == CL_OK)
         status = cl_cbor_finish(&reader);
     return status == CL_OK ? cl_secret_public(&key, out->secret32) : status;

@@ -9,12 +9,14 @@
    sealed  = XChaCha20-Poly1305 of content under the item's own key, which is not here but in the file of the store that
              the content id names (formats.cddl "key-file"); additional data: "consent/v1 item" || object
    content = [ audience salt: bstr .size 32 / null, [ *8 body-file bstr ], proof: bstr ]
-   offer   = [ 1, "consent-offer", network_id: hash, object: hash, kind: 1..3, audience salt / null, body-file bstr ]
+   offer   = [ 1, "consent-offer", network_id: hash, object: hash, kind: 1..3, audience salt / null, body-file bstr,
+               reception / null ]                   ; reception: formats.cddl
 
    Secrets of keys are not in it: they follow from the entropy. */
 #include "consent/wallet.h"
 #include "cbor.h"
 #include "crypto.h"
+#include "reception.h"
 
 #include <stdlib.h>
 
@@ -334,8 +336,10 @@ enum cl_status cl_wallet_decode(struct cl_wallet **out, const uint8_t *data, siz
 enum cl_status cl_offer_encode(struct cl_buffer *out, const struct cl_offer *offer)
 {
     struct cl_cbor_writer writer;
+    if (!cl_reception_usable(&offer->reception))
+        return CL_E_ARGUMENT;
     cl_cbor_writer_init(&writer, out);
-    cl_cbor_put_file_head(&writer, 7, OFFER_MAGIC);
+    cl_cbor_put_file_head(&writer, 8, OFFER_MAGIC);
     cl_cbor_put_bytes(&writer, offer->network.bytes, 32);
     cl_cbor_put_bytes(&writer, offer->object.bytes, 32);
     cl_cbor_put_uint(&writer, (uint64_t)offer->kind);
@@ -344,6 +348,7 @@ enum cl_status cl_offer_encode(struct cl_buffer *out, const struct cl_offer *off
     else
         cl_cbor_put_null(&writer);
     cl_cbor_put_bytes(&writer, offer->body_file.data, offer->body_file.length);
+    cl_reception_put(&writer, &offer->reception);
     return writer.status;
 }
 
@@ -352,7 +357,7 @@ enum cl_status cl_offer_decode(struct cl_offer *out, const uint8_t *data, size_t
     struct cl_cbor_reader reader;
     *out = (struct cl_offer){0};
     cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_file_head(&reader, 7, OFFER_MAGIC);
+    cl_cbor_file_head(&reader, 8, OFFER_MAGIC);
     cl_cbor_bytes_copy(&reader, out->network.bytes, 32);
     cl_cbor_bytes_copy(&reader, out->object.bytes, 32);
     uint64_t kind = cl_cbor_uint(&reader);
@@ -361,6 +366,7 @@ enum cl_status cl_offer_decode(struct cl_offer *out, const uint8_t *data, size_t
         cl_cbor_bytes_copy(&reader, out->audience_salt, 32);
     }
     out->body_file = cl_cbor_bytes(&reader);
+    cl_reception_get(&reader, &out->reception);
     enum cl_status status = cl_cbor_finish(&reader);
     if (status != CL_OK)
         return status;

@@ -88,36 +88,65 @@ enum cl_status cl_wallet_seal(struct cl_buffer *out, struct cl_wallet *wallet, c
     return put_sealed(&writer, wallet, WALLET_LABEL, nonce, wallet->sealing_key32);
 }
 
-enum cl_status cl_wallet_open(struct cl_wallet **out, const uint8_t *data, size_t length, const char *passphrase, size_t passphrase_length)
+/* What stands before the sealed content. salt16 and nonce24 are borrowed. */
+static enum cl_status read_head(const uint8_t *data, size_t length, const uint8_t **salt16, uint64_t *operations, uint64_t *memory_bytes, const uint8_t **nonce24, struct cl_view *sealed)
 {
     struct cl_cbor_reader reader;
     cl_cbor_reader_init(&reader, data, length);
     cl_cbor_file_head(&reader, 7, WALLET_MAGIC);
-    const uint8_t *salt = cl_cbor_bytes_fixed(&reader, 16);
-    uint64_t operations = cl_cbor_uint(&reader), memory_bytes = cl_cbor_uint(&reader);
-    const uint8_t *nonce = cl_cbor_bytes_fixed(&reader, 24);
-    struct cl_view sealed = cl_cbor_bytes(&reader);
-    enum cl_status status = cl_cbor_finish(&reader);
+    *salt16 = cl_cbor_bytes_fixed(&reader, 16);
+    *operations = cl_cbor_uint(&reader);
+    *memory_bytes = cl_cbor_uint(&reader);
+    *nonce24 = cl_cbor_bytes_fixed(&reader, 24);
+    *sealed = cl_cbor_bytes(&reader);
+    return cl_cbor_finish(&reader);
+}
+
+static enum cl_status open_by_key(struct cl_wallet **out, struct cl_view sealed, const uint8_t nonce24[24], const uint8_t key32[32], const uint8_t salt16[16], uint64_t operations, uint64_t memory_bytes)
+{
+    struct cl_wallet *wallet = NULL;
+    enum cl_status status = open_sealed(&wallet, sealed, WALLET_LABEL, nonce24, key32);
+    if (status != CL_OK)
+        return status;
+    memcpy(wallet->sealing_key32, key32, 32);
+    memcpy(wallet->salt16, salt16, 16);
+    wallet->operations = operations;
+    wallet->memory_bytes = memory_bytes;
+    wallet->sealing_known = true;
+    *out = wallet;
+    return CL_OK;
+}
+
+enum cl_status cl_wallet_open(struct cl_wallet **out, const uint8_t *data, size_t length, const char *passphrase, size_t passphrase_length)
+{
+    const uint8_t *salt, *nonce;
+    uint64_t operations, memory_bytes;
+    struct cl_view sealed;
+    uint8_t key[32];
+    enum cl_status status = read_head(data, length, &salt, &operations, &memory_bytes, &nonce, &sealed);
     if (status != CL_OK)
         return status;
     /* The numbers are not yet authenticated: a hostile file must not cost hours or all memory. */
     if (operations == 0 || operations > OPERATIONS_MAX || memory_bytes < MEMORY_BYTES_MIN || memory_bytes > MEMORY_BYTES_MAX)
         return CL_E_BOUND;
-    uint8_t key[32];
-    struct cl_wallet *wallet = NULL;
     status = cl_argon2id(key, passphrase, passphrase_length, salt, operations, (size_t)memory_bytes);
     if (status == CL_OK)
-        status = open_sealed(&wallet, sealed, WALLET_LABEL, nonce, key);
-    if (status == CL_OK) {
-        memcpy(wallet->sealing_key32, key, 32);
-        memcpy(wallet->salt16, salt, 16);
-        wallet->operations = operations;
-        wallet->memory_bytes = memory_bytes;
-        wallet->sealing_known = true;
-        *out = wallet;
-    }
+        status = open_by_key(out, sealed, nonce, key, salt, operations, memory_bytes);
     cl_wipe(key, sizeof key);
     return status;
+}
+
+enum cl_status cl_wallet_open_again(struct cl_wallet **out, const uint8_t *data, size_t length, const struct cl_wallet *before)
+{
+    const uint8_t *salt, *nonce;
+    uint64_t operations, memory_bytes;
+    struct cl_view sealed;
+    enum cl_status status = read_head(data, length, &salt, &operations, &memory_bytes, &nonce, &sealed);
+    if (status != CL_OK)
+        return status;
+    if (!before->sealing_known || memcmp(salt, before->salt16, 16) != 0)
+        return CL_E_LOCKED;
+    return open_by_key(out, sealed, nonce, before->sealing_key32, before->salt16, before->operations, before->memory_bytes);
 }
 
 static enum cl_status backup_key(uint8_t key32[32], const uint8_t seed64[64])

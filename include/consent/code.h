@@ -21,6 +21,7 @@ struct cl_code {
     enum cl_wallet_kind kind;                                 /* CL_ITEM_AGREEMENT or CL_ITEM_TERMS */
     struct cl_optional_time expiry;                           /* seconds: no wallet answers from then on */
     struct cl_buffer body_file;                               /* owned; .consent-body bytes of object with all fields; empty: none */
+    struct cl_reception reception;                            /* where the maker takes the contact of who answers; may be absent */
 };
 
 /* Appends the text, without a line end. out is best a secret buffer (types.h). The body has to be complete: one disclosure

@@ -42,6 +42,15 @@ const char *cl_delivery_kind_name(enum cl_delivery_kind kind);
    Returns: CL_OK, or CL_E_PARTY (from is no side), CL_E_SLOTS (above 63), and what cl_agreement_check returns. */
 CL_MUST_USE enum cl_status cl_delivery_check(const struct cl_agreement *agreement, enum cl_side from, bool has_slot, uint8_t slot, uint64_t now_ms);
 
+/* What connects two sides, and is data of no slot: a notice that is a side's own contact, or a connect code (code.h) by which it
+   offers something more. */
+#define CL_MEDIA_TYPE_CONTACT "application/vnd.consent-contact"
+#define CL_MEDIA_TYPE_CODE "application/vnd.consent-code"
+bool cl_delivery_connects(const struct cl_delivery *delivery);
+/* The rule for those alone: as cl_delivery_check, but also before the agreement is active (offered, requested, subscribed,
+   countered) or has begun, by a side that is known. CL_E_PARTY: that side is nobody yet. */
+CL_MUST_USE enum cl_status cl_delivery_connecting_check(const struct cl_agreement *agreement, enum cl_side from, uint64_t now_ms);
+
 /* ---- the sender */
 /* Fills length, part_count and content32. CL_E_BOUND: beyond CL_DELIVERY_BYTES_MAX. */
 CL_MUST_USE enum cl_status cl_delivery_measure(struct cl_delivery *delivery, const void *content, size_t length);

@@ -126,6 +126,9 @@ CL_MUST_USE enum cl_status cl_wallet_seal(struct cl_buffer *out, struct cl_walle
 /* The items' contents stay sealed (cl_store_open has their keys). CL_E_LOCKED, CL_E_CBOR_*, CL_E_FORMAT, CL_E_VERSION,
    CL_E_BOUND, CL_E_MEMORY. */
 CL_MUST_USE enum cl_status cl_wallet_open(struct cl_wallet **out, const uint8_t *data, size_t length, const char *passphrase, size_t passphrase_length);
+/* The file as another process left it meanwhile, opened by the key that opened or last sealed `before`, which stays as it is.
+   CL_E_LOCKED: it has another passphrase now. */
+CL_MUST_USE enum cl_status cl_wallet_open_again(struct cl_wallet **out, const uint8_t *data, size_t length, const struct cl_wallet *before);
 /* Backup: the same content under a key that follows from the words. */
 CL_MUST_USE enum cl_status cl_wallet_backup_seal(struct cl_buffer *out, const struct cl_wallet *wallet);
 CL_MUST_USE enum cl_status cl_wallet_backup_open(struct cl_wallet **out, const uint8_t *data, size_t length, const uint8_t entropy32[32]);
@@ -133,9 +136,20 @@ CL_MUST_USE enum cl_status cl_wallet_backup_open(struct cl_wallet **out, const u
 CL_MUST_USE enum cl_status cl_wallet_encode(struct cl_buffer *out, const struct cl_wallet *wallet);
 CL_MUST_USE enum cl_status cl_wallet_decode(struct cl_wallet **out, const uint8_t *data, size_t length);
 
+/* Where and under which key whoever makes a code or an offer takes the contact of who answers it (.consent-contact), before
+   the two know of each other: formats.cddl "reception". */
+struct cl_reception {
+    bool present;
+    bool in_return;                /* the maker asks for the same terms in return */
+    uint8_t delivery32[32];        /* X25519 */
+    char node[CL_MEMBER_NAME_BYTES_MAX + 1]; /* the mailbox's home: a member's name */
+    uint8_t mailbox32[32];
+};
+
 /* Offers between wallets: whatever the other side needs in order to answer. There are salts in one: out is best a secret
    buffer (types.h). Connect codes: consent/code.h. */
-struct cl_offer { struct cl_network_id network; struct cl_object_id object; enum cl_wallet_kind kind; bool has_audience_salt; uint8_t audience_salt[32]; struct cl_view body_file; /* borrowed; length 0: none */ };
+struct cl_offer { struct cl_network_id network; struct cl_object_id object; enum cl_wallet_kind kind; bool has_audience_salt; uint8_t audience_salt[32]; struct cl_view body_file; /* borrowed; length 0: none */ struct cl_reception reception; };
+/* CL_E_ARGUMENT: a reception that could not be read. */
 CL_MUST_USE enum cl_status cl_offer_encode(struct cl_buffer *out, const struct cl_offer *offer);
 CL_MUST_USE enum cl_status cl_offer_decode(struct cl_offer *out, const uint8_t *data, size_t length);
 

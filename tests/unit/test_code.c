@@ -75,6 +75,16 @@ static void same_code(const struct cl_code *code, const json_t *item)
     assert_int_equal(code->expiry.present, json_is_integer(expiry));
     if (code->expiry.present)
         assert_int_equal(code->expiry.seconds, vectors_number(expiry));
+    const json_t *reception = json_object_get(item, "reception");
+    assert_int_equal(code->reception.present, json_is_array(reception));
+    if (code->reception.present) {
+        assert_true(cl_hex_decode(expected, 32, json_string_value(json_array_get(reception, 0))));
+        assert_memory_equal(code->reception.delivery32, expected, 32);
+        assert_string_equal(code->reception.node, json_string_value(json_array_get(reception, 1)));
+        assert_true(cl_hex_decode(expected, 32, json_string_value(json_array_get(reception, 2))));
+        assert_memory_equal(code->reception.mailbox32, expected, 32);
+        assert_int_equal(code->reception.in_return, json_integer_value(json_array_get(reception, 3)));
+    }
     if (json_is_null(json_object_get(item, "body_file"))) {
         assert_int_equal(code->body_file.length, 0);
         return;
@@ -105,7 +115,7 @@ static void codes_are_those_of_another_encoder(void **state)
         cl_code_deinit(&code);
         seen++;
     }
-    assert_int_equal(seen, 4);
+    assert_int_equal(seen, 6);
     json_decref(items);
 }
 
@@ -124,7 +134,7 @@ static void every_other_text_is_refused_for_its_fault(void **state)
             fail_msg("%s: %s", json_string_value(json_object_get(item, "name")), cl_status_code(status));
         seen++;
     }
-    assert_int_equal(seen, 20);
+    assert_int_equal(seen, 28);
     json_decref(items);
 }
 
@@ -172,6 +182,9 @@ static void what_could_not_be_read_is_not_written(void **state)
     assert_int_equal(cl_code_encode(&text, &bent), CL_E_ARGUMENT);
     bent = code;
     bent.kind = CL_ITEM_PROFILE;
+    assert_int_equal(cl_code_encode(&text, &bent), CL_E_ARGUMENT);
+    bent = code;
+    bent.reception = (struct cl_reception){.present = true, .node = "a/b"};
     assert_int_equal(cl_code_encode(&text, &bent), CL_E_ARGUMENT);
     bent = code;
     bent.secret32[0] = 0;

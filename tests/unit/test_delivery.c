@@ -298,6 +298,41 @@ static void no_active_slot_no_delivery(void **unused)
 #undef ASKED
 }
 
+/* A contact, or a code, may pass before both have agreed; nothing else, and not once it has ended. */
+static void sides_connect_before_it_is_active_and_not_after_its_end(void **unused)
+{
+    struct cl_agreement agreement = active();
+    struct cl_delivery notice = {.kind = CL_DELIVERY_NOTICE, .media_type = CL_MEDIA_TYPE_CONTACT};
+    (void)unused;
+    assert_true(cl_delivery_connects(&notice));
+    strcpy(notice.media_type, CL_MEDIA_TYPE_CODE);
+    assert_true(cl_delivery_connects(&notice));
+    strcpy(notice.media_type, "text/plain");
+    assert_false(cl_delivery_connects(&notice));
+    notice = (struct cl_delivery){.kind = CL_DELIVERY_DATA, .media_type = CL_MEDIA_TYPE_CONTACT};
+    assert_false(cl_delivery_connects(&notice));
+#define ASKED(side) cl_delivery_connecting_check(&agreement, (side), NOW_MS)
+    for (unsigned status = CL_OFFERED; status <= CL_TERMINATED; status++) {
+        agreement.status = (uint8_t)status;
+        enum cl_status wanted = status <= CL_ACTIVE ? CL_OK : status == CL_WITHDRAWN ? CL_E_WITHDRAWN : status == CL_TERMINATED ? CL_E_TERMINATED : CL_E_NOT_ACTIVE;
+        assert_int_equal(ASKED(CL_SIDE_ORGANISATION), wanted);
+    }
+    agreement.status = CL_OFFERED;
+    agreement.organisation.length = 0; /* who is to answer is nobody yet */
+    assert_int_equal(ASKED(CL_SIDE_ORGANISATION), CL_E_PARTY);
+    assert_int_equal(ASKED(CL_SIDE_CUSTOMER), CL_OK);
+    assert_int_equal(ASKED(CL_SIDE_NONE), CL_E_PARTY);
+    agreement.not_after = (struct cl_optional_time){true, NOW_MS / 1000};
+    assert_int_equal(ASKED(CL_SIDE_CUSTOMER), CL_E_EXPIRED);
+    agreement = active();
+    agreement.suspended = 1;
+    assert_int_equal(ASKED(CL_SIDE_CUSTOMER), CL_E_SUSPENDED);
+    agreement = active();
+    agreement.not_before = (struct cl_optional_time){true, NOW_MS / 1000 + 1};
+    assert_int_equal(ASKED(CL_SIDE_CUSTOMER), CL_OK);
+#undef ASKED
+}
+
 struct taken { struct cl_agreement agreement; struct cl_delivery_signers other; struct cl_buffer opened; struct cl_delivery_part part; };
 
 static void taken_open(struct taken *taken, uint64_t key, const struct cl_delivery *delivery)
@@ -579,7 +614,7 @@ int main(void)
         cmocka_unit_test(no_bit_of_a_sealed_part_can_be_changed),
         cmocka_unit_test(padding_is_zero_and_the_least_there_is),
         cmocka_unit_test(fields_that_contradict_each_other_are_not_sealed),
-        cmocka_unit_test(no_active_slot_no_delivery),
+        cmocka_unit_test(no_active_slot_no_delivery), cmocka_unit_test(sides_connect_before_it_is_active_and_not_after_its_end),
         cmocka_unit_test(a_part_is_taken_from_the_other_side_of_its_agreement_only),
         cmocka_unit_test(a_delegate_delivers_within_its_powers_and_its_time),
         cmocka_unit_test(parts_come_together_in_any_order),

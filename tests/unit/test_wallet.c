@@ -132,6 +132,17 @@ static void only_the_passphrase_opens_it_and_any_flipped_bit_locks_it(void **sta
     assert_string_equal(back->items[0].name, "bank");
     assert_int_equal(cl_wallet_seal(&again, back, NULL, 0), CL_OK);
     assert_memory_not_equal(again.data + 50, sealed.data + 50, 24);
+    struct cl_wallet *reread = NULL; /* what another process left, without the passphrase */
+    assert_int_equal(cl_wallet_open_again(&reread, again.data, again.length, back), CL_OK);
+    assert_string_equal(reread->items[0].name, "bank");
+    cl_wallet_free(reread);
+    reread = NULL;
+    again.data[again.length - 1] ^= 1;
+    assert_int_equal(cl_wallet_open_again(&reread, again.data, again.length, back), CL_E_LOCKED);
+    struct cl_buffer other = {0};
+    assert_int_equal(cl_wallet_seal(&other, wallet, "another", 7), CL_OK); /* with a salt of its own */
+    assert_int_equal(cl_wallet_open_again(&reread, other.data, other.length, back), CL_E_LOCKED);
+    cl_buffer_wipe(&other);
     sealed.data[sealed.length - 1] ^= 1;
     struct cl_wallet *none = NULL;
     assert_int_equal(cl_wallet_open(&none, sealed.data, sealed.length, "secret", 6), CL_E_LOCKED);
@@ -207,15 +218,25 @@ static void a_file_of_a_later_version_is_told_as_one(void **state)
 static void offers_go_there_and_back(void **state)
 {
     (void)state;
-    struct cl_offer offer = {.network = {{1}}, .object = {{2}}, .kind = CL_ITEM_TERMS, .has_audience_salt = true, .audience_salt = {5}, .body_file = {(const uint8_t *)"xyz", 3}}, back;
+    struct cl_offer offer = {.network = {{1}}, .object = {{2}}, .kind = CL_ITEM_TERMS, .has_audience_salt = true, .audience_salt = {5}, .body_file = {(const uint8_t *)"xyz", 3},
+                             .reception = {.present = true, .in_return = true, .delivery32 = {6}, .node = "alpha-1", .mailbox32 = {7}}}, back;
     struct cl_buffer data = {0};
     assert_int_equal(cl_offer_encode(&data, &offer), CL_OK);
     assert_int_equal(cl_offer_decode(&back, data.data, data.length), CL_OK);
     assert_int_equal(back.kind, CL_ITEM_TERMS);
     assert_int_equal(back.body_file.length, 3);
     assert_int_equal(back.audience_salt[0], 5);
+    assert_true(back.reception.present && back.reception.in_return && back.reception.delivery32[0] == 6 && back.reception.mailbox32[0] == 7);
+    assert_string_equal(back.reception.node, "alpha-1");
     for (size_t cut = 0; cut < data.length; cut++)
         assert_int_not_equal(cl_offer_decode(&back, data.data, cut), CL_OK);
+    cl_buffer_wipe(&data);
+    memcpy(offer.reception.node, "../alpha", 9);
+    assert_int_equal(cl_offer_encode(&data, &offer), CL_E_ARGUMENT);
+    offer.reception.present = false;
+    assert_int_equal(cl_offer_encode(&data, &offer), CL_OK);
+    assert_int_equal(cl_offer_decode(&back, data.data, data.length), CL_OK);
+    assert_false(back.reception.present);
     cl_buffer_wipe(&data);
 }
 
