@@ -79,7 +79,8 @@ int offer_open(struct context *context, const struct act *act, const struct act_
 /* Fills 7 for an offer that is meant for somebody: with the salt of the offer, or with the token of the code. bearer: what
    has the audience; agreement: what is being answered or opened. */
 int opening_fill(struct context *context, struct act *act, const struct act_signer *signer, const struct cl_wallet_item *item, const struct cl_audience *audience, const struct cl_object_id *bearer, const struct cl_object_id *agreement);
-int offer_write(struct context *context, const struct cl_wallet_item *item, const char *path);
+/* reception: where our own mailbox for whoever answers is; NULL: none is named. */
+int offer_write(struct context *context, const struct cl_wallet_item *item, const struct cl_reception *reception, const char *path);
 
 /* ---- doing it */
 int act_sign(struct context *context, struct cl_buffer *record, const struct act *act, const struct act_signer *signer);

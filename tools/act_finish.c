@@ -1,6 +1,7 @@
 /* Offers on their way in and out, and what happens after signing: submit, keep, tell. */
 #include "act.h"
 #include "code.h"
+#include "connect.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -161,7 +162,7 @@ static enum cl_status offer_read(struct cl_offer *offer, struct context *context
 {
     const struct cl_code *code = context->code;
     if (code != NULL && data->length >= sizeof CL_CODE_PREFIX - 1 && memcmp(data->data, CL_CODE_PREFIX, sizeof CL_CODE_PREFIX - 1) == 0) {
-        *offer = (struct cl_offer){.network = code->network, .object = code->object, .kind = code->kind, .body_file = {code->body_file.data, code->body_file.length}};
+        *offer = (struct cl_offer){.network = code->network, .object = code->object, .kind = code->kind, .body_file = {code->body_file.data, code->body_file.length}, .reception = code->reception};
         return CL_OK;
     }
     struct cl_body_file *file = malloc(sizeof *file);
@@ -215,6 +216,7 @@ int offer_take(struct context *context, const struct cl_buffer *data, const char
         result = code_opens(context, context->code, &object);
     if (result != 0)
         goto out;
+    context->reception = offer.reception.present || context->code == NULL ? offer.reception : context->code->reception;
     item = cl_wallet_item_of(context->wallet, &offer.object);
     if (item == NULL) {
         char made[CL_NAME_BYTES_MAX + 1];
@@ -244,19 +246,21 @@ out:
     return result;
 }
 
-static enum cl_status offer_encode(struct cl_buffer *out, struct context *context, const struct cl_wallet_item *item)
+static enum cl_status offer_encode(struct cl_buffer *out, struct context *context, const struct cl_wallet_item *item, const struct cl_reception *reception)
 {
     struct cl_offer offer = {.network = context->wallet->network.id, .object = item->object, .kind = item->kind, .has_audience_salt = item->audience_salt.present};
     memcpy(offer.audience_salt, item->audience_salt.bytes, 32);
+    if (reception != NULL)
+        offer.reception = *reception;
     if (item->body_count > 0)
         offer.body_file = (struct cl_view){item->bodies[item->body_count - 1].data, item->bodies[item->body_count - 1].length};
     return cl_offer_encode(out, &offer);
 }
 
-int offer_write(struct context *context, const struct cl_wallet_item *item, const char *path)
+int offer_write(struct context *context, const struct cl_wallet_item *item, const struct cl_reception *reception, const char *path)
 {
     struct cl_buffer data = {.secret = true};
-    enum cl_status status = offer_encode(&data, context, item);
+    enum cl_status status = offer_encode(&data, context, item, reception);
     int result = status == CL_OK ? file_write(context, path, data.data, data.length, true) : output_fail(&context->output, status, NULL);
     if (result == 0 && strcmp(path, "-") != 0)
         output_say(&context->output, "The offer is in %s; hand it to the other side.", path);
@@ -269,10 +273,14 @@ static int offer_hand_over(struct context *context, const struct act *act, const
     const char *path = option(context, "--output");
     const struct cl_optional_time until = {(act->entry.present & CL_HAS(5)) != 0, act->entry.not_after};
     struct cl_code code = {0};
-    int result = path == NULL ? 0 : offer_write(context, item, path);
+    struct cl_reception reception = {.present = false};
+    if (path != NULL || context->has_token)
+        reception_open(context, &reception, &item->object, flag(context, "--in-return"));
+    int result = path == NULL ? 0 : offer_write(context, item, &reception, path);
     if (result != 0 || !context->has_token)
         return result;
     memcpy(code.secret32, context->token32, 32);
+    code.reception = reception;
     result = code_fill(context, &code, item, &until);
     if (result == 0)
         result = code_hand_over(context, &code, option(context, "--code"), item->name);
@@ -344,6 +352,7 @@ int act_finish(struct context *context, const struct act *act, const struct cl_b
             output_line(&context->output, "signed, not submitted: %s", save);
             (void)json_object_set_new(json, "record_status", json_string("signed"));
             (void)json_object_set_new(json, "object", json_string(id_text(object->bytes)));
+            connect_answered(context, act, object, false, json);
             output_json(&context->output, json);
             return 0;
         }
@@ -368,6 +377,8 @@ int act_finish(struct context *context, const struct act *act, const struct cl_b
     int saved = wallet_save(context);
     if (saved == 0 && makes_agreement(act->type))
         saved = wallet_backup(context, NULL);
+    if (result == 0 && saved == 0)
+        connect_answered(context, act, object, submission.final, json);
     if (result == 0)
         output_json(&context->output, json);
     else

@@ -2,6 +2,7 @@
 #include "act.h"
 #include "bulk.h"
 #include "code.h"
+#include "connect.h"
 #include "discover.h"
 
 #include <stdlib.h>
@@ -447,8 +448,11 @@ int run_counter(struct context *context)
         output_say(&context->output, "You offer other terms instead: slots %s, %s. It is the other side's turn then.", slots_text(slots), act_period_text(&act));
         result = act_sign(context, &record, &act, &signer);
     }
-    if (result == 0 && offer != NULL)
-        result = offer_write(context, item, offer);
+    if (result == 0 && offer != NULL) {
+        struct cl_reception reception;
+        reception_open(context, &reception, &subject.object.id, false);
+        result = offer_write(context, item, &reception, offer);
+    }
     if (result == 0)
         result = act_finish(context, &act, &record, &subject.object.id, subject.item_name, false, NULL);
     subject_close(&subject);

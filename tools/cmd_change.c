@@ -64,7 +64,7 @@ static int amend_propose(struct context *context, struct subject *subject)
     if (result == 0 && item != NULL && cl_wallet_item_body_add(item, body.data, body.length) != CL_OK)
         result = output_fail(&context->output, CL_E_MEMORY, NULL);
     if (result == 0 && item != NULL && offer != NULL)
-        result = offer_write(context, item, offer);
+        result = offer_write(context, item, NULL, offer);
     if (result == 0) {
         act_slots(&act, slots);
         act_prev(&act, subject->object.as.agreement.head);

@@ -1,6 +1,7 @@
 /* consent code show: a code once more, of an offer of one's own or out of a file. */
 #include "act.h"
 #include "code.h"
+#include "connect.h"
 
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ static int own_code(struct context *context, struct cl_code *code, struct subjec
     if (item == NULL || key == NULL)
         return output_fail(&context->output, CL_E_NOT_FOUND, "This wallet did not make the code; name the file that it is in.");
     enum cl_status status = cl_wallet_key_secret(code->secret32, context->wallet, key);
+    reception_again(context, &code->reception, &item->object);
     return status == CL_OK ? code_fill(context, code, item, until) : output_fail(&context->output, status, NULL);
 }
 
@@ -57,6 +59,8 @@ static void describe(struct context *context, const struct cl_code *code)
                code->body_file.length > 0 ? "with" : "without", id_short(code->network.bytes), !code->expiry.present ? "good until it is cancelled" : over ? "it was good until " : "good until ", until, over ? ", which is over" : "");
     for (size_t i = 0; i < code->url_count; i++)
         output_say(&context->output, "Node: %s", code->urls[i]);
+    if (code->reception.present)
+        output_say(&context->output, "Who answers leaves a contact in its maker's mailbox at %s%s.", code->reception.node, code->reception.in_return ? "; the maker asks for the same in return" : "");
 }
 
 /* told: with the code itself, where it was written nowhere else. */
@@ -64,6 +68,8 @@ static json_t *code_json(const struct cl_code *code, bool told)
 {
     struct cl_buffer text = {.secret = true};
     json_t *nodes = json_array(), *json = json_pack("{s:s, s:s, s:s, s:b}", "object", id_text(code->object.bytes), "kind", code->kind == CL_ITEM_TERMS ? "terms" : "agreement", "network_id", id_text(code->network.bytes), "text_included", code->body_file.length > 0);
+    (void)json_object_set_new(json, "mailbox_at", code->reception.present ? json_string(code->reception.node) : json_null());
+    (void)json_object_set_new(json, "in_return", json_boolean(code->reception.in_return));
     for (size_t i = 0; i < code->url_count; i++)
         (void)json_array_append_new(nodes, json_string(code->urls[i]));
     (void)json_object_set_new(json, "nodes", nodes);

@@ -1,4 +1,4 @@
-/* consent deliver, contact: what an agreement is about, sealed into files for the other side. */
+/* consent deliver: what an agreement is about, sealed into files for the other side. */
 #include "mailbox.h"
 
 #include <errno.h>
@@ -131,11 +131,21 @@ static int recipient_find(struct context *context, uint8_t recipient32[32], char
     delivery_party_close(&other); /* its keys stay */
     memcpy(recipient32, other.delivery32, 32);
     address[0] = '\0';
-    result = path != NULL ? file_read(context, &file, path, CL_CONTACT_BYTES_MAX) : contact_kept(context, &file, &subject->object.id);
+    result = path != NULL ? file_read(context, &file, path, CL_CONTACT_BYTES_MAX) : 0;
+    if (result == 0 && path != NULL)
+        result = contact_take(context, &file, path, &subject->object.id, own, &other.signers.key);
+    file.length = 0;
+    if (result == 0)
+        result = contact_kept(context, &file, &subject->object.id); /* the newest */
     if (result == 0 && file.length == 0 && !other.has_delivery)
-        result = output_fail(&context->output, CL_E_NOT_FOUND, "The other side is a key, and only its owner can tell where deliveries are sealed to: ask for what 'consent contact' writes there, and give it with --contact FILE.");
-    if (result == 0 && file.length > 0)
-        result = contact_take(context, &file, path != NULL ? path : "The contact that was kept", &subject->object.id, own, &other.signers.key, &contact);
+        result = output_fail(&context->output, CL_E_NOT_FOUND, "The other side is a key, and only its owner can tell where deliveries are sealed to. Its contact comes to 'consent inbox' by itself where you connected by a code or an offer; else ask for what 'consent contact' writes there, and give it with --contact FILE.");
+    if (result == 0 && file.length > 0) {
+        enum cl_status status = cl_contact_decode(&contact, file.data, file.length);
+        if (status == CL_OK)
+            status = cl_contact_check(&contact, &context->wallet->network.id, &subject->object.id, own, &other.signers.key);
+        if (status != CL_OK)
+            result = output_fail(&context->output, status, "The contact that was kept is not of the other side's present key; ask for a fresh one, and give it with --contact FILE.");
+    }
     if (result == 0 && file.length > 0) {
         memcpy(recipient32, contact.delivery32, 32);
         if (!contact_address(&contact, address))
@@ -143,12 +153,11 @@ static int recipient_find(struct context *context, uint8_t recipient32[32], char
     }
     cl_buffer_deinit(&file);
     if (result == 0 && address[0] == '\0' && option(context, "--out") == NULL)
-        result = output_usage(&context->output, "Where to? No mailbox of the other side is known: ask for what 'consent contact' writes there, and give it with --contact FILE; or give a folder for the sealed parts with --out DIR.");
+        result = output_usage(&context->output, "Where to? No mailbox of the other side is known yet: 'consent inbox' takes its contact in where you connected by a code or an offer; else ask for what 'consent contact' writes there, and give it with --contact FILE; or give a folder for the sealed parts with --out DIR.");
     return result;
 }
 
-/* Seals part after part into files that say nothing but which belong together. */
-static int parts_write(struct context *context, const struct cl_delivery *delivery, const struct cl_buffer *content, struct act_signer *signer, const uint8_t recipient32[32], const char *folder, json_t *files)
+int delivery_parts_write(struct context *context, const struct cl_delivery *delivery, struct cl_view content, const struct act_signer *signer, const uint8_t recipient32[32], const char *folder, json_t *files)
 {
     struct cl_buffer sealed = {0};
     uint8_t random[4];
@@ -161,14 +170,14 @@ static int parts_write(struct context *context, const struct cl_delivery *delive
     cl_hex_encode(tag, random, sizeof random);
     for (uint32_t i = 0; i < delivery->part_count && result == 0; i++) {
         sealed.length = 0;
-        enum cl_status status = cl_delivery_seal(&sealed, delivery, i, content->data, content->length, &signer->signer, recipient32);
+        enum cl_status status = cl_delivery_seal(&sealed, delivery, i, content.data, content.length, &signer->signer, recipient32);
         if (status != CL_OK)
             result = output_fail(&context->output, status, NULL);
         else if ((size_t)snprintf(path, sizeof path, "%s/%s-%02u-of-%02u" DELIVERY_FILE_END, folder, tag, i + 1, delivery->part_count) >= sizeof path)
             result = output_usage(&context->output, "The folder's name is too long.");
         else
             result = file_write(context, path, sealed.data, sealed.length, true);
-        if (result == 0)
+        if (result == 0 && files != NULL)
             (void)json_array_append_new(files, json_string(path));
         if (delivery->part_count > 1)
             output_progress(&context->output, "sealed", i + 1, delivery->part_count);
@@ -200,7 +209,7 @@ static int deliver(struct context *context, const struct subject *subject, struc
     if (result == 0) {
         cl_hex_encode(id, delivery.id16, 16);
         output_say(&context->output, "You deliver %s under '%s', %s: %llu bytes, sealed so that only the other side can read them.", cl_delivery_kind_name(delivery.kind), subject_name(subject), delivery_slot_text(subject_item(context, subject), agreement, delivery.has_slot, delivery.slot), (unsigned long long)delivery.length);
-        result = parts_write(context, &delivery, &content, signer, recipient32, out != NULL ? out : folder, files);
+        result = delivery_parts_write(context, &delivery, (struct cl_view){content.data, content.length}, signer, recipient32, out != NULL ? out : folder, files);
     }
     if (result == 0 && out == NULL)
         result = outbox_begin(context, folder, address, &delivery);
@@ -240,113 +249,6 @@ int run_deliver(struct context *context)
         result = side_to_act_for(context, &subject, &signer.signer.key, &side);
     if (result == 0)
         result = deliver(context, &subject, &signer, side);
-    subject_close(&subject);
-    return result;
-}
-
-/* ---- contact */
-
-/* The key that we take deliveries under: the PROFILE's; else what follows from the relationship's key; where that is not in
-   the wallet, from one that is made for it. */
-static int own_delivery_key(struct context *context, const struct subject *subject, const struct delivery_party *own, const struct act_signer *signer, uint8_t out32[32])
-{
-    char name[CL_NAME_BYTES_MAX + 1], made[CL_NAME_BYTES_MAX + 1];
-    uint8_t secret[32];
-    (void)snprintf(name, sizeof name, "%s", signer->key_name);
-    if (own->has_delivery) {
-        memcpy(out32, own->delivery32, 32);
-        return 0;
-    }
-    if (name[0] == '\0') {
-        (void)snprintf(name, sizeof name, "%.46s.delivery", subject->item_name[0] != '\0' ? subject->item_name : "contact");
-        if (cl_wallet_key_find(context->wallet, name) == NULL) {
-            int result = key_fresh(context, made, name, "delivery");
-            if (result == 0)
-                result = wallet_save(context);
-            if (result != 0)
-                return result;
-        }
-    }
-    enum cl_status status = cl_wallet_key_secret(secret, context->wallet, cl_wallet_key_find(context->wallet, name));
-    if (status == CL_OK)
-        cl_delivery_key_of(out32, secret);
-    cl_wipe_bytes(secret, sizeof secret);
-    return status == CL_OK ? 0 : output_fail(&context->output, status, NULL);
-}
-
-/* The relationship's own mailbox at the node in use; address "" where that keeps none. */
-static int own_mailbox(struct context *context, const struct subject *subject, char address[MAILBOX_ADDRESS_SIZE])
-{
-    char name[CL_NAME_BYTES_MAX + 1], made[CL_NAME_BYTES_MAX + 1] = "";
-    bool opened, kept = false;
-    int result = 0;
-    address[0] = '\0';
-    (void)snprintf(name, sizeof name, "%.16s.mailbox", id_text(subject->object.id.bytes)); /* names are used again, ids never */
-    const struct cl_wallet_key *key = cl_wallet_key_find(context->wallet, name);
-    if (key == NULL || !mailbox_key(key)) {
-        result = key_fresh(context, made, name, "mailbox");
-        if (result == 0)
-            result = wallet_save(context);
-        key = result == 0 ? cl_wallet_key_find(context->wallet, made) : NULL;
-    }
-    if (result == 0)
-        result = mailbox_open(context, key, address, &opened, &kept);
-    if (result == 0 && !kept)
-        output_warn(&context->output, "%s keeps no mailboxes: the contact has none, and deliveries come to you as files.", context->node_url);
-    return result;
-}
-
-static int contact(struct context *context, const struct subject *subject, const struct delivery_party *own)
-{
-    const char *mailbox = option(context, "--mailbox"), *path = option(context, "--output");
-    char address[MAILBOX_ADDRESS_SIZE] = "";
-    struct cl_contact made = {.network = context->wallet->network.id, .agreement = subject->object.id, .side = subject->side, .made_ms = time_now_ms()};
-    struct cl_buffer file = {0};
-    struct act_signer signer;
-    if (mailbox != NULL)
-        made.mailboxes[made.mailbox_count++] = (struct cl_view){(const uint8_t *)mailbox, strlen(mailbox)};
-    int result = subject_signer(context, &signer, subject);
-    if (result == 0 && memcmp(signer.signer.key.bytes, own->signers.key.bytes, 33) != 0)
-        result = output_fail(&context->output, CL_E_PARTY, "Only the present key of your side can sign its contact.");
-    if (result == 0)
-        result = own_delivery_key(context, subject, own, &signer, made.delivery32);
-    if (result == 0 && !flag(context, "--no-mailbox"))
-        result = own_mailbox(context, subject, address);
-    if (result == 0 && address[0] != '\0')
-        made.mailboxes[made.mailbox_count++] = (struct cl_view){(const uint8_t *)address, strlen(address)};
-    if (result == 0) {
-        enum cl_status status = cl_contact_sign(&file, &made, &signer.signer);
-        if (status != CL_OK)
-            result = output_fail(&context->output, status, NULL);
-    }
-    if (result == 0)
-        result = file_write(context, path, file.data, file.length, true);
-    if (result == 0 && strcmp(path, "-") != 0) {
-        output_line(&context->output, "contact for '%s' in %s", subject_name(subject), path);
-        output_say(&context->output, "Give it to the other side of this agreement only: it says which agreement is yours. They deliver with 'consent deliver … --contact'.");
-        output_json(&context->output, json_pack("{s:s, s:s}", "agreement", id_text(subject->object.id.bytes), "file", path));
-    }
-    cl_buffer_deinit(&file);
-    return result;
-}
-
-int run_contact(struct context *context)
-{
-    struct subject subject;
-    struct delivery_party own;
-    if (option(context, "--output") == NULL)
-        return output_usage(&context->output, "Where to? Give a file with -o, as me.consent-contact.");
-    int result = agreement_open(context, &subject, positional(context, 0));
-    if (result != 0)
-        return result;
-    if (subject.side == CL_SIDE_NONE)
-        result = output_fail(&context->output, CL_E_PARTY, "Neither side of this agreement is yours.");
-    if (result == 0)
-        result = delivery_party_open(context, &own, subject_party(&subject, subject.side));
-    if (result == 0) {
-        result = contact(context, &subject, &own);
-        delivery_party_close(&own);
-    }
     subject_close(&subject);
     return result;
 }

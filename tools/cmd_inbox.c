@@ -1,8 +1,7 @@
 /* consent inbox: fetches from the wallet's mailboxes, judges each part, keeps what is not complete, and writes to a folder
    what is. A part is deleted at the node only when it is on disk here or was refused; so a command that is killed at any
    moment loses nothing: what it had taken in twice is known by its name. */
-#include "mailbox.h"
-#include "opening.h"
+#include "connect.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -69,7 +68,7 @@ static void parts_remove(const struct inbox *inbox, const struct cl_delivery *de
 static bool may_wait(const struct cl_delivery *delivery, enum cl_status status)
 {
     uint64_t now = time_now_ms(), age = now > delivery->sent_ms ? now - delivery->sent_ms : delivery->sent_ms - now;
-    return status == CL_E_SUSPENDED || ((status == CL_E_NO_OBJECT || status == CL_E_STATUS) && age < EARLY_MS);
+    return status == CL_E_SUSPENDED || ((status == CL_E_NO_OBJECT || status == CL_E_STATUS || status == CL_E_NOT_ACTIVE) && age < EARLY_MS);
 }
 
 static void refuse(struct inbox *inbox, enum cl_status status)
@@ -85,6 +84,17 @@ static int judge(struct inbox *inbox, enum cl_status *status)
     return result == 0 && *status == CL_OK ? opening_opened_check(&inbox->opening, &inbox->opening.part.delivery, status) : result;
 }
 
+/* What connects the two sides is taken here, and is no file for the user. *taken: false where it is refused. */
+static int connect_take(struct inbox *inbox, struct cl_view content, bool *taken)
+{
+    enum cl_status status = CL_OK;
+    int result = connect_contact(&inbox->opening, content, &status);
+    *taken = status == CL_OK;
+    if (result == 0 && status != CL_OK)
+        refuse(inbox, status);
+    return result;
+}
+
 /* All parts are on disk: into the folder, remembered, and only then removed. */
 static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
 {
@@ -98,18 +108,20 @@ static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
         refuse(inbox, status);
     } else {
         cl_hex_encode(hex, delivery.id16, 16);
-        bool file = delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT;
+        bool connects = cl_delivery_connects(&delivery), file = delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT && !connects, taken = true;
+        if (connects)
+            result = connect_take(inbox, content, &taken);
         if ((size_t)snprintf(path, sizeof path, "%s/%s", inbox->folder, hex) >= sizeof path)
             result = output_usage(&context->output, "The folder's name is too long.");
         if (result == 0 && file)
             result = file_write(context, path, content.data, content.length, true);
         if (result == 0)
             result = opening_opened_add(&inbox->opening, &delivery);
-        if (result == 0) {
+        if (result == 0 && taken)
             inbox->arrived++;
+        if (result == 0 && !connects)
             opening_say(&inbox->opening, &delivery, file ? path : NULL);
-            (void)fflush(stdout);
-        }
+        (void)fflush(stdout);
     }
     if (result == 0)
         parts_remove(inbox, &delivery);
@@ -271,11 +283,14 @@ static int fetch_all(struct inbox *inbox, bool follow)
         mailboxes += mailbox_key(&context->wallet->keys[i]) ? 1 : 0;
     if (mailboxes == 0)
         return output_fail(&context->output, CL_E_NOT_FOUND, "This wallet has no mailbox; 'consent contact AGREEMENT -o FILE' opens one and writes down where it is, for the other side.");
+    outbox_flush(context);
     int result = take_kept(inbox);
     for (bool first = true; result == 0 && (first || follow) && !http_interrupted; first = false) {
-        for (size_t i = 0; i < context->wallet->key_count && result == 0; i++)
-            if (mailbox_key(&context->wallet->keys[i]))
-                result = mailbox_take(inbox, &context->wallet->keys[i], !first && mailboxes == 1 ? WAIT_S : 0);
+        for (size_t i = 0; i < context->wallet->key_count && result == 0; i++) {
+            struct cl_wallet_key key = context->wallet->keys[i]; /* they move when one is added */
+            if (mailbox_key(&key))
+                result = mailbox_take(inbox, &key, !first && mailboxes == 1 ? WAIT_S : 0);
+        }
         if (result == 0 && follow && mailboxes > 1) {
             wallet_yield(context);
             (void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);

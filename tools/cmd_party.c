@@ -150,7 +150,7 @@ static int publish(struct context *context, const char *name, const struct cl_pr
         result = act_sign(context, &record, &act, &signer);
     }
     if (result == 0 && offer != NULL)
-        result = offer_write(context, item, offer);
+        result = offer_write(context, item, NULL, offer);
     if (result == 0)
         result = act_finish(context, &act, &record, &id, name, true, NULL);
     cl_buffer_wipe(&body);

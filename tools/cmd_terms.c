@@ -1,5 +1,5 @@
 /* consent terms, import, export: what is shared and why, in words that a person can read. */
-#include "mailbox.h"
+#include "connect.h"
 #include "export.h"
 
 #include <stdlib.h>
@@ -274,6 +274,17 @@ int run_import(struct context *context)
     return result;
 }
 
+/* As far as the wallet knows, somebody may still answer it. */
+static bool waits(struct context *context, const struct cl_wallet_item *item)
+{
+    struct object object = {.id = item->object};
+    if (item->state.length == 0 || object_decode(context, &object, item->state.data, item->state.length) != 0)
+        return false;
+    bool open = object.kind == CL_STATE_TERMS ? object.as.terms.open : object.kind == CL_STATE_AGREEMENT && object.as.agreement.status < CL_ACTIVE;
+    object_deinit(&object);
+    return open;
+}
+
 int run_export(struct context *context)
 {
     struct cl_wallet_item *item = NULL;
@@ -285,8 +296,15 @@ int run_export(struct context *context)
         result = output_fail(&context->output, CL_E_NOT_FOUND, "'%.80s'", name);
     if (result != 0)
         return result;
-    if (!flag(context, "--body"))
-        return offer_write(context, item, path == NULL ? "-" : path);
+    if (!flag(context, "--body")) {
+        struct cl_reception reception = {.present = false};
+        bool named = mailbox_of(context, &item->object) != NULL && waits(context, item);
+        context->output.soft = true; /* the node is asked for its name only */
+        if (named && network_open(context) == 0)
+            reception_again(context, &reception, &item->object);
+        context->output.soft = false;
+        return offer_write(context, item, &reception, path == NULL ? "-" : path);
+    }
     if (item->body_count == 0)
         return output_fail(&context->output, CL_E_NOT_FOUND, "The wallet has no body of '%.80s'.", name);
     const struct cl_buffer *body = &item->bodies[item->body_count - 1];

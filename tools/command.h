@@ -32,12 +32,14 @@ struct context {
     struct cl_store *store;  /* the folder beside it: open while the wallet is */
     char wallet_path[3072];
     int wallet_lock;         /* file descriptor, -1: none */
+    uint64_t wallet_changed_ns[2]; /* the file and its folder, as they were when others were let to them; 0: they are not */
     struct http_client *http;
     char node_url[CL_URL_BYTES_MAX + 1];
     uint64_t timeout_s;      /* --timeout: until a record is final */
     bool has_token;          /* of the connect code that this command makes or answers */
     uint8_t token32[32];
     struct cl_code *code;    /* that was given to this command; NULL: none */
+    struct cl_reception reception; /* of the code or offer that was given to it: where its maker takes our contact */
     bool node_of_code;       /* only the code named the node in use */
 };
 

@@ -2,7 +2,54 @@
 #include "mailbox.h"
 #include "discover.h"
 
+#define IN_RETURN_END ".in-return" /* of the name of such a mailbox's key, and so of its URI */
+
 bool mailbox_key(const struct cl_wallet_key *key) { return strncmp(key->uri, MAILBOX_URI, sizeof MAILBOX_URI - 1) == 0; }
+
+bool mailbox_in_return(const struct cl_wallet_key *key)
+{
+    size_t length = strlen(key->uri), ending = sizeof IN_RETURN_END - 1;
+    return mailbox_key(key) && length > ending && strcmp(key->uri + length - ending, IN_RETURN_END) == 0;
+}
+
+/* Of the id a part, which is enough to tell one's own apart: names are used again, ids never. */
+static void key_name(char out[CL_NAME_BYTES_MAX + 1], const struct cl_object_id *id, bool in_return)
+{
+    (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.16s%s", id_text(id->bytes), in_return ? IN_RETURN_END : ".mailbox");
+}
+
+const struct cl_wallet_key *mailbox_of(const struct context *context, const struct cl_object_id *id)
+{
+    char name[CL_NAME_BYTES_MAX + 1];
+    for (unsigned in_return = 0; in_return < 2; in_return++) {
+        key_name(name, id, in_return == 1);
+        const struct cl_wallet_key *found = cl_wallet_key_find(context->wallet, name);
+        if (found != NULL && mailbox_key(found))
+            return found;
+    }
+    return NULL;
+}
+
+int mailbox_own(struct context *context, const struct cl_object_id *id, bool in_return, char address[MAILBOX_ADDRESS_SIZE], struct cl_wallet_key *key)
+{
+    char name[CL_NAME_BYTES_MAX + 1], made[CL_NAME_BYTES_MAX + 1] = "";
+    const struct cl_wallet_key *found = mailbox_of(context, id);
+    bool opened, kept = false;
+    int result = 0;
+    address[0] = '\0';
+    if (found == NULL) {
+        key_name(name, id, in_return);
+        result = key_fresh(context, made, name, "mailbox");
+        found = result == 0 ? cl_wallet_key_find(context->wallet, made) : NULL;
+    }
+    if (result != 0)
+        return result;
+    *key = *found;
+    result = mailbox_open(context, key, address, &opened, &kept);
+    if (!kept)
+        address[0] = '\0';
+    return result;
+}
 
 static void name_of(char mailbox[65], const struct cl_wallet_key *key)
 {

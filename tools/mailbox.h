@@ -12,15 +12,25 @@
 bool mailbox_key(const struct cl_wallet_key *key);
 /* Opens the mailbox at the node in use, or finds it open. *opened: it was not. *kept: false where the node keeps none. */
 int mailbox_open(struct context *context, const struct cl_wallet_key *key, char address[MAILBOX_ADDRESS_SIZE], bool *opened, bool *kept);
+/* Our mailbox for an agreement, or for those who answer an offer of ours (in_return: which asks for the same back): its key is
+   made where there is none; the caller saves the wallet before anybody learns of it. *key: a copy. address "": the node in use keeps none. */
+int mailbox_own(struct context *context, const struct cl_object_id *id, bool in_return, char address[MAILBOX_ADDRESS_SIZE], struct cl_wallet_key *key);
+/* The key of that mailbox; NULL: there is none. */
+const struct cl_wallet_key *mailbox_of(const struct context *context, const struct cl_object_id *id);
+/* Whether the mailbox was made with in_return. */
+bool mailbox_in_return(const struct cl_wallet_key *key);
 /* The oldest deliveries as the node's JSON; waits up to wait_s for one. *gone: the node has no such mailbox.
    *again_s: the node is busy. Then *page is NULL. */
 int mailbox_fetch(struct context *context, const struct cl_wallet_key *key, unsigned wait_s, json_t **page, bool *gone, long *again_s);
 /* All up to this number have arrived. */
 int mailbox_acknowledge(struct context *context, const struct cl_wallet_key *key, uint64_t through);
 
-/* ---- the other side's contact for an agreement, in the wallet's folder, encrypted */
-/* Checks the contact against the agreement and keeps it. path: where it came from, for the report. */
-int contact_take(struct context *context, const struct cl_buffer *file, const char *path, const struct cl_object_id *id, enum cl_side own, const struct cl_public_key *other, struct cl_contact *out);
+/* ---- the other side's contact for an agreement, in its exchange file (consent/exchange.h) */
+/* Checks the contact against the agreement, and keeps it if the other side made it after the kept one (*newer).
+   CL_E_TIME_AHEAD, and what cl_contact_decode, cl_contact_check and the exchange file return. */
+enum cl_status contact_learn(struct context *context, struct cl_view file, const struct cl_object_id *id, enum cl_side own, const struct cl_public_key *other, bool *newer);
+/* The same, reported. path: where it came from. */
+int contact_take(struct context *context, const struct cl_buffer *file, const char *path, const struct cl_object_id *id, enum cl_side own, const struct cl_public_key *other);
 /* consent import: a contact, for the agreement that it names. *is_contact: false where the file is something else. */
 int contact_import(struct context *context, const char *path, bool *is_contact);
 /* Appends the kept one's bytes; nothing where there is none. */
@@ -28,12 +38,22 @@ int contact_kept(struct context *context, struct cl_buffer *out, const struct cl
 /* The first address in it that names a mailbox on a node; false: it has none. */
 bool contact_address(const struct cl_contact *contact, char address[MAILBOX_ADDRESS_SIZE]);
 
+/* Our own. profile_delivery32: of the PROFILE that is our side; NULL: our side is a key, or TERMS. */
+struct own_side { struct cl_object_id id; enum cl_side side; const struct act_signer *signer; const char *name; const uint8_t *profile_delivery32; };
+/* Appends our contact, with our mailbox at the node in use (mailbox) and another place (also; NULL: none). */
+int contact_make(struct context *context, struct cl_buffer *file, uint64_t *made_ms, const struct own_side *own, bool mailbox, const char *also);
+
 /* ---- the outbox: a folder beside the wallet, in it one for each delivery that is not handed over to its mailbox yet */
 /* Makes the folder of a new delivery, for its sealed parts. */
 int outbox_folder(struct context *context, char folder[4096], const uint8_t id16[16]);
 /* The parts are all there: writes down where they go, and sends. */
 int outbox_begin(struct context *context, const char *folder, const char *address, const struct cl_delivery *delivery);
-/* Goes on with everything that was begun. */
+/* The parts are all there: writes down where they go; what sends is outbox_flush, or the caller's outbox_send. */
+int outbox_keep(struct context *context, const char *folder, const char *address, const struct cl_delivery *delivery);
+int outbox_send(struct context *context, const char *folder);
+/* Goes on with everything that was begun, and tells. */
 int outbox_resume(struct context *context);
+/* The same on the side, for a command that does something else: what fails waits on. */
+void outbox_flush(struct context *context);
 
 #endif

@@ -58,6 +58,8 @@ static int subject_learn(struct opening *opening, enum cl_status *status)
         (void)snprintf(opening->subject.item_name, sizeof opening->subject.item_name, "%s", item->name);
     opening->subject.side = item != NULL && item->role != CL_SIDE_NONE ? item->role : side_by_keys(context, &opening->subject.object);
     *status = opening->subject.object.kind != CL_STATE_AGREEMENT ? CL_E_OBJECT_KIND : opening->subject.side == CL_SIDE_NONE ? CL_E_PARTY : CL_OK;
+    if (*status == CL_OK && subject_party(&opening->subject, other_of(opening->subject.side))->length == 0)
+        *status = CL_E_NOT_ACTIVE; /* nobody answered yet, as far as our node knows */
     if (*status == CL_OK)
         result = delivery_party_open(context, &opening->other, subject_party(&opening->subject, other_of(opening->subject.side)));
     if (*status != CL_OK || result != 0)

@@ -5,10 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define TO_FILE "to"          /* "ADDRESS AGREEMENT SIDE SLOT\n", slot -1: none; written when all parts are there */
+#define TO_FILE "to"          /* "ADDRESS AGREEMENT SIDE SLOT\n", slot -1: none, -2: it connects the sides; written when all parts are there */
+#define CONNECTS (-2)
+#define ANSWER_WAIT_S (7u * 86400u) /* what connects waits so long for the answer that it belongs to */
 #define TO_BYTES_MAX 512u
 
 struct letter { char address[MAILBOX_ADDRESS_SIZE]; struct cl_object_id agreement; int side, slot; };
@@ -61,7 +64,7 @@ static int letter_read(struct context *context, const char *folder, struct lette
     if (result != 0)
         return result;
     if (cl_buffer_append(&file, "", 1) != CL_OK || sscanf((const char *)file.data, "%97s %64s %d %d", letter->address, agreement, &letter->side, &letter->slot) != 4 ||
-        !id_parse(&letter->agreement, agreement) || strchr(letter->address, '/') == NULL || letter->side < 1 || letter->side > 2 || letter->slot < -1 || letter->slot > 63)
+        !id_parse(&letter->agreement, agreement) || strchr(letter->address, '/') == NULL || letter->side < 1 || letter->side > 2 || letter->slot < CONNECTS || letter->slot > 63)
         result = output_fail(&context->output, CL_E_FORMAT, "%s is damaged; remove its folder, and deliver again.", path);
     cl_buffer_deinit(&file);
     return result;
@@ -120,18 +123,39 @@ static int parts_send(struct context *context, const char *folder, const char *a
     return result;
 }
 
-static int letter_send(struct context *context, const char *folder)
+/* What connects the sides may be sealed before the answer that it belongs to is on the ledger. */
+static bool awaits_answer(const struct letter *letter, const char *folder, enum cl_status status)
+{
+    char path[4500];
+    struct stat about;
+    (void)snprintf(path, sizeof path, "%s/" TO_FILE, folder);
+    return letter->slot == CONNECTS && (status == CL_E_NO_OBJECT || status == CL_E_PARTY) && stat(path, &about) == 0 && time_now_ms() / 1000 < (uint64_t)about.st_mtime + ANSWER_WAIT_S;
+}
+
+static enum cl_status may_go(const struct letter *letter, const struct object *object)
+{
+    enum cl_side side = letter->side == 1 ? CL_SIDE_CUSTOMER : CL_SIDE_ORGANISATION;
+    if (object->kind != CL_STATE_AGREEMENT)
+        return CL_E_OBJECT_KIND;
+    if (letter->slot == CONNECTS)
+        return cl_delivery_connecting_check(&object->as.agreement, side, time_now_ms());
+    return cl_delivery_check(&object->as.agreement, side, letter->slot >= 0, letter->slot < 0 ? 0 : (uint8_t)letter->slot, time_now_ms());
+}
+
+int outbox_send(struct context *context, const char *folder)
 {
     struct letter letter = {.side = 0};
     struct object object = {0};
     int result = letter_read(context, folder, &letter);
-    if (result == 0)
-        result = object_fetch(context, &object, &letter.agreement, true);
     if (result != 0)
         return result;
-    enum cl_status status = object.kind != CL_STATE_AGREEMENT ? CL_E_OBJECT_KIND
-        : cl_delivery_check(&object.as.agreement, letter.side == 1 ? CL_SIDE_CUSTOMER : CL_SIDE_ORGANISATION, letter.slot >= 0, letter.slot < 0 ? 0 : (uint8_t)letter.slot, time_now_ms());
+    result = object_fetch(context, &object, &letter.agreement, letter.slot != CONNECTS);
+    if (result != 0 && (result != 3 || letter.slot != CONNECTS))
+        return result;
+    enum cl_status status = result == 3 ? CL_E_NO_OBJECT : may_go(&letter, &object);
     object_deinit(&object);
+    if (status != CL_OK && awaits_answer(&letter, folder, status))
+        return output_fail(&context->output, status, "It is sent once the answer under %s is on the ledger: 'consent deliver --resume', or the next 'consent inbox'.", id_short(letter.agreement.bytes));
     if (status != CL_OK) {
         folder_remove(folder);
         return output_fail(&context->output, status, "What waited to be sent under %s is not sent any more, and removed here: no active slot, no delivery.", id_short(letter.agreement.bytes));
@@ -144,20 +168,26 @@ static int letter_send(struct context *context, const char *folder)
     return result;
 }
 
-int outbox_begin(struct context *context, const char *folder, const char *address, const struct cl_delivery *delivery)
+int outbox_keep(struct context *context, const char *folder, const char *address, const struct cl_delivery *delivery)
 {
     char path[4500], text[TO_BYTES_MAX];
     (void)snprintf(path, sizeof path, "%s/" TO_FILE, folder);
-    (void)snprintf(text, sizeof text, "%s %s %d %d\n", address, id_text(delivery->agreement.bytes), delivery->from == CL_SIDE_CUSTOMER ? 1 : 2, delivery->has_slot ? delivery->slot : -1);
-    int result = file_write(context, path, text, strlen(text), true);
-    return result == 0 ? letter_send(context, folder) : result;
+    (void)snprintf(text, sizeof text, "%s %s %d %d\n", address, id_text(delivery->agreement.bytes), delivery->from == CL_SIDE_CUSTOMER ? 1 : 2, delivery->has_slot ? delivery->slot : cl_delivery_connects(delivery) ? CONNECTS : -1);
+    return file_write(context, path, text, strlen(text), true);
 }
 
-int outbox_resume(struct context *context)
+int outbox_begin(struct context *context, const char *folder, const char *address, const struct cl_delivery *delivery)
+{
+    int result = outbox_keep(context, folder, address, delivery);
+    return result == 0 ? outbox_send(context, folder) : result;
+}
+
+/* Returns: the first failure's exit status. */
+static int send_all(struct context *context, int *waited, int *sent)
 {
     char outbox[4096], folder[4400], to[4500];
     struct dirent **names = NULL;
-    int first = 0, sent = 0;
+    int first = 0;
     outbox_path(context, outbox);
     int count = scandir(outbox, &names, is_delivery, alphasort);
     if (count < 0)
@@ -170,13 +200,31 @@ int outbox_resume(struct context *context)
             output_warn(&context->output, "A delivery was interrupted before it was sealed; deliver it again.");
             continue;
         }
-        int result = letter_send(context, folder);
-        sent += result == 0 ? 1 : 0;
+        int result = outbox_send(context, folder);
+        *sent += result == 0 ? 1 : 0;
         first = first == 0 ? result : first;
     }
     names_free(names, count);
+    *waited = count;
+    return first;
+}
+
+int outbox_resume(struct context *context)
+{
+    int count = 0, sent = 0, first = send_all(context, &count, &sent);
     if (first == 0)
         output_line(&context->output, count == 0 ? "nothing waits to be sent" : "sent: %d", sent);
     output_json(&context->output, json_pack("{s:i, s:i}", "sent", sent, "waited", count));
     return first;
+}
+
+void outbox_flush(struct context *context)
+{
+    int count = 0, sent = 0;
+    bool soft = context->output.soft;
+    context->output.soft = true;
+    (void)send_all(context, &count, &sent);
+    context->output.soft = soft;
+    if (sent > 0)
+        output_say(&context->output, "Sent what had waited here: %d %s.", sent, sent == 1 ? "delivery" : "deliveries");
 }

@@ -142,10 +142,12 @@ static int get_passphrase(struct context *context, char out[PASSPHRASE_BYTES_MAX
     return 0;
 }
 
-int wallet_resume(struct context *context)
+static int lock_wallet(struct context *context)
 {
     char path[3200];
     (void)snprintf(path, sizeof path, "%s.lock", context->wallet_path);
+    if (context->wallet_lock >= 0 && context->wallet_changed_ns[0] == 0)
+        return 0; /* it is held */
     if (context->wallet_lock < 0)
         context->wallet_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (context->wallet_lock < 0)
@@ -163,10 +165,6 @@ int wallet_resume(struct context *context)
     }
     return 0;
 }
-
-void wallet_yield(struct context *context) { (void)flock(context->wallet_lock, LOCK_UN); }
-
-static int lock_wallet(struct context *context) { return context->wallet_lock >= 0 ? 0 : wallet_resume(context); }
 
 /* The folder of the wallet at path, or that belongs to a backup: alice and alice.backup have alice.store. */
 static void store_directory_of(char out[CL_STORE_PATH_MAX], const char *path)
@@ -230,6 +228,58 @@ int wallet_store_recover(struct context *context, const char *backup)
     status = cl_store_mirror(store, target, context->wallet);
     cl_store_free(store);
     return status == CL_OK ? store_open(context) : store_fail(context, status, target);
+}
+
+static uint64_t changed_ns(const char *path)
+{
+    struct stat about = {0};
+    (void)stat(path, &about);
+    return (uint64_t)about.st_mtim.tv_sec * 1000000000u + (uint64_t)about.st_mtim.tv_nsec + 1;
+}
+
+static void wallet_look(const struct context *context, uint64_t changed[2])
+{
+    char directory[CL_STORE_PATH_MAX];
+    store_directory_of(directory, context->wallet_path);
+    changed[0] = changed_ns(context->wallet_path);
+    changed[1] = changed_ns(directory);
+}
+
+void wallet_yield(struct context *context)
+{
+    wallet_look(context, context->wallet_changed_ns);
+    (void)flock(context->wallet_lock, LOCK_UN);
+}
+
+/* Another command wrote it, or into its folder. */
+static int wallet_reread(struct context *context)
+{
+    struct cl_buffer sealed = {0};
+    struct cl_wallet *wallet = NULL;
+    int result = file_read(context, &sealed, context->wallet_path, CL_WALLET_FILE_BYTES_MAX);
+    enum cl_status status = result == 0 ? cl_wallet_open_again(&wallet, sealed.data, sealed.length, context->wallet) : CL_OK;
+    cl_buffer_deinit(&sealed);
+    if (status != CL_OK)
+        return output_fail(&context->output, status, "%s was replaced meanwhile; start the command again.", context->wallet_path);
+    if (result != 0)
+        return result;
+    cl_store_free(context->store);
+    context->store = NULL;
+    cl_wallet_free(context->wallet);
+    context->wallet = wallet;
+    return store_open(context);
+}
+
+int wallet_resume(struct context *context)
+{
+    uint64_t now[2];
+    int result = lock_wallet(context);
+    if (result != 0)
+        return result;
+    wallet_look(context, now);
+    bool same = memcmp(now, context->wallet_changed_ns, sizeof now) == 0;
+    context->wallet_changed_ns[0] = 0;
+    return same ? 0 : wallet_reread(context);
 }
 
 int wallet_open(struct context *context)

@@ -12,7 +12,8 @@ const char *wallet_path_of(struct context *context);
 int wallet_open(struct context *context);                 /* locks the file against other commands; once */
 int wallet_create(struct context *context, const uint8_t entropy32[32]); /* CL_E_EXISTS where there is one */
 int wallet_save(struct context *context);                 /* keys, wallet, then what the wallet names no more is destroyed */
-/* For a command that waits long and never saves: other commands may use the wallet meanwhile. */
+/* For a command that waits long: other commands may use the wallet meanwhile. What they changed is read again, so nothing that
+   was borrowed from the wallet is good after wallet_resume. */
 void wallet_yield(struct context *context);
 int wallet_resume(struct context *context);
 size_t wallet_locked_count(const struct context *context); /* entries whose content has no key here */

@@ -26,9 +26,10 @@ python -c 'import codes; codes.write_pgm("svg.pgm", codes.svg_rows("shopping.svg
 for picture in svg terminal; do zbar $picture.pgm >read.txt; cmp -s read.txt shopping.code || fail "zbarimg does not read the $picture drawing"; done
 python - <<P || fail "the code does not say what formats.cddl asks for"
 import codes
-version, network, urls, token, thing, kind, expiry, body = codes.read("shopping.code")
+version, network, urls, token, thing, kind, expiry, body, reception = codes.read("shopping.code")
 assert (version, urls, kind, len(network), len(token), expiry) == (1, ["$CONSENT_NODE"], 2, 32, 32, 3818448000), (version, urls, kind, expiry)
 assert body[1] == "terms" and len(body[2]) > 5
+assert len(reception[0]) == 32 and reception[1] == "solo" and len(reception[2]) == 32 and reception[3] == 0, reception
 P
 
 # shown again from the wallet and from the file; the same code each time

@@ -51,6 +51,7 @@ expect 0 acme show anna --json && anna=$(json object)
 expect 0 alice deliver "$anna" mail.txt --slot 1 --out sealed --json
 expect 0 acme open sealed -o opened.txt --json && is slot 1 && { cmp -s mail.txt opened.txt || fail "open"; }
 expect 0 alice contact "$anna" -o shopping.consent-contact --json && [ -s shopping.consent-contact ] || fail "contact"
+expect 0 alice inbox --json && is contact kept
 expect 0 acme deliver anna mail.txt --slot 1 --contact shopping.consent-contact --json && is kind data
 expect 0 alice inbox --to received --json && is slot 1 && { cmp -s mail.txt received/* || fail "inbox"; }
 expect 0 alice show shopping --json && is agreements.1.name shopping.2

@@ -20,7 +20,7 @@ def agree(scene, anna, bakery):
     """Returns the agreement's id. Contacts go both ways, once."""
     bakery.consent("profile", "bakery", "--display", "Bakery Ltd")
     anna.write_terms()
-    agreement = scene.agreement(anna, bakery, "bakery", "anna")
+    agreement = scene.agreement(anna, bakery, "bakery", "anna", "--no-mailbox")
     anna.consent("inbox", expected=3)
     anna.consent("contact", "bakery", "-o", "anna.consent-contact")
     bakery.consent("contact", "anna", "-o", "bakery.consent-contact")

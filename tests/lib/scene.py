@@ -92,15 +92,15 @@ class Scene(Consortium):
     def party(self, name, home):
         return Party(self, name, self[home])
 
-    def agreement(self, customer, organisation, called, known_as):
+    def agreement(self, customer, organisation, called, known_as, *more):
         """The customer grants to the organisation's profile, which bears its name, on terms.txt, and it subscribes. called, known_as:
-        what the two call it. Returns its id."""
+        what the two call it; more: options of both. Returns its id."""
         profile, offer = organisation.ask("show", organisation.name)["object"], f"{called}.consent-offer"
         self.settled()
-        agreement = customer.ask("grant", called, "--to", profile, "--terms", "terms.txt", "--until", "2099-12-31", "-o", offer)["object"]
+        agreement = customer.ask("grant", called, "--to", profile, "--terms", "terms.txt", "--until", "2099-12-31", "-o", offer, *more)["object"]
         customer.hand_over(offer, organisation)
         self.settled()
-        organisation.consent("subscribe", "--offer", offer, "--as", organisation.name, "--name", known_as)
+        organisation.consent("subscribe", "--offer", offer, "--as", organisation.name, "--name", known_as, *more)
         self.settled()
         return agreement
 
@@ -153,6 +153,8 @@ def secrets_of(offer_file):
     with open(offer_file, "rb") as file:
         offer = cbor2.loads(file.read())
     public = {offer[2], offer[3], offer[5]}
+    if offer[7] is not None:
+        public.add(offer[7][2])  # the mailbox that the home node keeps
     found = set()
 
     def walk(value):

@@ -1,0 +1,24 @@
+/* How two sides come to reach each other from one code or offer. Whoever makes one opens a reception: a mailbox and a key, and
+   puts them in. Who answers seals his contact to it at once. The maker's inbox keeps that, and answers with the contact of the
+   relationship itself. None of it makes the act fail that it goes with: what went wrong is said, and tried again. */
+#ifndef TOOLS_CONNECT_H
+#define TOOLS_CONNECT_H
+
+#include "mailbox.h"
+#include "opening.h"
+
+/* A reception for those who answer this offer of ours, at the node in use. Absent with --no-mailbox, where the node keeps no
+   mailboxes, or does not answer; which is said. in_return: as in cl_reception. */
+void reception_open(struct context *context, struct cl_reception *out, const struct cl_object_id *object, bool in_return);
+/* The same for an offer that was made before: absent where it had none. */
+void reception_again(struct context *context, struct cl_reception *out, const struct cl_object_id *object);
+
+/* After an answer of ours (act): our contact goes to the reception of the code or offer, or to the contact that we have, once.
+   final: the answer stands on the ledger; else the contact waits in the outbox. Adds to json what came of it. */
+void connect_answered(struct context *context, const struct act *act, const struct cl_object_id *object, bool final, json_t *json);
+/* Seals a notice of this kind for the other side into the outbox; folder: for outbox_send. */
+int connect_notice(struct context *context, char folder[4096], const struct own_side *own, const char *media_type, struct cl_view content, const uint8_t recipient32[32], const char *address);
+/* A contact that came into the inbox: kept if it is newer, told, and answered with ours. *status: why it is refused. */
+int connect_contact(struct opening *opening, struct cl_view content, enum cl_status *status);
+
+#endif
