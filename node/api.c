@@ -32,6 +32,11 @@ const struct api_route api_routes[] = {
     { "GET", "/v1/mailboxes/{id}/deliveries", api_mailbox_fetch, API_KEY | API_NO_HEAD, "fetchDeliveries", "Deliveries that wait, oldest first",
       "after:only those with a higher number|limit:1 to 64|wait:seconds to wait for the first one, 0 to 60", JSON, "200|401|404|429" },
     { "DELETE", "/v1/mailboxes/{id}/deliveries", api_mailbox_acknowledge, API_KEY, "acknowledgeDeliveries", "Delete deliveries that have arrived", "through:number of the newest of them (required)", JSON, "200|401|404" },
+    { "GET", "/v1/public", api_public_list, 0, "listPublicBodies", "Public bodies of TERMS and PROFILEs that a node keeps, all of them: whoever searches does so at home",
+      "node:name of the node that keeps them, default this one|cursor:from the page before", JSON, "200|404|429" },
+    { "PUT", "/v1/public/{id}", api_public_put, API_SIGNED, "putPublicBody", "Let everybody read the body of these TERMS or this PROFILE, as much of it as is there", "", JSON,
+      "200|201|401|404|409|413|415|429|507" },
+    { "DELETE", "/v1/public/{id}", api_public_delete, API_SIGNED, "deletePublicBody", "Take it away again", "", JSON, "200|401|404|429" },
     { "GET", "/v1/feed", api_feed, API_READER | API_NO_HEAD, "feed", "Events as they become final", "after:log index, or 'now'|follow:0 ends at the present tip", "text/event-stream|application/x-ndjson", "200|401|406|429" },
     { "GET", "/v1/consistency", api_consistency, 0, "consistency", "Consistency proof between two sizes of the log (RFC 6962)", "from:size (required)|to:size, default the newest checkpoint's", JSON, "200" },
     { "GET", "/v1/network", api_network, 0, "network", "The network: genesis, policy, members", "", JSON, "200" },
@@ -195,7 +200,8 @@ static void serve(struct api_call *call, const struct api_route *route)
         api_problem(request, 503, CL_E_BOUND, -1, "Too many large requests at a time; send it again.");
     } else if (http_body_too_large(request)) {
         bool delivery = route->handle == api_mailbox_deposit;
-        api_problem(request, 413, delivery ? CL_E_BOUND : CL_E_RECORD_SIZE, -1, delivery ? API_DELIVERY_SIZE : NULL);
+        bool body = route->handle == api_public_put;
+        api_problem(request, 413, delivery || body ? CL_E_BOUND : CL_E_RECORD_SIZE, -1, delivery ? API_DELIVERY_SIZE : body ? API_PUBLIC_SIZE : NULL);
     } else if ((route->flags & API_READER) != 0 && !may_read(call->api, request)) {
         http_set_header(request, "WWW-Authenticate", "Bearer realm=\"consent\"");
         api_problem(request, 401, CL_E_LOCKED, -1, "Reading everything needs a reader's token.");

@@ -16,6 +16,7 @@ struct mailbox_call { struct mailbox_job job; struct api *api; struct http_reque
 size_t api_body_max(const char *method, const char *path)
 {
     char arguments[ROUTE_ARGUMENTS_MAX][ROUTE_ARGUMENT_BYTES];
+    if (strcmp(method, "PUT") == 0 && route_match("/v1/public/{id}", path, arguments)) return PUBLIC_BODY_BYTES_MAX;
     return strcmp(method, "POST") == 0 && route_match("/v1/mailboxes/{id}/deliveries", path, arguments) ? MAILBOX_DELIVERY_BYTES_MAX : 0;
 }
 
@@ -190,11 +191,10 @@ static void on_deposited(void *context, struct http_request *request)
     mailbox_call_free(call);
 }
 
-/* Returns: false where no node of the network has that name. */
-static bool find_home(size_t *peer, const struct node *node, const char *name)
+bool api_find_node(size_t *peer, const struct node *node, const char *name, size_t own)
 {
     struct genesis_peer found;
-    *peer = MAILBOX_HERE;
+    *peer = own;
     if (name == NULL) return true;
     for (size_t i = 0; i < node->peer_count; i++) {
         node_genesis_peer(&found, &node->genesis, i);
@@ -219,7 +219,7 @@ void api_mailbox_deposit(struct api_call *call)
         api_problem(request, body.length == 0 ? 400 : 413, CL_E_BOUND, -1, API_DELIVERY_SIZE);
         return;
     }
-    if (!find_home(&home, call->api->node, http_query(request, "node"))) {
+    if (!api_find_node(&home, call->api->node, http_query(request, "node"), MAILBOX_HERE)) {
         api_problem(request, 404, CL_E_NOT_FOUND, -1, "No node of this network has that name; an address is NODE-NAME/MAILBOX, see /v1/network.");
         return;
     }

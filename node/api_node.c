@@ -233,6 +233,7 @@ void api_metrics(struct api_call *call)
         status = cl_buffer_append(&text, line, (size_t)length);
     }
     if (status == CL_OK) status = mailbox_metrics(&text, node);
+    if (status == CL_OK) status = public_metrics(&text, node);
     if (status == CL_OK) status = condition_metrics(&text, node);
     if (status == CL_OK) { /* one that is no whole number */
         char line[256];

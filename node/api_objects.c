@@ -311,7 +311,7 @@ static enum cl_status present_key(uint8_t key33[33], struct cl_ledger_view *view
     return status;
 }
 
-static enum cl_status check_signature(struct api_call *call, struct cl_ledger_view *view, const struct cl_party *party)
+enum cl_status api_signed_by(struct api_call *call, struct cl_ledger_view *view, const struct cl_party *party)
 {
     uint8_t key[33], nonce[32], signature[64];
     enum cl_status status = present_key(key, view, party);
@@ -338,7 +338,7 @@ void api_party_agreements(struct api_call *call)
     }
     ids = malloc(PAGE_MAX * sizeof *ids);
     enum cl_status status = ids != NULL ? cl_ledger_view_new(&view, call->api->node->ledger) : CL_E_MEMORY;
-    if (status == CL_OK) status = check_signature(call, view, &party);
+    if (status == CL_OK) status = api_signed_by(call, view, &party);
     if (status == CL_OK) status = cl_view_party_objects(view, ids, limit, &count, &party, has_cursor ? &cursor : NULL);
     if (status == CL_OK) array = list_objects(view, ids, count, true, &status);
     cl_ledger_view_free(view);

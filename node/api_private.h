@@ -12,7 +12,7 @@ struct challenges;
 struct api { struct node *node; struct access *access; struct challenges *challenges; };
 struct api_call { struct api *api; struct http_request *request; char arguments[ROUTE_ARGUMENTS_MAX][ROUTE_ARGUMENT_BYTES]; };
 
-enum api_flags { API_READER = 1 /* needs open_reads or a reader's token */, API_NO_HEAD = 2, API_KEY = 4 /* by whoever has a mailbox's key */ };
+enum api_flags { API_READER = 1 /* needs open_reads or a reader's token */, API_NO_HEAD = 2, API_KEY = 4 /* by whoever has a mailbox's key */, API_SIGNED = 8 /* by an object's present key */ };
 /* One row is one path with one method: the router and /openapi.json both read it. Lists are separated by '|'. */
 struct api_route {
     const char *method, *path;    /* {x} is one segment, {x+} the rest of the path */
@@ -94,12 +94,26 @@ CL_MUST_USE enum cl_status challenge_check(struct challenges *challenges, const 
 CL_MUST_USE enum cl_status challenge_verify(const struct challenges *challenges, const struct cl_network_id *network, const uint8_t nonce32[32], const uint8_t signature64[64],
                                             const uint8_t key33[33], uint64_t now_ms);
 
+/* api_objects.c: Consent-Challenge and Consent-Signature are of the party's present key, and fresh. CL_E_LOCKED, CL_E_BOUND (as
+   challenge_check), CL_E_NOT_FOUND: no key of that party is known. */
+CL_MUST_USE enum cl_status api_signed_by(struct api_call *call, struct cl_ledger_view *view, const struct cl_party *party);
+/* A node's name, by which its place among the peers is found; own: this node. Returns: false where none is called so. */
+bool api_find_node(size_t *peer, const struct node *node, const char *name, size_t own);
+
+/* api_public.c */
+#define API_PUBLIC_SIZE "A public body has at most 65,536 bytes."
+static_assert(PUBLIC_BODY_BYTES_MAX == 65536, "the sentence says so");
+CL_MUST_USE enum cl_status public_metrics(struct cl_buffer *text, struct node *node);
+
 /* api_mailbox.c */
 #define API_DELIVERY_SIZE "A delivery has 1 to 307,200 bytes; what is longer goes in parts."
 static_assert(MAILBOX_DELIVERY_BYTES_MAX == 307200, "the sentence says so");
 CL_MUST_USE enum cl_status mailbox_metrics(struct cl_buffer *text, struct node *node);
 
 /* Handlers */
+void api_public_put(struct api_call *call);
+void api_public_delete(struct api_call *call);
+void api_public_list(struct api_call *call);
 void api_mailbox_put(struct api_call *call);
 void api_mailbox_delete(struct api_call *call);
 void api_mailbox_deposit(struct api_call *call);

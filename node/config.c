@@ -57,6 +57,11 @@ static const struct setting settings[] = {
     NUMBER("mailbox", "unfetched_days", mailbox_unfetched_days, 1, 3650),
     NUMBER("mailbox", "waits_max", mailbox_waits_max, 1, 100000),
     NUMBER("mailbox", "compact_s", mailbox_compact_s, 1, 86400),
+    NUMBER("public", "bodies_max", public_bodies_max, 0, 1000000),
+    NUMBER("public", "bytes_max", public_bytes_max, 65536, 1099511627776),
+    NUMBER("public", "puts_per_s", public_puts_per_s, 1, 10000),
+    NUMBER("public", "body_days", public_body_days, 1, 3650),
+    NUMBER("public", "copy_s", public_copy_s, 1, 3600),
     { "sync", "mode", SETTING_SYNC_MODE, offsetof(struct node_config, sync_certified), 8, 0, 1 },
     { "log", "level", SETTING_LEVEL, offsetof(struct node_config, log_level), 8, 0, 3 },
 };
@@ -87,6 +92,11 @@ void node_config_default(struct node_config *out)
     out->mailbox_unfetched_days = 180;
     out->mailbox_waits_max = 256;
     out->mailbox_compact_s = 600;
+    out->public_bodies_max = 10000;
+    out->public_bytes_max = 128u * 1024 * 1024;
+    out->public_puts_per_s = 10;
+    out->public_body_days = 400;
+    out->public_copy_s = 60;
     out->log_level = 2;
 }
 

@@ -32,6 +32,9 @@ struct node_config {
     uint64_t mailboxes_max, mailboxes_deliveries_max, mailboxes_bytes_max, mailboxes_bytes_per_s, mailboxes_opens_per_s;
     uint64_t mailbox_deliveries_max, mailbox_bytes_max, mailbox_deposits_per_s; /* of each mailbox */
     uint64_t mailbox_delivery_days, mailbox_unfetched_days, mailbox_waits_max, mailbox_compact_s;
+    /* [public]: how many public bodies this node keeps (0: none), and their bytes; how many it takes a second; how long each stays
+       after it was last put; how long pages of other nodes' are kept */
+    uint64_t public_bodies_max, public_bytes_max, public_puts_per_s, public_body_days, public_copy_s;
     uint64_t log_level;                   /* [log] level: 0 error … 3 debug */
 };
 

@@ -5,7 +5,7 @@
 
 static bool kind_from(enum frame_kind *out, uint64_t number)
 {
-    if (number < FRAME_HELLO || number > FRAME_DEPOSITED) return false;
+    if (number < FRAME_HELLO || number > FRAME_PUBLIC_ANSWER) return false;
     *out = (enum frame_kind)number;
     return true;
 }
@@ -51,7 +51,9 @@ static enum cl_status check_item(enum frame_kind kind, struct cl_view item)
     case FRAME_RECOVERY_QUESTION:
     case FRAME_RECOVERY_ANSWER:
     case FRAME_DEPOSIT:
-    case FRAME_DEPOSITED: break;
+    case FRAME_DEPOSITED:
+    case FRAME_PUBLIC_QUESTION:
+    case FRAME_PUBLIC_ANSWER: break;
     }
     assert(false); /* the caller knows the lists */
     return CL_E_FORMAT;
@@ -97,7 +99,9 @@ size_t frame_items_max(enum frame_kind kind)
     case FRAME_RECOVERY_QUESTION:
     case FRAME_RECOVERY_ANSWER:
     case FRAME_DEPOSIT:
-    case FRAME_DEPOSITED: break;
+    case FRAME_DEPOSITED:
+    case FRAME_PUBLIC_QUESTION:
+    case FRAME_PUBLIC_ANSWER: break;
     }
     return 0;
 }
@@ -158,6 +162,8 @@ static enum cl_status check_payload(enum frame_kind kind, struct cl_view payload
     struct frame_recovery_answer answer;
     struct frame_deposit deposit;
     struct frame_deposited deposited;
+    struct frame_public_question wanted;
+    struct frame_public_answer bodies;
     switch (kind) {
     case FRAME_HELLO: return frame_hello_decode(&hello, payload);
     case FRAME_VOTES:
@@ -174,6 +180,8 @@ static enum cl_status check_payload(enum frame_kind kind, struct cl_view payload
     case FRAME_RECOVERY_ANSWER: return frame_recovery_answer_decode(&answer, payload);
     case FRAME_DEPOSIT: return frame_deposit_decode(&deposit, payload);
     case FRAME_DEPOSITED: return frame_deposited_decode(&deposited, payload);
+    case FRAME_PUBLIC_QUESTION: return frame_public_question_decode(&wanted, payload);
+    case FRAME_PUBLIC_ANSWER: return frame_public_answer_decode(&bodies, payload);
     }
     return CL_E_UNSUPPORTED;
 }

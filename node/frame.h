@@ -6,6 +6,7 @@
 #include "block.h"
 #include "cbor.h"
 #include "mailbox.h"
+#include "public_bodies.h"
 
 #define FRAME_VERSION 1u
 #define FRAME_NETWORK_BYTES 8u /* of the network id: enough to tell stray frames from bad ones; hellos carry all of it */
@@ -23,7 +24,8 @@ static_assert(36u + 34u * FRAME_ANNOUNCED_MAX <= CL_FRAME_BYTES_MAX, "a full ann
 enum frame_kind {
     FRAME_HELLO = 1, FRAME_VOTES = 2, FRAME_CERTIFICATES = 3, FRAME_PROPOSAL = 4, FRAME_ANNOUNCE = 5, FRAME_FETCH = 6,
     FRAME_RECORDS = 7, FRAME_RANGE_REQUEST = 8, FRAME_RANGE = 9, FRAME_COSIGNATURES = 10, FRAME_STATUS = 11,
-    FRAME_RECOVERY_QUESTION = 12, FRAME_RECOVERY_ANSWER = 13, FRAME_DEPOSIT = 14, FRAME_DEPOSITED = 15
+    FRAME_RECOVERY_QUESTION = 12, FRAME_RECOVERY_ANSWER = 13, FRAME_DEPOSIT = 14, FRAME_DEPOSITED = 15,
+    FRAME_PUBLIC_QUESTION = 16, FRAME_PUBLIC_ANSWER = 17
 };
 struct frame {
     enum frame_kind kind;
@@ -92,6 +94,14 @@ CL_MUST_USE enum cl_status frame_deposit_encode(struct cl_buffer *out, const str
 CL_MUST_USE enum cl_status frame_deposit_decode(struct frame_deposit *out, struct cl_view payload);
 CL_MUST_USE enum cl_status frame_deposited_encode(struct cl_buffer *out, const struct frame_deposited *in);
 CL_MUST_USE enum cl_status frame_deposited_decode(struct frame_deposited *out, struct cl_view payload);
+
+/* Public bodies that the node which is asked keeps itself, a page at a time. The answer's items borrow from the payload. */
+struct frame_public_question { bool has_after; uint8_t after[32]; };
+struct frame_public_answer { size_t count; struct cl_view bodies[PUBLIC_PAGE_BODIES_MAX]; bool more; };
+CL_MUST_USE enum cl_status frame_public_question_encode(struct cl_buffer *out, const struct frame_public_question *in);
+CL_MUST_USE enum cl_status frame_public_question_decode(struct frame_public_question *out, struct cl_view payload);
+CL_MUST_USE enum cl_status frame_public_answer_encode(struct cl_buffer *out, const struct frame_public_answer *in);
+CL_MUST_USE enum cl_status frame_public_answer_decode(struct frame_public_answer *out, struct cl_view payload);
 
 /* A range: stored blocks, each with the log's root before its state leaf and with records in the block's order: what skip leaves, of the last block perhaps only the
    first that fit. begin, then add as often as it said. Read in one pass: next goes on behind the records of the block before,

@@ -1,8 +1,9 @@
-/* Payloads of frames that are not lists: hello, range request, status, recovery, deposits. */
+/* Payloads of frames that are not lists: hello, range request, status, recovery, deposits, public bodies. */
 #include "crypto.h"
 #include "frame.h"
 
 #include "consent/record.h"
+#include "consent/terms.h"
 
 /* ---- hello */
 
@@ -250,4 +251,68 @@ enum cl_status frame_deposited_decode(struct frame_deposited *out, struct cl_vie
     enum cl_status status = cl_cbor_finish(&reader);
     bool waits = out->outcome == MAILBOX_DONE || out->outcome == MAILBOX_KNOWN;
     return status == CL_OK && waits != (out->number > 0) ? CL_E_FORMAT : status;
+}
+
+/* ---- public bodies of another node */
+
+enum cl_status frame_public_question_encode(struct cl_buffer *out, const struct frame_public_question *in)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 1);
+    if (in->has_after) cl_cbor_put_bytes(&writer, in->after, 32);
+    else cl_cbor_put_null(&writer);
+    return writer.status;
+}
+
+enum cl_status frame_public_question_decode(struct frame_public_question *out, struct cl_view payload)
+{
+    struct cl_cbor_reader reader;
+    memset(out, 0, sizeof *out);
+    cl_cbor_reader_init(&reader, payload.data, payload.length);
+    cl_cbor_array_fixed(&reader, 1);
+    out->has_after = !cl_cbor_null(&reader);
+    if (out->has_after) cl_cbor_bytes_copy(&reader, out->after, 32);
+    return cl_cbor_finish(&reader);
+}
+
+enum cl_status frame_public_answer_encode(struct cl_buffer *out, const struct frame_public_answer *in)
+{
+    struct cl_cbor_writer writer;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_array(&writer, 2);
+    cl_cbor_put_array(&writer, in->count);
+    for (size_t i = 0; i < in->count; i++) cl_cbor_put_bytes(&writer, in->bodies[i].data, in->bodies[i].length);
+    cl_cbor_put_raw(&writer, in->more ? "\xf5" : "\xf4", 1);
+    return writer.status;
+}
+
+/* Each is a body-file as a node takes it, and stands behind the one before. */
+static void check_public_bodies(struct cl_cbor_reader *reader, const struct frame_public_answer *answer)
+{
+    struct cl_object_id before = { { 0 } };
+    size_t total = 0;
+    for (size_t i = 0; i < answer->count && reader->status == CL_OK; i++) {
+        struct cl_body_file file;
+        enum cl_status status = public_body_decode(&file, answer->bodies[i]);
+        total += answer->bodies[i].length;
+        if (status == CL_OK && i > 0 && memcmp(file.object.bytes, before.bytes, 32) <= 0) status = CL_E_FORMAT;
+        if (status == CL_OK && total > PUBLIC_PAGE_BYTES_MAX) status = CL_E_BOUND;
+        if (status != CL_OK) cl_cbor_fail(reader, status);
+        before = file.object;
+    }
+}
+
+enum cl_status frame_public_answer_decode(struct frame_public_answer *out, struct cl_view payload)
+{
+    struct cl_cbor_reader reader;
+    memset(out, 0, sizeof *out);
+    cl_cbor_reader_init(&reader, payload.data, payload.length);
+    cl_cbor_array_fixed(&reader, 2);
+    out->count = cl_cbor_array_at_most(&reader, PUBLIC_PAGE_BODIES_MAX);
+    for (size_t i = 0; i < out->count && reader.status == CL_OK; i++) out->bodies[i] = cl_cbor_bytes(&reader);
+    out->more = cl_cbor_bool(&reader);
+    if (out->more && out->count == 0) cl_cbor_fail(&reader, CL_E_FORMAT);
+    if (reader.status == CL_OK) check_public_bodies(&reader, out);
+    return cl_cbor_finish(&reader);
 }

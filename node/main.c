@@ -61,6 +61,7 @@ static const char usage_run[] =
     "  [votelog] truncate_mb   [sync] mode   [access] readers submitters   [log] level\n"
     "  [mailbox] mailboxes_max deliveries_max bytes_max bytes_per_s opens_per_s mailbox_deliveries_max mailbox_bytes_max\n"
     "  mailbox_deposits_per_s delivery_days unfetched_days waits_max compact_s\n"
+    "  [public] bodies_max bytes_max puts_per_s body_days copy_s\n"
     "--new-vote-log: in a network of one, start a new vote log where it is lost or damaged; only if DIR is this node's newest\n"
     "state. Among several members: forget the vote log and vote again once a quorum of the others has told how far this node may\n"
     "have voted. Needed once after DIR was put back from a copy or a snapshot of the machine; a lost or damaged log needs none.\n"

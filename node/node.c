@@ -238,6 +238,7 @@ static enum cl_status start_threads(struct node *node, char *sentence, size_t se
     enum cl_status status = verify_pool_new(&node->verify_pool, (unsigned)node->options.config.workers, &node->genesis.core.network, node_on_verified, node);
     if (status == CL_OK) status = api_new(&node->api, node);
     if (status == CL_OK) status = mailbox_server_new(&node->mailboxes, &node->options.config, node->peer_count, sentence, sentence_size);
+    if (status == CL_OK) status = public_server_new(&node->public_bodies, &node->options.config, node->ledger, node->peer_count, sentence, sentence_size);
     if (status != CL_OK) return status;
     errno = 0; /* before HTTP, whose threads are asked how it is with backups */
     if (backup_server_start(&node->backup, node->options.config.data, &node->store) != CL_OK) /* then it has to stop for a backup */
@@ -248,6 +249,7 @@ static enum cl_status start_threads(struct node *node, char *sentence, size_t se
     if (status == CL_OK) status = node_links_start(node, sentence, sentence_size);
     if (status != CL_OK) return status;
     mailbox_server_connect(node->mailboxes, node->transport);
+    public_server_connect(node->public_bodies, node->transport);
     node->last_tick_ms = node_now_ms();
     if (pthread_create(&node->owner, NULL, own, node) != 0) return CL_E_MEMORY;
     node->owner_running = true;
@@ -330,12 +332,14 @@ enum cl_status node_stop(struct node *node)
     inbox_nudge(&node->inbox);
     if (node->owner_running) pthread_join(node->owner, NULL);
     mailbox_server_stop(node->mailboxes); /* before what it asks other nodes by */
+    public_server_stop(node->public_bodies);
     node_links_stop(node);
     cancel_all(node);
     verify_pool_free(node->verify_pool);
     http_stop(node->http);
     run_left_over(node);
     mailbox_server_free(node->mailboxes);
+    public_server_free(node->public_bodies);
     backup_server_stop(node->backup);
     api_free(node->api);
     node_links_free(node);

@@ -82,7 +82,9 @@ static void handle_frame(struct node *node, size_t peer, const struct frame *fra
     case FRAME_RECOVERY_QUESTION:
     case FRAME_RECOVERY_ANSWER:
     case FRAME_DEPOSIT:
-    case FRAME_DEPOSITED: return; /* questions and answers do not come as frames */
+    case FRAME_DEPOSITED:
+    case FRAME_PUBLIC_QUESTION:
+    case FRAME_PUBLIC_ANSWER: return; /* questions and answers do not come as frames */
     }
 }
 
@@ -150,8 +152,9 @@ static void on_question(void *context, size_t sender, const struct frame *frame,
     bool taken = false;
     if (!atomic_load(&links->stopping))
         taken = frame->kind == FRAME_RANGE_REQUEST ? to_server(links, sender, frame, question)
-              : frame->kind == FRAME_DEPOSIT     ? mailbox_server_question(links->node->mailboxes, sender, frame, question)
-                                                 : to_owner(links, sender, frame, question);
+              : frame->kind == FRAME_DEPOSIT         ? mailbox_server_question(links->node->mailboxes, sender, frame, question)
+              : frame->kind == FRAME_PUBLIC_QUESTION ? public_server_question(links->node->public_bodies, frame, question)
+                                                     : to_owner(links, sender, frame, question);
     if (!taken) transport_decline(question);
 }
 

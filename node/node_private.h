@@ -7,6 +7,7 @@
 #include "http.h"
 #include "inbox.h"
 #include "mailbox_server.h"
+#include "public_server.h"
 #include "node.h"
 #include "node_backup.h"
 #include "pool.h"
@@ -135,6 +136,7 @@ struct node {
     struct api *api;
     struct backup_server *backup;
     struct mailbox_server *mailboxes;
+    struct public_server *public_bodies;
     struct node_condition *condition;
     pthread_t owner;
     bool owner_running;

@@ -10,7 +10,7 @@ static const char *status_words(int status)
 {
     switch (status) {
     case 200: return "Done";
-    case 201: return "Done and durable: the record is final, the mailbox or the delivery is kept";
+    case 201: return "Done and durable: the record is final; the mailbox, the delivery or the public body is kept";
     case 202: return "The record is taken and waits for a block";
     case 400: return "The request is not well formed";
     case 401: return "A signed challenge or a reader's token is needed";
@@ -56,7 +56,7 @@ static json_t *parameters_of(const struct api_route *route)
         at += length + (at[length] == '|');
     }
     if ((route->flags & API_KEY) != 0) add_parameter(parameters, "Consent-Key", 11, "header", true, "the mailbox's key, compressed, 66 hex digits", 44);
-    if ((route->flags & API_KEY) != 0 || strcmp(route->name, "listPartyAgreements") == 0) {
+    if ((route->flags & (API_KEY | API_SIGNED)) != 0 || strcmp(route->name, "listPartyAgreements") == 0) {
         add_parameter(parameters, "Consent-Challenge", 17, "header", true, "nonce of /v1/challenge, hex", 27);
         add_parameter(parameters, "Consent-Signature", 17, "header", true, "ES256K over the challenge, r || s, hex", 38);
     }
@@ -99,7 +99,7 @@ static json_t *operation_of(const struct api_route *route)
                                   responses_of(route));
     if (operation == NULL) return NULL;
     const char *taken = strcmp(route->name, "submitRecord") == 0 ? "application/cose" : "application/octet-stream";
-    if (strcmp(route->method, "POST") == 0)
+    if (strcmp(route->method, "POST") == 0 || strcmp(route->name, "putPublicBody") == 0)
         json_object_set_new(operation, "requestBody", json_pack("{s:b,s:{s:{s:{s:s,s:s}}}}", "required", 1, "content", taken, "schema", "type", "string",
                                                                 "contentMediaType", taken));
     if ((route->flags & API_READER) != 0) json_object_set_new(operation, "security", json_pack("[{},{s:[]}]", "reader"));

@@ -48,6 +48,8 @@ static void small(struct cl_buffer *again, const struct frame *frame)
     struct frame_recovery_answer answer;
     struct frame_deposit deposit;
     struct frame_deposited deposited;
+    struct frame_public_question wanted;
+    struct frame_public_answer bodies;
     if (frame->kind == FRAME_HELLO) {
         require(frame_hello_decode(&hello, frame->payload) == CL_OK && frame_hello_check(&hello, nobody) == CL_E_SIGNATURE);
         same(again, frame_hello_encode(again, &hello), frame->payload);
@@ -69,6 +71,12 @@ static void small(struct cl_buffer *again, const struct frame *frame)
     } else if (frame->kind == FRAME_DEPOSITED) {
         require(frame_deposited_decode(&deposited, frame->payload) == CL_OK);
         same(again, frame_deposited_encode(again, &deposited), frame->payload);
+    } else if (frame->kind == FRAME_PUBLIC_QUESTION) {
+        require(frame_public_question_decode(&wanted, frame->payload) == CL_OK);
+        same(again, frame_public_question_encode(again, &wanted), frame->payload);
+    } else if (frame->kind == FRAME_PUBLIC_ANSWER) {
+        require(frame_public_answer_decode(&bodies, frame->payload) == CL_OK && bodies.count <= PUBLIC_PAGE_BODIES_MAX && (bodies.count > 0 || !bodies.more));
+        same(again, frame_public_answer_encode(again, &bodies), frame->payload);
     } else {
         require(frame->kind == FRAME_PROPOSAL); /* fuzz_block has its fields */
     }
@@ -95,7 +103,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case FRAME_RECOVERY_QUESTION:
     case FRAME_RECOVERY_ANSWER:
     case FRAME_DEPOSIT:
-    case FRAME_DEPOSITED: small(&again, &frame); break;
+    case FRAME_DEPOSITED:
+    case FRAME_PUBLIC_QUESTION:
+    case FRAME_PUBLIC_ANSWER: small(&again, &frame); break;
     }
     cl_buffer_deinit(&again);
     return 0;

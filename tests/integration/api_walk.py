@@ -10,6 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import Maker, Node, main, now_ms  # noqa: E402
 from mailboxes import Mailbox  # noqa: E402
+from public import Owner  # noqa: E402
 
 
 def prepare(node, maker):
@@ -58,6 +59,8 @@ def walk(node, maker, known):
     mailboxes = {("put", "{id}"): lambda: (box.close(), box.open())[1], ("delete", "{id}"): lambda: (box.close(), box.open())[0],
                  ("post", "deliveries"): lambda: node.request("POST", f"{box.path}/deliveries", os.urandom(8), sealed),
                  ("get", "deliveries"): lambda: box.ask("GET", "/deliveries", limit=1), ("delete", "deliveries"): lambda: box.ask("DELETE", "/deliveries", through=1)}
+    owner = Owner(node).publish()
+    bodies = {"put": lambda: (owner.take_away(), owner.put())[1], "delete": lambda: (owner.put(), owner.take_away())[1]}
     assert description["openapi"].startswith("3.1")
     seen = 0
     for path, item in description["paths"].items():
@@ -67,6 +70,10 @@ def walk(node, maker, known):
             if path.startswith("/v1/mailboxes"):
                 answer = mailboxes[method, path.rsplit("/", 1)[1]]()
                 check(path, method, answer, described, types, "201" if method in ("put", "post") else "200")
+                seen += 1
+                continue
+            if path == "/v1/public/{id}":
+                check(path, method, bodies[method](), described, types, "201" if method == "put" else "200")
                 seen += 1
                 continue
             if method == "post":

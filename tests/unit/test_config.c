@@ -96,6 +96,11 @@ static void every_number_has_its_bounds(void **state)
         { "mailbox", "unfetched_days", 1, 3650, 180, &config.mailbox_unfetched_days },
         { "mailbox", "waits_max", 1, 100000, 256, &config.mailbox_waits_max },
         { "mailbox", "compact_s", 1, 86400, 600, &config.mailbox_compact_s },
+        { "public", "bodies_max", 0, 1000000, 10000, &config.public_bodies_max },
+        { "public", "bytes_max", 65536, 1099511627776, 134217728, &config.public_bytes_max },
+        { "public", "puts_per_s", 1, 10000, 10, &config.public_puts_per_s },
+        { "public", "body_days", 1, 3650, 400, &config.public_body_days },
+        { "public", "copy_s", 1, 3600, 60, &config.public_copy_s },
     };
     (void)state;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

@@ -50,7 +50,7 @@ static void is_payload(struct cl_buffer *made, const struct frame *frame)
 static void every_kind_of_the_vectors_comes_back_byte_for_byte(void **state)
 {
     (void)state;
-    bool seen[FRAME_DEPOSITED + 1] = { false };
+    bool seen[FRAME_PUBLIC_ANSWER + 1] = { false };
     for (size_t i = 0; i < json_array_size(frames); i++) {
         const json_t *item = json_array_get(frames, i);
         struct cl_buffer bytes = vectors_bytes(item, "hex"), payload = vectors_bytes(item, "payload"), again = { 0 };
@@ -67,7 +67,7 @@ static void every_kind_of_the_vectors_comes_back_byte_for_byte(void **state)
         cl_buffer_deinit(&payload);
         cl_buffer_deinit(&again);
     }
-    for (size_t kind = FRAME_HELLO; kind <= FRAME_DEPOSITED; kind++) assert_true(seen[kind]);
+    for (size_t kind = FRAME_HELLO; kind <= FRAME_PUBLIC_ANSWER; kind++) assert_true(seen[kind]);
 }
 
 static void a_hello_is_as_the_vector_says_and_its_signature_covers_every_field(void **state)
@@ -226,6 +226,40 @@ static void small_kinds_are_as_the_vectors_say(void **state)
     cl_buffer_deinit(&bytes);
 }
 
+static void a_page_of_public_bodies_ascends_and_is_bounded(void **state)
+{
+    (void)state;
+    struct frame frame;
+    struct frame_public_question question;
+    struct frame_public_answer answer, bent;
+    struct cl_buffer bytes, again = { 0 };
+    decoded(&frame, &bytes, "public_question_after");
+    FIXTURE_OK(frame_public_question_decode(&question, frame.payload));
+    assert_true(question.has_after);
+    FIXTURE_OK(frame_public_question_encode(&again, &question));
+    is_payload(&again, &frame);
+    cl_buffer_deinit(&bytes);
+    decoded(&frame, &bytes, "public_answer");
+    FIXTURE_OK(frame_public_answer_decode(&answer, frame.payload));
+    assert_true(answer.count == 2 && answer.more);
+    again = (struct cl_buffer){ 0 };
+    FIXTURE_OK(frame_public_answer_encode(&again, &answer));
+    is_payload(&again, &frame);
+    /* one twice, in the wrong order, cut, none but more to come, too many bytes */
+    static uint8_t long_one[PUBLIC_BODY_BYTES_MAX + 1];
+    const struct { size_t count; struct cl_view first, second; bool more; } bad[] = {
+        { 2, answer.bodies[0], answer.bodies[0], false }, { 2, answer.bodies[1], answer.bodies[0], false },
+        { 1, { answer.bodies[0].data, answer.bodies[0].length - 1 }, { 0 }, false }, { 0, { 0 }, { 0 }, true }, { 1, { long_one, sizeof long_one }, { 0 }, false } };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        bent = (struct frame_public_answer){ .count = bad[i].count, .bodies = { bad[i].first, bad[i].second }, .more = bad[i].more };
+        again = (struct cl_buffer){ 0 };
+        FIXTURE_OK(frame_public_answer_encode(&again, &bent));
+        assert_true(frame_public_answer_decode(&bent, (struct cl_view){ again.data, again.length }) != CL_OK);
+        cl_buffer_deinit(&again);
+    }
+    cl_buffer_deinit(&bytes);
+}
+
 static void a_deposit_is_bounded_and_its_answer_names_a_number_only_where_it_waits(void **state)
 {
     (void)state;
@@ -329,7 +363,7 @@ static void versions_networks_and_kinds_are_told_apart(void **state)
     assert_int_equal(decode_again(&bytes), CL_E_NETWORK);
     cl_buffer_deinit(&bytes);
     assert_int_equal(met(0, "\x80", 1), CL_E_UNSUPPORTED);
-    assert_int_equal(met(16, "\x80", 1), CL_E_UNSUPPORTED);
+    assert_int_equal(met(FRAME_PUBLIC_ANSWER + 1, "\x80", 1), CL_E_UNSUPPORTED);
     assert_int_equal(met(200, "anything", 8), CL_E_UNSUPPORTED);
 }
 
@@ -410,6 +444,7 @@ int main(void)
         cmocka_unit_test(a_range_is_walked_and_made_again),
         cmocka_unit_test(a_block_comes_in_parts_but_never_with_more_records_than_it_has),
         cmocka_unit_test(small_kinds_are_as_the_vectors_say),
+        cmocka_unit_test(a_page_of_public_bodies_ascends_and_is_bounded),
         cmocka_unit_test(a_deposit_is_bounded_and_its_answer_names_a_number_only_where_it_waits),
         cmocka_unit_test(a_recovery_answer_is_signed_over_its_fields),
         cmocka_unit_test(every_shorter_frame_and_every_longer_one_is_refused),

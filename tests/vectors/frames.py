@@ -15,6 +15,10 @@ def recovery_answer(certificate):
     return fields + [s.members[1].vote.sign(b"consent/v1 recovery answer\0" + canonical(fields))]
 
 
+def body_file(place):
+    return canonical([1, place, s.salt("grant"), s.BODY, s.disclosures[:1]])
+
+
 def contents():
     hashes = [record.leaf for record in c.block_records]
     records = [record.bytes for record in c.block_records]
@@ -40,6 +44,10 @@ def contents():
     yield "deposit_part", 14, [mailbox_name(s.anna.key), sha256(b"sealed"), 6, 4, b"ed"]
     yield "deposited", 15, [0, 17]
     yield "deposited_nowhere", 15, [3, 0]
+    yield "public_question", 16, [None]
+    yield "public_question_after", 16, [s.agreement_id]
+    yield "public_answer", 17, [[body_file(place) for place in sorted((s.agreement_id, s.terms_id))], True]
+    yield "public_answer_none", 17, [[], False]
 
 
 def items():
