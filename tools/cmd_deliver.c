@@ -1,4 +1,5 @@
 /* consent deliver: what an agreement is about, sealed into files for the other side. */
+#include "delivery_log.h"
 #include "mailbox.h"
 
 #include <errno.h>
@@ -84,6 +85,21 @@ static int nothing_delivered(struct context *context, const struct subject *subj
     return output_fail(&context->output, status, "Nothing is delivered under '%s': no active slot, no delivery.", subject_name(subject));
 }
 
+/* An acknowledgement names the slot of what it is about. */
+static int acknowledged_slot(struct context *context, const struct cl_delivery *delivery, int *slot)
+{
+    struct cl_exchange exchange;
+    enum cl_status status = cl_exchange_load(&exchange, context->store, &delivery->agreement);
+    if (status != CL_OK)
+        return output_fail(&context->output, status, "What is kept of the exchange under this agreement.");
+    const struct cl_exchange_delivery *received = cl_exchange_find(&exchange, delivery->acknowledges16, true);
+    int result = received == NULL ? output_fail(&context->output, CL_E_NOT_FOUND, "No such delivery arrived in this wallet under this agreement.") : 0;
+    if (received != NULL)
+        *slot = received->has_slot ? received->slot : -1;
+    cl_exchange_deinit(&exchange);
+    return result;
+}
+
 /* --slot, --kind, --media-type, --acknowledges. */
 static int delivery_asked(struct context *context, struct cl_delivery *delivery, const struct subject *subject)
 {
@@ -98,6 +114,9 @@ static int delivery_asked(struct context *context, struct cl_delivery *delivery,
         if (kind != NULL || type != NULL || positional(context, 1) != NULL || !cl_hex_decode(delivery->acknowledges16, 16, acknowledges))
             return output_usage(&context->output, "--acknowledges takes the 32 digits that 'consent open' showed, and neither a file nor a kind.");
         delivery->kind = CL_DELIVERY_ACKNOWLEDGEMENT;
+        result = acknowledged_slot(context, delivery, &slot);
+        if (result != 0)
+            return result;
     } else if (kind != NULL && strcmp(kind, "change") == 0) {
         delivery->kind = CL_DELIVERY_CHANGE;
     } else if (kind != NULL && strcmp(kind, "notice") == 0) {
@@ -209,10 +228,15 @@ static int deliver(struct context *context, const struct subject *subject, struc
     if (result == 0) {
         cl_hex_encode(id, delivery.id16, 16);
         output_say(&context->output, "You deliver %s under '%s', %s: %llu bytes, sealed so that only the other side can read them.", cl_delivery_kind_name(delivery.kind), subject_name(subject), delivery_slot_text(subject_item(context, subject), agreement, delivery.has_slot, delivery.slot), (unsigned long long)delivery.length);
-        result = delivery_parts_write(context, &delivery, (struct cl_view){content.data, content.length}, signer, recipient32, out != NULL ? out : folder, files);
+        if (delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT)
+            result = delivery_log_begin(context, &delivery);
     }
-    if (result == 0 && out == NULL)
-        result = outbox_begin(context, folder, address, &delivery);
+    if (result == 0)
+        result = delivery_parts_write(context, &delivery, (struct cl_view){content.data, content.length}, signer, recipient32, out != NULL ? out : folder, files);
+    if (result == 0)
+        result = out == NULL ? outbox_begin(context, folder, address, &delivery) : delivery_log_handed_over(context, &delivery.agreement, delivery.id16);
+    if (result == 0 && delivery.kind == CL_DELIVERY_ACKNOWLEDGEMENT)
+        result = delivery_log_acknowledged(context, &delivery.agreement, delivery.acknowledges16);
     if (result == 0 && out == NULL) {
         output_line(&context->output, "delivery %s is in the other side's mailbox", id);
         output_json(&context->output, json_pack("{s:s, s:s, s:I, s:s, s:i}", "delivery", id, "agreement", id_text(subject->object.id.bytes), "bytes", (json_int_t)delivery.length, "kind", cl_delivery_kind_name(delivery.kind), "parts", (int)delivery.part_count));

@@ -1,7 +1,7 @@
 /* One sealed part: which of the wallet's keys opens it, whose it is, and whether it may be taken now; and what was opened
    before, which is in its exchange file (consent/exchange.h). For consent open and consent inbox. */
 #include "opening.h"
-#include "consent/exchange.h"
+#include "delivery_log.h"
 #include "discover.h"
 
 #include <errno.h>
@@ -91,6 +91,8 @@ int opening_opened_check(struct opening *opening, const struct cl_delivery *deli
     if (status != CL_OK)
         return exchange_fail(opening, status);
     *out = cl_opened_check(&exchange.opened, delivery);
+    if (*out == CL_OK && delivery->kind == CL_DELIVERY_ACKNOWLEDGEMENT)
+        *out = delivery_log_acknowledges(&exchange, delivery);
     cl_exchange_deinit(&exchange);
     return 0;
 }
@@ -101,8 +103,9 @@ int opening_opened_add(struct opening *opening, const struct cl_delivery *delive
     enum cl_status status = cl_exchange_load(&exchange, opening->context->store, &opening->subject.object.id);
     if (status != CL_OK)
         return exchange_fail(opening, status);
-    cl_opened_add(&exchange.opened, delivery);
-    status = cl_exchange_save(&exchange, opening->context->store, &opening->subject.object.id);
+    status = delivery_log_received(&exchange, delivery, time_now_ms());
+    if (status == CL_OK)
+        status = cl_exchange_save(&exchange, opening->context->store, &opening->subject.object.id);
     cl_exchange_deinit(&exchange);
     return status == CL_OK ? 0 : exchange_fail(opening, status);
 }

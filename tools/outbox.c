@@ -1,5 +1,6 @@
 /* Sealed parts on their way to a mailbox. They stay in a folder beside the wallet until the node has taken them, so a node
    that is away, a full mailbox or a killed command loses nothing. The rule is asked again before any is sent. */
+#include "delivery_log.h"
 #include "mailbox.h"
 
 #include <dirent.h>
@@ -146,6 +147,7 @@ int outbox_send(struct context *context, const char *folder)
 {
     struct letter letter = {.side = 0};
     struct object object = {0};
+    uint8_t id16[16];
     int result = letter_read(context, folder, &letter);
     if (result != 0)
         return result;
@@ -161,6 +163,8 @@ int outbox_send(struct context *context, const char *folder)
         return output_fail(&context->output, status, "What waited to be sent under %s is not sent any more, and removed here: no active slot, no delivery.", id_short(letter.agreement.bytes));
     }
     result = parts_send(context, folder, letter.address);
+    if (result == 0 && cl_hex_decode(id16, sizeof id16, folder + strlen(folder) - 32))
+        result = delivery_log_handed_over(context, &letter.agreement, id16);
     if (result == 0 || result == 3)
         folder_remove(folder);
     else

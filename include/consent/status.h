@@ -102,7 +102,8 @@
     X(DELIVERY_AGREEMENT, "It belongs to another agreement.") \
     X(DELIVERY_SENDER, "It is not signed by the other side of its agreement.") \
     X(DELIVERY_PARTS, "These parts do not make up one delivery as its sender signed it.") \
-    X(DELIVERY_REPLAY, "This delivery was opened already.")
+    X(DELIVERY_REPLAY, "This delivery was opened already.") \
+    X(DELIVERY_UNKNOWN, "It acknowledges a delivery that this wallet did not send.")
 
 enum cl_status {
     CL_OK = 0,

@@ -38,6 +38,15 @@ expect 3 acme deliver anna --acknowledges "$delivery" --out ack && has_err "cons
 expect 0 alice contact bank -o alice.consent-contact && expect 0 alice inspect alice.consent-contact && has "deliveries are sealed to"
 expect 0 acme deliver anna --acknowledges "$delivery" --contact alice.consent-contact --out ack
 expect 0 alice open ack && has "$delivery"
+# of what never arrived here nothing is acknowledged, and whoever says that it has what was not sent is not believed
+unsent=00112233445566778899aabbccddeeff
+expect 3 acme deliver anna --acknowledges "$unsent" --contact alice.consent-contact --out ack0 && has_err "No such delivery arrived"
+expect 0 alice deliver bank mail.txt --slot 1 --out unknown --json && unknown=$(json delivery)
+cp -a "$scratch/alice.store" before.store && expect 0 acme open unknown -o unknown.txt && expect 0 acme deliver anna --acknowledges "$unknown" --contact alice.consent-contact --out ack2
+for file in "$scratch"/alice.store/*.exchange; do rm "$file"; done # a wallet that did not send it
+expect 1 alice open ack2 && has_err CL_E_DELIVERY_UNKNOWN
+rm -r "$scratch/alice.store" && mv before.store "$scratch/alice.store" && expect 0 alice open ack2 && has "$unknown"
+expect 1 alice open ack2 && has_err CL_E_DELIVERY_REPLAY
 
 # ---- parts: in any order, one missing, one twice, one changed, those of another delivery
 head -c 600000 /dev/urandom >statement.pdf
