@@ -24,7 +24,6 @@ struct cl_store {
 
 /* vault_files.c: false, with errno, where the disk does not do it */
 void cl_store_path(char out[CL_STORE_FILE_PATH_MAX], const char *directory, const uint8_t id16[16], const char *ending);
-bool cl_file_destroy(const char *path); /* overwrites, syncs, unlinks; good where there is none */
 /* Out of the way first: from then on it is gone for every reader, also where the overwriting is interrupted. */
 bool cl_store_file_destroy(const char *directory, const uint8_t id16[16], const char *ending);
 bool cl_value_file_remove(const char *directory, const uint8_t value16[16]);

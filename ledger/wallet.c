@@ -130,6 +130,15 @@ const struct cl_wallet_key *cl_wallet_key_find(const struct cl_wallet *wallet, c
     return NULL;
 }
 
+void cl_wallet_key_remove(struct cl_wallet *wallet, const struct cl_wallet_key *key)
+{
+    size_t position = (size_t)(key - wallet->keys);
+    assert(position < wallet->key_count);
+    memmove(&wallet->keys[position], &wallet->keys[position + 1], (wallet->key_count - position - 1) * sizeof *wallet->keys);
+    wallet->key_count--;
+    cl_wipe(&wallet->keys[wallet->key_count], sizeof *wallet->keys);
+}
+
 enum cl_status cl_wallet_key_secret(uint8_t secret32[32], const struct cl_wallet *wallet, const struct cl_wallet_key *key)
 {
     return cl_key_derive(secret32, wallet->seed64, key->uri, key->index);

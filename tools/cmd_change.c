@@ -1,5 +1,5 @@
 /* consent amend, suspend, resume, revoke, renew, ack, erase, dispute: what happens to an agreement that stands. */
-#include "act.h"
+#include "erasure.h"
 
 #include <stdlib.h>
 
@@ -324,6 +324,8 @@ int run_erase(struct context *context)
         return result;
     if (text != NULL && !slots_parse(&slots, text))
         result = output_usage(&context->output, "'%.60s' is not a list of slot numbers, as 1,3.", text);
+    else if ((text != NULL || flag(context, "--keep")) && (flag(context, "--keep-proof") || flag(context, "--keep-received")))
+        result = output_usage(&context->output, "With --keep or --slots nothing is destroyed here; leave --keep-proof and --keep-received out.");
     if (slots != 0)
         act_slots(&act, slots);
     act_object(&act, &subject.object.id);
@@ -331,18 +333,19 @@ int run_erase(struct context *context)
         result = subject_signer(context, &signer, &subject);
     if (result == 0)
         result = act_sign(context, &record, &act, &signer);
-    struct cl_wallet_item *item = result == 0 && slots == 0 && !flag(context, "--keep") ? subject_item(context, &subject) : NULL;
-    bool shared = item != NULL && item->terms.present && text_of_terms(context, item);
-    if (item != NULL) {
-        enum cl_status status = cl_wallet_item_destroy_secrets(item);
-        result = status == CL_OK ? wallet_save(context) : output_fail(&context->output, status, NULL);
-        if (result == 0) /* the backup held them too */
-            result = wallet_backup(context, NULL);
+    struct cl_wallet_item *item = result == 0 ? subject_item(context, &subject) : NULL;
+    bool here = slots == 0 && !flag(context, "--keep"), shared = item != NULL && item->terms.present && text_of_terms(context, item);
+    json_t *json = json_object();
+    if (result == 0 && here) {
+        struct erasure erasure = {.agreement = subject.object.id, .keep_proof = flag(context, "--keep-proof"), .keep_received = flag(context, "--keep-received")};
+        result = erasure_run(context, &erasure, json);
     }
     if (result == 0) {
-        output_say(&context->output, "You state that what was shared under '%s'%s%s is destroyed at your side%s%s.", called(&subject), slots != 0 ? " in slots " : "", slots != 0 ? slots_text(slots) : "", item != NULL ? "; the key of its text, salt and proofs is destroyed, so that no copy of this wallet shows them any more. A copy that you made of the wallet's folder still does: run 'consent key backup -o' to it again" : "",
-                   shared ? ", but those of the terms that it was made under, which others rest on" : "");
-        result = act_finish(context, &act, &record, &subject.object.id, subject.item_name, false, NULL);
+        output_say(&context->output, "You state that what was shared under '%s'%s%s is destroyed at your side%s%s.", called(&subject), slots != 0 ? " in slots " : "", slots != 0 ? slots_text(slots) : "", here ? "; the keys of it are destroyed, so that no copy of this wallet shows it any more. A copy that you made of the wallet's folder still does: run 'consent key backup -o' to it again" : "",
+                   here && shared ? ". The text and salt of the terms that it was made under stay, since others rest on them" : "");
+        result = act_finish(context, &act, &record, &subject.object.id, subject.item_name, false, json);
+    } else {
+        json_decref(json);
     }
     subject_close(&subject);
     cl_buffer_deinit(&record);

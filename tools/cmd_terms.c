@@ -1,5 +1,6 @@
 /* consent terms, import, export: what is shared and why, in words that a person can read. */
 #include "connect.h"
+#include "erasure.h"
 #include "export.h"
 
 #include <stdlib.h>
@@ -322,12 +323,16 @@ int run_forget(struct context *context)
         result = output_fail(&context->output, CL_E_NOT_FOUND, "'%.80s'", name);
     if (result != 0)
         return result;
-    output_line(&context->output, "'%s' (%s) is no longer in the wallet; the ledger keeps its hashes.", item->name, id_short(item->object.bytes));
-    cl_wallet_item_remove(context->wallet, item);
-    result = wallet_save(context);
-    if (result == 0) /* so that it does not come back from there */
-        result = wallet_backup(context, NULL);
-    if (result == 0)
-        output_json(&context->output, json_object());
+    struct erasure erasure = {.agreement = item->object, .forget = true};
+    char called[CL_NAME_BYTES_MAX + 1];
+    json_t *json = json_object();
+    memcpy(called, item->name, sizeof called);
+    result = erasure_run(context, &erasure, json);
+    if (result == 0) {
+        output_line(&context->output, "'%s' (%s) is no longer in the wallet; the ledger keeps its hashes.", called, id_short(erasure.agreement.bytes));
+        output_json(&context->output, json);
+    } else {
+        json_decref(json);
+    }
     return result;
 }

@@ -41,6 +41,7 @@ struct context {
     struct cl_code *code;    /* that was given to this command; NULL: none */
     struct cl_reception reception; /* of the code or offer that was given to it: where its maker takes our contact */
     bool node_of_code;       /* only the code named the node in use */
+    bool mailboxes_tried;    /* this command has tried to close those that wait for it */
 };
 
 extern const struct command command_table[];

@@ -316,7 +316,7 @@ static size_t unused_keys(const struct cl_wallet *wallet, size_t *positions, con
     qsort(names, wallet->item_count, sizeof *names, by_text);
     for (size_t i = 0; i < wallet->key_count; i++) {
         const char *name = wallet->keys[i].name, *uri = wallet->keys[i].uri;
-        bool never_party = strncmp(uri, "consent:recovery/", 17) == 0 || strncmp(uri, "consent:delivery/", 17) == 0 || strncmp(uri, "consent:code/", 13) == 0;
+        bool never_party = strncmp(uri, "consent:recovery/", 17) == 0 || strncmp(uri, "consent:delivery/", 17) == 0 || strncmp(uri, "consent:code/", 13) == 0 || strncmp(uri, "consent:mailbox/", 16) == 0;
         if (!never_party && bsearch(&name, names, wallet->item_count, sizeof *names, by_text) == NULL)
             positions[count++] = i;
     }

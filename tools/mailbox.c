@@ -4,7 +4,9 @@
 
 #define IN_RETURN_END ".in-return" /* of the name of such a mailbox's key, and so of its URI */
 
-bool mailbox_key(const struct cl_wallet_key *key) { return strncmp(key->uri, MAILBOX_URI, sizeof MAILBOX_URI - 1) == 0; }
+static bool of_mailbox(const struct cl_wallet_key *key) { return strncmp(key->uri, MAILBOX_URI, sizeof MAILBOX_URI - 1) == 0; }
+bool mailbox_closing(const struct cl_wallet_key *key) { return of_mailbox(key) && strstr(key->name, MAILBOX_CLOSING) != NULL; }
+bool mailbox_key(const struct cl_wallet_key *key) { return of_mailbox(key) && !mailbox_closing(key); }
 
 bool mailbox_in_return(const struct cl_wallet_key *key)
 {
@@ -142,4 +144,24 @@ int mailbox_acknowledge(struct context *context, const struct cl_wallet_key *key
     if (result == 0)
         http_answer_deinit(&answer);
     return result;
+}
+
+int mailbox_close(struct context *context, const struct cl_wallet_key *key, bool *gone, uint64_t *deleted)
+{
+    struct http_answer answer;
+    json_error_t error;
+    int result = ask(context, &answer, "DELETE", key, "");
+    if (result != 0)
+        return result;
+    *gone = answer.status == 404;
+    *deleted = 0;
+    if (!*gone && answer.status != 200)
+        return refused(context, &answer);
+    if (!*gone) {
+        json_t *json = json_loadb((const char *)answer.body.data, answer.body.length, JSON_REJECT_DUPLICATES, &error);
+        *deleted = (uint64_t)json_integer_value(json_object_get(json, "deleted"));
+        json_decref(json);
+    }
+    http_answer_deinit(&answer);
+    return 0;
 }

@@ -8,8 +8,11 @@
 #define MAILBOX_ADDRESS_SIZE (CL_MEMBER_NAME_BYTES_MAX + 66u) /* NODE-NAME/64 digits */
 
 /* ---- the holder */
-/* Every mailbox of the wallet has a key of its own, made for nothing else. NULL: key is another's. */
+/* Every mailbox of the wallet has a key of its own, made for nothing else. False: key is no mailbox's, or of one that is closing. */
 bool mailbox_key(const struct cl_wallet_key *key);
+/* It is to be closed, and used for nothing any more: its agreement was erased or forgotten (erasure.c). */
+bool mailbox_closing(const struct cl_wallet_key *key);
+#define MAILBOX_CLOSING ".closing"     /* the end of such a key's name, in the place of ".mailbox" */
 /* Opens the mailbox at the node in use, or finds it open. *opened: it was not. *kept: false where the node keeps none. */
 int mailbox_open(struct context *context, const struct cl_wallet_key *key, char address[MAILBOX_ADDRESS_SIZE], bool *opened, bool *kept);
 /* Our mailbox for an agreement, or for those who answer an offer of ours (in_return: which asks for the same back): its key is
@@ -22,6 +25,8 @@ bool mailbox_in_return(const struct cl_wallet_key *key);
 /* The oldest deliveries as the node's JSON; waits up to wait_s for one. *gone: the node has no such mailbox.
    *again_s: the node is busy. Then *page is NULL. */
 int mailbox_fetch(struct context *context, const struct cl_wallet_key *key, unsigned wait_s, json_t **page, bool *gone, long *again_s);
+/* Closes it, with what waits in it: *deleted. *gone: the node has no such mailbox. */
+int mailbox_close(struct context *context, const struct cl_wallet_key *key, bool *gone, uint64_t *deleted);
 /* All up to this number have arrived. */
 int mailbox_acknowledge(struct context *context, const struct cl_wallet_key *key, uint64_t through);
 
@@ -55,5 +60,7 @@ int outbox_send(struct context *context, const char *folder);
 int outbox_resume(struct context *context);
 /* The same on the side, for a command that does something else: what fails waits on. */
 void outbox_flush(struct context *context);
+/* What waits there under this agreement; adds to *parts. */
+int outbox_destroy(struct context *context, const struct cl_object_id *agreement, size_t *parts);
 
 #endif

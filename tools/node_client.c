@@ -2,6 +2,7 @@
    are decoded strictly, counts of signatures come from checking them. */
 #include "workspace.h"
 #include "consent/code.h"
+#include "erasure.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -297,6 +298,8 @@ int network_open(struct context *context)
         result = pin_network(context);
     } else if (result == 0 && strcmp(context->node_url, context->wallet->network.url) != 0)
         result = same_network(context);
+    if (result == 0)
+        erasure_mailboxes(context);
     return result;
 }
 

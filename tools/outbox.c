@@ -14,6 +14,7 @@
 #define CONNECTS (-2)
 #define ANSWER_WAIT_S (7u * 86400u) /* what connects waits so long for the answer that it belongs to */
 #define TO_BYTES_MAX 512u
+#define GONE_FILE "gone"      /* the same while its delivery is removed */
 
 struct letter { char address[MAILBOX_ADDRESS_SIZE]; struct cl_object_id agreement; int side, slot; };
 
@@ -41,16 +42,19 @@ static void names_free(struct dirent **names, int count)
     free(names);
 }
 
+/* Parts are overwritten: whoever has the words could open them. */
 static void folder_remove(const char *folder)
 {
-    char path[4500];
+    char path[4500], gone[4500];
     struct dirent **names = NULL;
     (void)snprintf(path, sizeof path, "%s/" TO_FILE, folder);
-    (void)unlink(path);
+    (void)snprintf(gone, sizeof gone, "%s/" GONE_FILE, folder);
+    (void)rename(path, gone); /* from here on it is a delivery that was never sealed, whoever interrupts this */
+    (void)cl_file_destroy(gone);
     int count = scandir(folder, &names, is_part, alphasort);
     for (int i = 0; i < count; i++) {
         (void)snprintf(path, sizeof path, "%s/%.255s", folder, names[i]->d_name);
-        (void)unlink(path);
+        (void)cl_file_destroy(path);
     }
     names_free(names, count);
     (void)rmdir(folder);
@@ -231,4 +235,32 @@ void outbox_flush(struct context *context)
     context->output.soft = soft;
     if (sent > 0)
         output_say(&context->output, "Sent what had waited here: %d %s.", sent, sent == 1 ? "delivery" : "deliveries");
+}
+
+int outbox_destroy(struct context *context, const struct cl_object_id *agreement, size_t *parts)
+{
+    char outbox[4096], folder[4400], to[4500];
+    struct dirent **names = NULL;
+    int result = 0;
+    outbox_path(context, outbox);
+    int count = scandir(outbox, &names, is_delivery, NULL);
+    for (int i = 0; i < count && result == 0; i++) {
+        struct letter letter = {.side = 0};
+        struct dirent **inside = NULL;
+        (void)snprintf(folder, sizeof folder, "%s/%.32s", outbox, names[i]->d_name);
+        (void)snprintf(to, sizeof to, "%s/" TO_FILE, folder);
+        bool sealed = access(to, F_OK) == 0; /* else nobody knows any more whose it was, and nobody sends it */
+        if (sealed)
+            result = letter_read(context, folder, &letter);
+        if (result != 0 || (sealed && memcmp(letter.agreement.bytes, agreement->bytes, 32) != 0))
+            continue;
+        int waiting = scandir(folder, &inside, is_part, NULL);
+        names_free(inside, waiting);
+        *parts += waiting > 0 ? (size_t)waiting : 0;
+        folder_remove(folder);
+    }
+    names_free(names, count);
+    if (result == 0 && count > 0 && !cl_directory_sync(outbox))
+        result = output_fail(&context->output, CL_E_IO, "%s: %s", outbox, strerror(errno));
+    return result;
 }

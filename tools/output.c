@@ -84,6 +84,8 @@ void output_json_line(const struct output *output, json_t *object)
 static void report(const struct output *output, const char *code, const char *sentence, const char *detail, int exit_status)
 {
     end_progress(output);
+    if (output->hushed)
+        return;
     if (output->json && !output->soft) {
         json_t *error = json_pack("{s:s, s:s, s:i}", "code", code, "sentence", sentence, "exit_status", exit_status);
         if (detail[0] != '\0')

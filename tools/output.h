@@ -13,6 +13,7 @@ struct output {
     bool json, quiet, colour;      /* colour: of standard output */
     bool progress_shown;
     bool soft;                     /* what fails now does not make the command fail: told on standard error, with --json too */
+    bool hushed;                   /* something is tried whose failure the caller tells of */
     const char *command;           /* for messages: "consent grant" */
 };
 void output_init(struct output *output, bool json, bool quiet);

@@ -1,6 +1,7 @@
 /* The wallet on disk, the folder with its keys (include/consent/vault.h), and the files beside it. A lock keeps two commands from losing each other's changes. */
 #include "workspace.h"
 #include "consent/code.h"
+#include "erasure.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -308,6 +309,8 @@ int wallet_open(struct context *context)
         if (status != CL_OK)
             result = store_fail(context, status, "The wallet's folder");
     }
+    if (result == 0)
+        result = erasure_finish(context);
     cl_wipe_bytes(passphrase, sizeof passphrase);
     cl_buffer_deinit(&sealed);
     return result;

@@ -86,6 +86,8 @@ int record_withdraw(struct context *context, struct submission *out, const uint8
 /* acceptance.c: checks it against record and trust file, keeps it beside the wallet; and says so. */
 void acceptance_take(struct context *context, struct submission *out, const char *base64, const uint8_t *record, size_t length);
 void acceptance_say(struct context *context, const struct submission *submission);
+/* Those of withdrawals from this agreement; adds to *count. False: errno says why. */
+bool acceptances_destroy(struct context *context, const struct cl_object_id *agreement, size_t *count);
 /* As record_submit, but a refusal is no failure: out->refused and out->why tell of it. */
 int record_offer(struct context *context, struct submission *out, const uint8_t *record, size_t length, bool wait);
 void submission_json(json_t *object, const struct submission *submission);

@@ -102,6 +102,9 @@ bool cl_wallet_name_usable(const char *name);
 CL_MUST_USE enum cl_status cl_wallet_key_add(struct cl_wallet *wallet, size_t *position, const char *name, const char *uri);
 /* By name, did:key or hex. Returns: NULL where there is none. */
 const struct cl_wallet_key *cl_wallet_key_find(const struct cl_wallet *wallet, const char *text);
+/* Takes a key out; it was of the newest index of its URI, so that an index stands for one key at a time. Nothing is destroyed:
+   secrets of keys follow from the words. */
+void cl_wallet_key_remove(struct cl_wallet *wallet, const struct cl_wallet_key *key);
 CL_MUST_USE enum cl_status cl_wallet_key_secret(uint8_t secret32[32], const struct cl_wallet *wallet, const struct cl_wallet_key *key);
 CL_MUST_USE enum cl_status cl_wallet_sign_digest(uint8_t signature64[64], const struct cl_wallet *wallet, const struct cl_wallet_key *key, const uint8_t digest32[32]);
 /* Adds an empty item; *out is valid until the next one is added. CL_E_EXISTS (name or object), CL_E_ARGUMENT, CL_E_BOUND. */
@@ -159,6 +162,9 @@ CL_MUST_USE enum cl_status cl_file_read(struct cl_buffer *out, const char *path,
 bool cl_file_write_all(int file, const void *data, size_t length);
 /* What was made, renamed or removed in this directory is so after a power cut too. False: errno says why. */
 bool cl_directory_sync(const char *directory);
+/* Overwrites what the file holds, syncs, removes it; the directory is the caller's to sync. Good where there is none. False:
+   errno says why. */
+bool cl_file_destroy(const char *path);
 /* Writes beside it, syncs, renames, syncs the directory: path holds the old content or the new, never half of it.
    only_owner: mode 0600, else 0644 less the umask. CL_E_IO (errno set). */
 CL_MUST_USE enum cl_status cl_file_replace(const char *path, const void *data, size_t length, bool only_owner);

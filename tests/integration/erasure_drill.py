@@ -8,11 +8,9 @@ import shutil
 import subprocess
 import sys
 
-import cbor2
-
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import Node, main  # noqa: E402
-from open_store import backup_content, item_content, items_of, keys_of  # noqa: E402
+from open_store import backup_content, everything, item_content, items_of, keys_of, marks_of  # noqa: E402
 
 
 class World:
@@ -38,30 +36,6 @@ class World:
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
         assert done.returncode == status, f"{words}: exit {done.returncode}, {done.stdout[-500:]}{done.stderr[-500:]}"
         return done.stdout, done.stderr.decode()
-
-
-def everything(folder):
-    """Every byte of every file in and below a folder, by path; hidden ones too."""
-    files = {}
-    for where, _, names in os.walk(folder):
-        for name in names:
-            with open(os.path.join(where, name), "rb") as file:
-                files[os.path.join(where, name)] = file.read()
-    return files
-
-
-def marks_of(content, key):
-    """What must be found nowhere: the key, the salts, and the body, as a whole and field by field."""
-    salt, bodies, _ = content
-    marks = {"the key": key, "the audience salt": salt}
-    for number, body in enumerate(bodies):
-        marks[f"body file {number}"] = body
-        _, _, body_salt, inner, fields = cbor2.loads(body)
-        marks[f"salt of body {number}"], marks[f"body {number}"] = body_salt, inner
-        for at, field in enumerate(fields):
-            marks[f"field {at} of body {number}"] = field
-            marks[f"salt of field {at} of body {number}"] = cbor2.loads(field)[0]
-    return marks
 
 
 def found(marks, data):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """kill -9 before any call that changes the disk (kill_at.c), in turn, while a data item is put, changed or removed, an
-agreement erased or forgotten, a backup brought up to date: afterwards there is the old state or the new one, whole, and the
+agreement erased or forgotten (with all that was exchanged under it), a backup brought up to date: afterwards there is the old state or the new one, whole, and the
 next command leaves no file behind that belongs to nothing."""
 import json
 import os
@@ -11,7 +11,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import Node, main  # noqa: E402
-from open_store import backup_content, item_content, items_of, keys_of  # noqa: E402
+from open_store import backup_content, item_content, items_of, keys_of, secret_of  # noqa: E402
+from vault import canonical, exchange_file, exchange_name  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CALLS_MAX = 200
@@ -36,7 +37,7 @@ class World:
 
     def good(self, *words, data=b""):
         done = self.run(*words, data=data)
-        assert done.returncode == 0, f"{words}: {done.stderr[-500:]}"
+        assert done.returncode == 0, f"{words}: {done.stdout[-500:]}{done.stderr[-500:]}"
         return done.stdout
 
     def killed_at(self, call, words, data):
@@ -49,6 +50,33 @@ class World:
         return done.returncode != 0
 
 
+RECEIVED, UNSENT = "aa" * 16, "bb" * 16
+
+
+def exchanged(world, words, agreement):
+    """What the bank's side would have left here: its exchange file, a file that it sent, and a delivery to it."""
+    secret = secret_of(words, "consent:store", "consent/v1 store key")
+    identity = exchange_name(secret, agreement)
+    content = canonical([b"", 0, [], canonical([1, "consent-opened", 0, [[1, bytes.fromhex(RECEIVED)]]]), 0, []])
+    with open(world.path(f"now/alice.store/{identity.hex()}.exchange"), "wb") as file:
+        file.write(exchange_file(secret, bytes(24), identity, content))
+    os.makedirs(world.path(f"now/alice.outbox/{UNSENT}"))
+    os.mkdir(world.path("now/alice.received"))
+    for path, data in ((f"received/{RECEIVED}", b"bread"), ("received/of-others", b"flour"), (f"outbox/{UNSENT}/x-01-of-01.consent-delivery", b"sealed"),
+                       (f"outbox/{UNSENT}/to", f"solo/{'0' * 64} {agreement.hex()} 1 1\n".encode())):
+        with open(world.path(f"now/alice.{path}"), "wb") as file:
+            file.write(data)
+
+
+def exchanged_is_left(world):
+    """Which of these things are there."""
+    names = os.listdir(world.path("now"))
+    assert not {"alice.erasing", "alice.erased"} & set(names), f"left over: {names}"  # a half-written one says nothing
+    assert "of-others" in os.listdir(world.path("now/alice.received"))
+    return (any(name.endswith(".exchange") for name in os.listdir(world.path("now/alice.store"))), any(".accepted-" in name for name in names),
+            UNSENT in os.listdir(world.path("now/alice.outbox")), RECEIVED in os.listdir(world.path("now/alice.received")))
+
+
 def prepare(world):
     os.mkdir(world.path("now"))
     words = json.loads(world.good("key", "new", "--name", "alice", "--no-ask", "--json"))["words"]
@@ -56,7 +84,10 @@ def prepare(world):
         file.write(world.good("terms", "new"))
     for name in ("bank", "shop"):
         world.good("grant", name, "--to", "did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme", "--terms", "t.txt")
-    world.good("revoke", "bank")
+    bank = json.loads(world.good("show", "bank", "--json"))["object"]
+    world.good("contact", "bank", "-o", "x.consent-contact")  # which opens a mailbox
+    world.good("revoke", "bank")  # whose acceptance is kept
+    exchanged(world, words, bytes.fromhex(bank))
     world.good("vault", "put", "email", "--category", "pd:EmailAddress", "-", data=b"a@example.org\n")
     world.good("vault", "put", "address", "--category", "pd:PhysicalAddress", "-", data=b"7 Mill Lane\n")
     world.good("key", "backup", "-o", "now/stick.backup")
@@ -68,7 +99,7 @@ def seen(world, words, folder):
     """What a folder holds, without the product: names and values of the vault by its list, contents by the words' keys."""
     keys = keys_of(words, world.path(folder))
     for name in os.listdir(world.path(folder)):
-        assert name.endswith((".key", ".value")), f"left over: {name}"
+        assert name.endswith((".key", ".value", ".exchange")), f"left over: {name}"
     named = {key[7].hex() for key in keys.values() if key[0] == 2}
     there = {name[:32] for name in os.listdir(world.path(folder)) if name.endswith(".value")}
     assert named == there, f"values {there} of which {named} are somebody's"
@@ -82,7 +113,7 @@ def state(world, words):
     world.good("key", "backup", "-o", "now/check.backup")
     contents = {name: item_content(item, keys)[1] != [] for name, item in items_of(backup_content(words, world.path("now/check.backup"))).items()}
     assert len(keys) == len(vault) + len(contents), f"{len(keys)} keys of {len(vault)} data items and {len(contents)} agreements"
-    return vault, contents
+    return vault, contents, exchanged_is_left(world)
 
 
 def walk(world, words, command, data=b""):
@@ -112,6 +143,7 @@ def test(build):
         walk(world, words, ("vault", "change", "email", "-"), b"b@example.org\n")
         walk(world, words, ("vault", "remove", "email"))
         walk(world, words, ("erase", "bank", "--save", "erase.cose"))
+        assert exchanged_is_left(world) == (False, False, False, False)
         walk(world, words, ("forget", "shop"))
         # a copy elsewhere that is interrupted is finished by the next one
         shutil.rmtree(world.path("before"))

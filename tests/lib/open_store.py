@@ -2,9 +2,11 @@
 python3-mnemonic and python3-bip32utils, XChaCha20-Poly1305 from tests/vectors/vault.py, CBOR from python3-cbor2. So a
 test can look into every layer for what must not be there."""
 
+import contextlib
 import glob
 import hashlib
 import os
+import stat
 import sys
 
 import cbor2
@@ -13,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from mnemonic import Mnemonic
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../vectors"))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../vectors"))
 from vault import hchacha20  # noqa: E402
 
 
@@ -69,3 +71,55 @@ def item_content(item, keys):
         if clear is not None:
             return cbor2.loads(clear)
     return None
+
+
+def exchanges_of(words, directory):
+    """The content of every exchange file, as bytes."""
+    secret = secret_of(words, "consent:store", "consent/v1 store key")
+    contents = []
+    for path in glob.glob(os.path.join(directory, "*.exchange")):
+        with open(path, "rb") as file:
+            version, magic, nonce, sealed = cbor2.loads(file.read())
+        content = opened(secret, nonce, sealed, b"consent/v1 exchange file" + bytes.fromhex(os.path.basename(path)[:32]))
+        assert (version, magic) == (1, "consent-exchange") and content is not None, path
+        contents.append(content)
+    return contents
+
+
+def values_of(keys, directory):
+    """What the vault holds, decrypted, one after the other."""
+    values = []
+    for key in keys.values():
+        if key[0] != 1:
+            with open(os.path.join(directory, key[7].hex() + ".value"), "rb") as file:
+                version, magic, nonce, sealed = cbor2.loads(file.read())
+            assert (version, magic) == (1, "consent-value")
+            values.append(opened(key[1], nonce, sealed, b"consent/v1 value file" + key[7]))
+    return values
+
+
+def everything(folder):
+    """Every byte of every file in and below a folder, by path; hidden ones too. A database that runs removes files meanwhile."""
+    files = {}
+    for where, _, names in os.walk(folder):
+        for path in (os.path.join(where, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISREG(os.stat(path).st_mode):
+                    with open(path, "rb") as file:
+                        files[path] = file.read()
+    return files
+
+
+def marks_of(content, key):
+    """What of an agreement's content must be found nowhere once it is erased: the key, the salts, and the body, as a whole and
+    field by field."""
+    salt, bodies, _ = content
+    marks = {"the key": key, "the audience salt": salt}
+    for number, body in enumerate(bodies):
+        marks[f"body file {number}"] = body
+        _, _, body_salt, inner, fields = cbor2.loads(body)
+        marks[f"salt of body {number}"], marks[f"body {number}"] = body_salt, inner
+        for at, field in enumerate(fields):
+            marks[f"field {at} of body {number}"] = field
+            marks[f"salt of field {at} of body {number}"] = cbor2.loads(field)[0]
+    return marks

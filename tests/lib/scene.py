@@ -84,8 +84,8 @@ def end(process):
 
 
 class Scene(Consortium):
-    def __init__(self, build):
-        super().__init__(build, 4)
+    def __init__(self, build, config=""):
+        super().__init__(build, 4, config=config)
         self.clock, self.leaving = {}, contextlib.ExitStack()
         self.start()
 
