@@ -251,7 +251,9 @@ static int mailboxes_close(struct context *context, struct destroyed *destroyed)
 
 static void mailboxes_say(struct context *context, const struct destroyed *destroyed)
 {
-    if (destroyed->mailboxes > 0)
+    if (destroyed->mailboxes > 0 && destroyed->waited == 0)
+        output_say(&context->output, "The mailbox of what was erased or forgotten, at %s, is closed; it was empty.", context->node_url);
+    else if (destroyed->mailboxes > 0)
         output_say(&context->output, "The mailbox of what was erased or forgotten, at %s, is closed, with %llu sealed part%s that waited there.", context->node_url, (unsigned long long)destroyed->waited, destroyed->waited == 1 ? "" : "s");
     if (destroyed->absent_mailboxes > 0)
         output_say(&context->output, "%s has no mailbox of what was erased or forgotten (any more). If you opened it at another node, that node closes it when nobody has fetched from it for some weeks.", context->node_url);

@@ -9,6 +9,8 @@ import re
 import subprocess
 import sys
 
+import cbor2
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import main, says, wait_for  # noqa: E402
 from mailboxes import OCTETS  # noqa: E402
@@ -134,10 +136,13 @@ def under_way(scene, anna, bakery):
 def kept_marks(anna, bakery):
     """Texts, salts, keys, contacts, what was received."""
     marks = {"what was received": [FETCHED]}
-    for side, contact in ((anna, "bakery.consent-contact"), (bakery, "anna.consent-contact")):
+    for side in (anna, bakery):
         content, key = side.agreement()
         marks |= {f"{what} ({side.party.name})": [mark] for what, mark in marks_of(content, key).items() if mark}
-        marks[f"the contact that {side.party.name} has"] = [read_all(f"{side.party.folder}/{contact}")[40:]]
+        (exchange,) = exchanges_of(side.words, f"{side.party.folder}/wallet.store")
+        contact, _, _, opened, _, _ = cbor2.loads(exchange)
+        marks[f"the contact that {side.party.name} has"] = [contact]
+        marks |= {f"a delivery that {side.party.name} opened ({number})": [entry[1], entry[1].hex().encode()] for number, entry in enumerate(cbor2.loads(opened)[3])}
     return marks
 
 

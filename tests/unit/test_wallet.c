@@ -79,6 +79,16 @@ static void a_relationship_gets_a_fresh_key_each_time(void **state)
     struct cl_wallet *wallet = filled();
     assert_int_equal(wallet->keys[1].index, 1);
     assert_memory_not_equal(wallet->keys[0].key.bytes, wallet->keys[1].key.bytes, 33);
+    size_t position = 0;
+    struct cl_public_key removed;
+    assert_int_equal(cl_wallet_key_add(wallet, &position, "alice.3", "consent:key/alice"), CL_OK);
+    removed = wallet->keys[position].key;
+    cl_wallet_key_remove(wallet, &wallet->keys[position]);
+    assert_null(cl_wallet_key_find(wallet, "alice.3"));
+    assert_non_null(cl_wallet_key_find(wallet, "alice.2"));
+    assert_int_equal(cl_wallet_key_add(wallet, &position, "alice.4", "consent:key/alice"), CL_OK); /* the same index again */
+    assert_memory_equal(&wallet->keys[position].key, &removed, sizeof removed);
+    cl_wallet_key_remove(wallet, &wallet->keys[position]);
     assert_int_equal(cl_wallet_key_add(wallet, NULL, "alice", "consent:key/other"), CL_E_EXISTS);
     assert_int_equal(cl_wallet_key_add(wallet, NULL, "a b", "consent:key/other"), CL_E_ARGUMENT);
     cl_wallet_free(wallet);
