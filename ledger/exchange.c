@@ -1,4 +1,5 @@
 /* What is kept of the exchange under each agreement: looked up, changed, written (consent/exchange.h). */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,6 +8,9 @@
 #include "vault_internal.h"
 
 #define FILE_BYTES_MAX (CL_EXCHANGE_BYTES_MAX + 128u)
+#define FEW 4u /* so many are written one by one: syncing everything may wait for what other programs wrote */
+
+static_assert(CL_EXCHANGE_SAVE_MAX == CL_STORE_GROUP_MAX, "one group of files");
 
 void cl_exchange_deinit(struct cl_exchange *exchange)
 {
@@ -88,17 +92,43 @@ enum cl_status cl_exchange_load(struct cl_exchange *out, const struct cl_store *
     return status == CL_OK || status == CL_E_IO || status == CL_E_MEMORY ? status : CL_E_LOCKED;
 }
 
+static enum cl_status file_of(struct cl_store_file *out, const struct cl_exchange *exchange, const struct cl_store *store, const struct cl_object_id *agreement)
+{
+    uint8_t nonce[24];
+    cl_exchange_name(out->id16, store->secret32, agreement);
+    enum cl_status status = cl_random(nonce, sizeof nonce);
+    return status == CL_OK ? cl_exchange_file_encode(&out->bytes, exchange, out->id16, store->secret32, nonce) : status;
+}
+
 enum cl_status cl_exchange_save(const struct cl_exchange *exchange, const struct cl_store *store, const struct cl_object_id *agreement)
 {
-    struct cl_buffer file = {0};
-    uint8_t id16[16], nonce[24];
-    cl_exchange_name(id16, store->secret32, agreement);
-    enum cl_status status = cl_random(nonce, sizeof nonce);
+    struct cl_store_file file = {0};
+    enum cl_status status = file_of(&file, exchange, store, agreement);
     if (status == CL_OK)
-        status = cl_exchange_file_encode(&file, exchange, id16, store->secret32, nonce);
+        status = cl_store_file_replace(store->directory, file.id16, EXCHANGE_ENDING, file.bytes.data, file.bytes.length);
+    cl_buffer_deinit(&file.bytes);
+    return status;
+}
+
+enum cl_status cl_exchange_save_all(const struct cl_exchange *exchanges, const struct cl_object_id *agreements, size_t count, const struct cl_store *store)
+{
+    if (count > CL_EXCHANGE_SAVE_MAX)
+        return CL_E_BOUND;
+    if (count <= FEW) {
+        enum cl_status few = CL_OK;
+        for (size_t i = 0; i < count && few == CL_OK; i++)
+            few = cl_exchange_save(&exchanges[i], store, &agreements[i]);
+        return few;
+    }
+    struct cl_store_file *files = calloc(count, sizeof *files);
+    enum cl_status status = files == NULL ? CL_E_MEMORY : CL_OK;
+    for (size_t i = 0; i < count && status == CL_OK; i++)
+        status = file_of(&files[i], &exchanges[i], store, &agreements[i]);
     if (status == CL_OK)
-        status = cl_store_file_replace(store->directory, id16, EXCHANGE_ENDING, file.data, file.length);
-    cl_buffer_deinit(&file);
+        status = cl_store_files_replace(store->directory, EXCHANGE_ENDING, files, count);
+    for (size_t i = 0; files != NULL && i < count; i++)
+        cl_buffer_deinit(&files[i].bytes);
+    free(files);
     return status;
 }
 

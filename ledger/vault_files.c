@@ -19,8 +19,8 @@ void cl_store_path(char out[CL_STORE_FILE_PATH_MAX], const char *directory, cons
     assert(used > 0 && (size_t)used < CL_STORE_FILE_PATH_MAX);
 }
 
-/* Writes random bytes over all that an open file holds, and waits until they are on the disk. */
-static bool overwrite(int file)
+/* Writes random bytes over all that an open file holds. */
+static bool overwrite_later(int file)
 {
     struct stat about;
     uint8_t noise[1024];
@@ -34,8 +34,11 @@ static bool overwrite(int file)
             return false;
         left -= wrote;
     }
-    return fsync(file) == 0;
+    return true;
 }
+
+/* The same, and waits until they are on the disk. */
+static bool overwrite(int file) { return overwrite_later(file) && fsync(file) == 0; }
 
 bool cl_file_destroy(const char *path)
 {
@@ -76,4 +79,74 @@ enum cl_status cl_store_file_replace(const char *directory, const uint8_t id16[1
         (void)close(before);
     }
     return status;
+}
+
+/* ---- several at once: the disk is waited for once, not for each */
+
+/* "PATH.new-PID", as cl_file_replace has it: whoever opens the folder next removes what was left. */
+static void beside_of(char out[CL_STORE_FILE_PATH_MAX + 32], const char *path)
+{
+    (void)snprintf(out, CL_STORE_FILE_PATH_MAX + 32u, "%s.new-%ld", path, (long)getpid());
+}
+
+static bool write_beside(const char *directory, const char *ending, const struct cl_store_file *file)
+{
+    char path[CL_STORE_FILE_PATH_MAX], beside[CL_STORE_FILE_PATH_MAX + 32];
+    cl_store_path(path, directory, file->id16, ending);
+    beside_of(beside, path);
+    int opened = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (opened < 0)
+        return false;
+    bool good = cl_file_write_all(opened, file->bytes.data, file->bytes.length);
+    return close(opened) == 0 && good;
+}
+
+/* Into its place. *before: the open file that was there, -1: none. */
+static bool move_in(const char *directory, const char *ending, const struct cl_store_file *file, int *before)
+{
+    char path[CL_STORE_FILE_PATH_MAX], beside[CL_STORE_FILE_PATH_MAX + 32];
+    cl_store_path(path, directory, file->id16, ending);
+    beside_of(beside, path);
+    *before = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    return rename(beside, path) == 0;
+}
+
+static void remove_beside(const char *directory, const char *ending, const struct cl_store_file *file)
+{
+    char path[CL_STORE_FILE_PATH_MAX], beside[CL_STORE_FILE_PATH_MAX + 32];
+    cl_store_path(path, directory, file->id16, ending);
+    beside_of(beside, path);
+    (void)unlink(beside);
+}
+
+/* Content first, then the names, then what was there before is overwritten: each step on the disk before the next. */
+enum cl_status cl_store_files_replace(const char *directory, const char *ending, const struct cl_store_file *files, size_t count)
+{
+    int before[CL_STORE_GROUP_MAX], folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    size_t moved = 0;
+    assert(count <= CL_STORE_GROUP_MAX);
+    if (folder < 0)
+        return CL_E_IO;
+    bool good = true;
+    for (size_t i = 0; good && i < count; i++)
+        good = write_beside(directory, ending, &files[i]);
+    good = good && syncfs(folder) == 0;
+    for (; good && moved < count; moved++)
+        good = move_in(directory, ending, &files[moved], &before[moved]);
+    good = good && fsync(folder) == 0;
+    int saved = errno;
+    for (size_t i = 0; i < count && !good; i++)
+        remove_beside(directory, ending, &files[i]);
+    for (size_t i = 0; i < moved; i++)
+        good = (before[i] < 0 || !good || overwrite_later(before[i])) && good;
+    if (good && syncfs(folder) != 0) {
+        saved = errno;
+        good = false;
+    }
+    for (size_t i = 0; i < moved; i++)
+        if (before[i] >= 0)
+            (void)close(before[i]);
+    (void)close(folder);
+    errno = saved;
+    return good ? CL_OK : CL_E_IO;
 }

@@ -15,6 +15,7 @@
 #define CL_EXCHANGE_LOG_MAX 512u    /* deliveries that the log holds; at the bound the oldest goes, and is counted */
 #define CL_EXCHANGE_LINKS_MAX 64u   /* one for each slot */
 #define CL_EXCHANGE_BYTES_MAX 262144u
+#define CL_EXCHANGE_SAVE_MAX 256u   /* that cl_exchange_save_all takes */
 
 struct cl_exchange_delivery {
     bool received;                  /* else sent by us */
@@ -60,6 +61,9 @@ CL_MUST_USE enum cl_status cl_exchange_link_set(struct cl_exchange *exchange, ui
 CL_MUST_USE enum cl_status cl_exchange_load(struct cl_exchange *out, const struct cl_store *store, const struct cl_object_id *agreement);
 /* Written whole, and synced. CL_E_BOUND, CL_E_IO, CL_E_MEMORY. */
 CL_MUST_USE enum cl_status cl_exchange_save(const struct cl_exchange *exchange, const struct cl_store *store, const struct cl_object_id *agreement);
+/* The same for several agreements, each once, at most CL_EXCHANGE_SAVE_MAX: the disk is waited for once for all of them. Each file is
+   the old or the new one at any time; where it fails, some are new. CL_E_BOUND, CL_E_IO, CL_E_MEMORY. */
+CL_MUST_USE enum cl_status cl_exchange_save_all(const struct cl_exchange *exchanges, const struct cl_object_id *agreements, size_t count, const struct cl_store *store);
 /* Overwrites, removes, syncs the folder. CL_OK also where there was none. CL_E_IO. */
 CL_MUST_USE enum cl_status cl_exchange_destroy(const struct cl_store *store, const struct cl_object_id *agreement);
 

@@ -243,6 +243,38 @@ static void destroyed_is_gone_also_where_it_was_interrupted(void **state)
     cl_wallet_free(wallet);
 }
 
+/* Several written together: each is there, what was there before is not, and nothing is left beside them. */
+static void many_are_written_as_one_is(void **state)
+{
+    (void)state;
+    struct cl_wallet *wallet = wallet_of(3);
+    struct cl_store *store = NULL;
+    static struct cl_exchange exchanges[CL_EXCHANGE_SAVE_MAX];
+    static struct cl_object_id agreements[CL_EXCHANGE_SAVE_MAX];
+    OK(cl_store_open(&store, directory, wallet));
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < CL_EXCHANGE_SAVE_MAX; i++) {
+            char contact[32];
+            (void)snprintf(contact, sizeof contact, "round %u of %u", round, i);
+            agreements[i] = (struct cl_object_id){{1, (uint8_t)i}};
+            exchanges[i] = filled(contact);
+        }
+        OK(cl_exchange_save_all(exchanges, agreements, round == 0 ? CL_EXCHANGE_SAVE_MAX : 200, store));
+        for (unsigned i = 0; i < CL_EXCHANGE_SAVE_MAX; i++)
+            cl_exchange_deinit(&exchanges[i]);
+    }
+    assert_int_equal(files(directory), CL_EXCHANGE_SAVE_MAX);
+    assert_true(has(store, &agreements[199], "round 1 of 199") && has(store, &agreements[200], "round 0 of 200"));
+    assert_int_equal(cl_exchange_save_all(exchanges, agreements, CL_EXCHANGE_SAVE_MAX + 1, store), CL_E_BOUND);
+    /* where the folder is gone, it says so */
+    char moved[128];
+    (void)snprintf(moved, sizeof moved, "%s.moved", directory);
+    assert_int_equal(rename(directory, moved), 0);
+    assert_int_equal(cl_exchange_save_all(exchanges, agreements, 200, store), CL_E_IO);
+    cl_store_free(store);
+    cl_wallet_free(wallet);
+}
+
 static void a_copy_follows(void **state)
 {
     (void)state;
@@ -285,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_log_drops_the_oldest_and_the_fullest_one_is_written, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(another_wallets_file_is_not_taken, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(destroyed_is_gone_also_where_it_was_interrupted, make_scratch, remove_scratch),
+        cmocka_unit_test_setup_teardown(many_are_written_as_one_is, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(a_copy_follows, make_scratch, remove_scratch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
