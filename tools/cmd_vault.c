@@ -1,5 +1,5 @@
 /* consent vault: a person's data items, each encrypted in a file of its own in the folder beside the wallet. */
-#include "workspace.h"
+#include "sharing.h"
 
 #include "consent/terms.h"
 
@@ -46,7 +46,8 @@ static int read_value(struct context *context, struct cl_buffer *value, struct c
         return output_usage(&context->output, "'%.60s' is not a media type, as text/plain or application/pdf.", media_type);
     if (media_type != NULL)
         (void)snprintf(entry->media_type, sizeof entry->media_type, "%s", media_type);
-    entry->changed_ms = time_now_ms();
+    uint64_t now = time_now_ms();
+    entry->changed_ms = now > entry->changed_ms ? now : entry->changed_ms + 1; /* each value later than the one before, whatever the clock does */
     return 0;
 }
 
@@ -108,11 +109,20 @@ int run_vault_list(struct context *context)
     int result = wallet_open(context);
     if (result != 0)
         return result;
+    struct shares shares;
+    result = shares_find(context, &shares, NULL);
+    if (result != 0)
+        return result;
     json_t *list = json_array();
     for (size_t i = 0; i < cl_vault_count(context->store); i++) {
-        entry_line(context, cl_vault_at(context->store, i));
-        (void)json_array_append_new(list, entry_json(cl_vault_at(context->store, i)));
+        const struct cl_vault_entry *entry = cl_vault_at(context->store, i);
+        json_t *json = entry_json(entry);
+        entry_line(context, entry);
+        shares_say(context, &shares, entry->name, output_line);
+        (void)json_object_set_new(json, "shared", shares_json(context, &shares, entry->name));
+        (void)json_array_append_new(list, json);
     }
+    shares_free(&shares);
     if (cl_vault_count(context->store) == 0)
         output_say(&context->output, "The vault is empty; 'consent vault put NAME --category pd:EmailAddress FILE' keeps something in it.");
     output_json(&context->output, json_pack("{s:o}", "items", list));
@@ -120,11 +130,12 @@ int run_vault_list(struct context *context)
 }
 
 /* With --json the value stands in it: text, or base64 where it is none. */
-static int show_json(struct context *context, const struct cl_vault_entry *entry, const struct cl_buffer *value)
+static int show_json(struct context *context, const struct cl_vault_entry *entry, const struct shares *shares, const struct cl_buffer *value)
 {
     struct cl_buffer base64 = {.secret = true};
     json_t *json = entry_json(entry);
     enum cl_status status = CL_OK;
+    (void)json_object_set_new(json, "shared", shares_json(context, shares, entry->name));
     if (is_text(value)) {
         (void)json_object_set_new(json, "value", json_stringn(value->length == 0 ? "" : (const char *)value->data, value->length));
     } else {
@@ -149,14 +160,20 @@ int run_vault_show(struct context *context)
         if (status != CL_OK)
             result = entry_fail(context, status, name);
     }
+    struct shares shares = {.count = 0};
+    if (result == 0)
+        result = shares_find(context, &shares, name);
+    if (result == 0)
+        shares_say(context, &shares, name, output_say);
     if (result == 0 && path != NULL)
         result = file_write(context, path, value.data, value.length, true);
     else if (result == 0 && !context->output.json)
         result = file_write(context, "-", value.data, value.length, true);
     if (result == 0 && context->output.json && path == NULL)
-        result = show_json(context, cl_vault_find(context->store, name), &value);
+        result = show_json(context, cl_vault_find(context->store, name), &shares, &value);
     else if (result == 0)
         output_json(&context->output, entry_json(cl_vault_find(context->store, name)));
+    shares_free(&shares);
     cl_buffer_wipe(&value);
     return result;
 }
@@ -175,10 +192,14 @@ int run_vault_change(struct context *context)
         entry = *cl_vault_find(context->store, name);
         result = read_value(context, &value, &entry, path);
     }
-    if (result == 0)
-        result = stored(context, cl_vault_change(context->store, &entry, value.data, value.length), name);
+    if (result == 0) {
+        enum cl_status status = cl_vault_change(context->store, &entry, value.data, value.length);
+        result = status == CL_OK ? 0 : entry_fail(context, status, name);
+    }
     cl_buffer_wipe(&value);
-    return result;
+    if (result == 0)
+        entry_line(context, cl_vault_find(context->store, name));
+    return result == 0 ? changed_tell(context, entry_json(cl_vault_find(context->store, name)), name) : result;
 }
 
 int run_vault_remove(struct context *context)
@@ -189,10 +210,20 @@ int run_vault_remove(struct context *context)
     int result = wallet_open(context);
     if (result != 0)
         return result;
-    enum cl_status status = cl_vault_remove(context->store, name);
-    if (status != CL_OK)
-        return entry_fail(context, status, name);
+    struct shares shares;
+    size_t links = 0;
+    result = cl_vault_find(context->store, name) == NULL ? entry_fail(context, CL_E_NOT_FOUND, name) : shares_find(context, &shares, name);
+    if (result != 0)
+        return result;
+    shares_say(context, &shares, name, output_say);
+    shares_free(&shares);
+    result = shares_remove(context, name, SIZE_MAX, &links); /* first: another item of this name is not to be told to them */
+    enum cl_status status = result == 0 ? cl_vault_remove(context->store, name) : CL_OK;
+    if (result != 0 || status != CL_OK)
+        return result != 0 ? result : entry_fail(context, status, name);
+    if (links > 0)
+        output_line(&context->output, "it is shared with nobody any more; what others were told they keep, until you revoke");
     output_line(&context->output, "'%s' is destroyed here. A copy that you made of the wallet's folder still has it: run 'consent key backup -o' to it again.", name);
-    output_json(&context->output, json_object());
+    output_json(&context->output, json_pack("{s:I}", "links", (json_int_t)links));
     return 0;
 }

@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+"""Scene 2, contact details that stay right. Anna and Ben subscribe to each other's phone number and e-mail address, Carl has
+Anna's e-mail address only. Anna changes her number: one command. Ben, who waits for it, has it within seconds; when he was away
+he has it on return; Carl learns nothing, and neither does any node: there is no record of it, and no byte of the number, of the
+names of her data, or of salts."""
+import glob
+import json
+import os
+import queue
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from consent_node import main, says, wait_for  # noqa: E402
+from scene import Scene, read_all, secrets_of  # noqa: E402
+
+SECONDS = 3.0  # from the end of Anna's command until Ben's program has the number
+OLD, NEW, LATER = "+31 6 1111 1111", "+31 6 2222 2222", "+31 6 3333 3333"
+TERMS = """proffered-by: customer
+title: How to reach me
+language: en
+withdraw: at any time, with one signed record, at any node
+
+[slot 1 email]
+category: pd:EmailAddress
+purposes: dpv:ServiceProvision
+
+[slot 2 phone]
+category: pd:TelephoneNumber
+purposes: dpv:ServiceProvision
+"""
+
+
+def publishes(party):
+    party.write("me.txt", TERMS)
+    party.consent("terms", "publish", "me.txt", "--limit", "10", "--standing", "--until", "2099-12-31", "--name", "friends", "-o", f"{party.name}.consent-offer")
+
+
+def subscribes(scene, maker, reader):
+    """The reader gets what the maker offers; each learns where the other takes deliveries. Returns the agreement's id."""
+    maker.hand_over(f"{maker.name}.consent-offer", reader)
+    scene.settled()
+    agreement = reader.ask("subscribe", "--offer", f"{maker.name}.consent-offer", "--name", maker.name)["object"]
+    scene.settled()
+    reader.consent("contact", maker.name, "-o", f"{reader.name}.consent-contact")
+    reader.hand_over(f"{reader.name}.consent-contact", maker)
+    maker.consent("list", "--refresh")
+    maker.consent("import", f"{reader.name}.consent-contact")
+    return agreement
+
+
+def grants_email_only(scene, anna, carl):
+    key = carl.ask("key", "list")["keys"][0]["did"]
+    anna.consent("grant", "carl", "--to", key, "--terms", "me.txt", "--slots", "1", "-o", "carl.consent-offer")
+    anna.hand_over("carl.consent-offer", carl)
+    scene.settled()
+    carl.consent("subscribe", "--offer", "carl.consent-offer", "--key", "carl", "--name", "anna")
+    scene.settled()
+    carl.consent("contact", "anna", "-o", "carl.consent-contact")
+    carl.hand_over("carl.consent-contact", anna)
+    anna.consent("import", "carl.consent-contact")
+
+
+def shares(anna, ben):
+    for party in (anna, ben):
+        party.write("phone.txt", OLD if party is anna else "+44 20 7946 0000")
+        party.write("email.txt", f"{party.name}@example.org")
+        party.consent("vault", "put", "mobile", "--category", "pd:TelephoneNumber", "phone.txt")
+        party.consent("vault", "put", "mail", "--category", "pd:EmailAddress", "email.txt")
+    says(anna.consent("vault", "share", "mobile", "--all"), "everybody under 'friends'", "told 1 of 1", "no slot for pd:TelephoneNumber: carl")
+    says(anna.consent("vault", "share", "mail", "--all"), "'mail': told 2 of 2")
+    says(ben.consent("vault", "share", "mobile", "friends"), "told 1 of 1")
+    says(anna.consent("vault", "share", "mobile", "carl", expected=1), "no slot")
+    anna.consent("vault", "share", "mobile", "carl", "--slot", "1", expected=1)  # a number is not an e-mail address
+
+
+def got(party, folder="wallet.received"):
+    path = f"{party.folder}/{folder}"
+    return sorted(read_all(f"{path}/{name}").decode() for name in os.listdir(path)) if os.path.isdir(path) else []
+
+
+class Follower:
+    """consent inbox --follow: what arrives, with the moment."""
+
+    def __init__(self, party):
+        self.arrived = queue.Queue()
+        self.process = party.start("inbox", "--follow", "--json", "--to", "live")
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.arrived.put((time.monotonic(), json.loads(line)))
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def changes(anna, number):
+    """One command. Returns the moment at which it has ended."""
+    anna.write("new.txt", number)
+    says(anna.consent("vault", "change", "mobile", "new.txt"), "'mobile': told 1 of 1")
+    return time.monotonic()
+
+
+def records(scene):
+    scene.settled()
+    return [member.checkpoint()[0] for member in scene]
+
+
+def mailbox_of(party, agreement):
+    """The mailbox that the contact names."""
+    return read_all(f"{party.folder}/{agreement}").split(b"/")[1][:64]
+
+
+def test(build):
+    with Scene(build) as scene:
+        anna, ben, carl = scene.party("anna", 2), scene.party("ben", 1), scene.party("carl", 3)
+        publishes(anna)
+        publishes(ben)
+        agreement = subscribes(scene, anna, ben)
+        subscribes(scene, ben, anna)
+        grants_email_only(scene, anna, carl)
+        shares(anna, ben)
+        ben.consent("inbox")
+        carl.consent("inbox")
+        assert got(ben) == [OLD, "anna@example.org"] and got(carl) == ["anna@example.org"], (got(ben), got(carl))
+        before = records(scene)
+        follower = Follower(ben)
+        wait_for(lambda: "consent_mailbox_waiting_fetches 1" in ben.home.get("/metrics").body.decode(), "he waits")
+        ended = changes(anna, NEW)
+        moment, told = follower.arrived.get(timeout=30)
+        print(f"Ben's program has the number {moment - ended:+.2f} s after the end of Anna's command")
+        assert moment - ended < SECONDS and told["kind"] == "change" and told["slot"] == 2, told
+        assert got(ben, "live") == [NEW]
+        follower.stop()
+        changes(anna, LATER)  # he is away
+        told = ben.consent("inbox")
+        says(told, LATER, "phone")
+        assert got(ben) == sorted([OLD, "anna@example.org", LATER])
+        says(carl.consent("inbox"), "Nothing has arrived")
+        assert got(carl) == ["anna@example.org"]
+        says(anna.consent("vault", "list"), "friends.1 has it", "friends.1 and carl have it")
+        assert records(scene) == before, "there is a record of it"
+        secrets = secrets_of(f"{anna.folder}/anna.consent-offer") | secrets_of(f"{anna.folder}/carl.consent-offer")
+        scene.nodes_lack(*secrets, OLD, NEW, LATER, "anna@example.org", "mobile", but_have=agreement)
+        for party in (anna, ben, carl):
+            kept = b"".join(read_all(path) for path in glob.glob(f"{party.folder}/wallet.*/**", recursive=True) if os.path.isfile(path) and "received" not in path)
+            assert NEW.encode() not in kept and LATER.encode() not in kept, f"{party.name}'s wallet has it in clear"
+
+
+main(test)
