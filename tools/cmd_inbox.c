@@ -119,8 +119,10 @@ static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
             result = opening_opened_add(&inbox->opening, &delivery);
         if (result == 0 && taken)
             inbox->arrived++;
-        if (result == 0 && !connects)
+        if (result == 0 && !connects) {
+            delivery_show(&inbox->opening, &delivery, &content);
             opening_say(&inbox->opening, &delivery, file ? path : NULL);
+        }
         (void)fflush(stdout);
     }
     if (result == 0)

@@ -34,5 +34,7 @@ int opening_opened_check(struct opening *opening, const struct cl_delivery *deli
 int opening_opened_add(struct opening *opening, const struct cl_delivery *delivery);
 /* Tells of what was handed over; path: where it is, or NULL. */
 void opening_say(struct opening *opening, const struct cl_delivery *delivery, const char *path);
+/* showing.c: with --show, or on a terminal, what it says, where it is a short text under a slot. */
+void delivery_show(struct opening *opening, const struct cl_delivery *delivery, const struct cl_view *content);
 
 #endif

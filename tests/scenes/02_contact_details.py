@@ -136,8 +136,8 @@ def test(build):
         assert got(ben, "live") == [NEW]
         follower.stop()
         changes(anna, LATER)  # he is away
-        told = ben.consent("inbox")
-        says(told, LATER, "phone")
+        told = ben.consent("inbox", "--show")
+        says(told, f"anna: phone is now {LATER}")
         assert got(ben) == sorted([OLD, "anna@example.org", LATER])
         says(carl.consent("inbox"), "Nothing has arrived")
         assert got(carl) == ["anna@example.org"]
