@@ -2,6 +2,7 @@
    what is. A part is deleted at the node only when it is on disk here or was refused; so a command that is killed at any
    moment loses nothing: what it had taken in twice is known by its name. */
 #include "connect.h"
+#include "sharing.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 
 #define PARTS_MAX 4096u      /* files of what is not complete */
 #define WAIT_S 50u           /* a long poll, where there is one mailbox; several are looked at each second */
+#define TELL_EVERY_MS 60000u /* those who could not be told of a change are tried again */
 #define EARLY_MS 600000u     /* our node may hear of an agreement later than the sender's */
 
 struct inbox {
@@ -18,6 +20,8 @@ struct inbox {
     const char *folder;      /* where what arrived goes */
     char received[3200], incoming[3200];
     size_t arrived, refused;
+    bool connected;          /* a contact came, so there may be somebody to tell */
+    uint64_t tell_ms;        /* when the next look for somebody is due */
 };
 
 static int is_part(const struct dirent *entry) { return strstr(entry->d_name, DELIVERY_FILE_END) != NULL; }
@@ -90,6 +94,7 @@ static int connect_take(struct inbox *inbox, struct cl_view content, bool *taken
     enum cl_status status = CL_OK;
     int result = connect_contact(&inbox->opening, content, &status);
     *taken = status == CL_OK;
+    inbox->connected = inbox->connected || *taken;
     if (result == 0 && status != CL_OK)
         refuse(inbox, status);
     return result;
@@ -292,6 +297,11 @@ static int fetch_all(struct inbox *inbox, bool follow)
             struct cl_wallet_key key = context->wallet->keys[i]; /* they move when one is added */
             if (mailbox_key(&key))
                 result = mailbox_take(inbox, &key, !first && mailboxes == 1 ? WAIT_S : 0);
+        }
+        if (result == 0 && (inbox->connected || time_now_ms() >= inbox->tell_ms)) {
+            tell_aside(context);
+            inbox->connected = false;
+            inbox->tell_ms = time_now_ms() + TELL_EVERY_MS;
         }
         if (result == 0 && follow && mailboxes > 1) {
             wallet_yield(context);

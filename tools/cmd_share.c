@@ -320,16 +320,18 @@ static size_t shares_of(const struct shares *shares, const char *item, size_t *f
 
 void shares_say(struct context *context, const struct shares *shares, const char *item, void (*line)(const struct output *, const char *, ...))
 {
-    size_t first, count = shares_of(shares, item, &first), told = 0, waiting = 0;
+    size_t first, count = shares_of(shares, item, &first);
     size_t *positions = calloc(count + 1, sizeof *positions);
-    for (size_t i = 0; positions != NULL && i < count; i++) { /* who has it from the front, who has not from the back */
-        bool has = share_told(&shares->list[first + i]);
-        positions[has ? told++ : count - ++waiting] = shares->list[first + i].position;
+    for (unsigned told = 2; positions != NULL && told-- > 0;) {
+        size_t found = 0;
+        for (size_t i = 0; i < count; i++)
+            if (share_told(&shares->list[first + i]) == (told == 1))
+                positions[found++] = shares->list[first + i].position;
+        if (found > 0 && told == 1)
+            line(&context->output, "    %s %s it", names_text(context, positions, found), found == 1 ? "has" : "have");
+        else if (found > 0)
+            line(&context->output, "    shared with %s, not told yet", names_text(context, positions, found));
     }
-    if (told > 0)
-        line(&context->output, "    %s %s it", names_text(context, positions, told), told == 1 ? "has" : "have");
-    if (waiting > 0)
-        line(&context->output, "    shared with %s, not told yet", names_text(context, positions + told, waiting));
     for (size_t i = 0; i < shares->standing_count; i++)
         if (strcmp(shares->standing[i].item->name, item) == 0)
             line(&context->output, "    shared with everybody under '%s'", context->wallet->items[shares->standing[i].position].name);

@@ -57,6 +57,12 @@ static bool take_standing(struct context *context, struct shares *out, struct cl
     return good;
 }
 
+static bool known_over(const struct cl_wallet_item *item)
+{
+    struct cl_agreement agreement;
+    return item->kind == CL_ITEM_AGREEMENT && item->state.length > 0 && cl_agreement_decode(&agreement, item->state.data, item->state.length) == CL_OK && agreement_over(&agreement);
+}
+
 static enum cl_status item_links(struct context *context, struct shares *out, struct cl_exchange *exchange, size_t position, const char *wanted, bool terms)
 {
     enum cl_status status = cl_exchange_load(exchange, context->store, &context->wallet->items[position].object);
@@ -78,7 +84,7 @@ int shares_find(struct context *context, struct shares *out, const char *item)
     enum cl_status status = exchange == NULL ? CL_E_MEMORY : CL_OK;
     for (unsigned terms = 2; terms-- > 0 && status == CL_OK;) /* TERMS first: they say what holds for the others */
         for (size_t i = 0; i < context->wallet->item_count && status == CL_OK; i++) {
-            if (context->wallet->items[i].kind != (terms == 1 ? CL_ITEM_TERMS : CL_ITEM_AGREEMENT))
+            if (context->wallet->items[i].kind != (terms == 1 ? CL_ITEM_TERMS : CL_ITEM_AGREEMENT) || known_over(&context->wallet->items[i]))
                 continue;
             status = item_links(context, out, exchange, i, item, terms == 1);
             if (status == CL_E_LOCKED) { /* one that is damaged does not keep the others from being told */

@@ -20,10 +20,12 @@ struct shares {
     struct share *list;                 /* by item's name, then as the wallet has the agreements */
     struct share *standing;             /* of TERMS: for everybody who subscribes to them */
 };
-/* item NULL: of all items. Links to items that the vault does not have are counted as dangling. Where it failed there is
+/* item NULL: of all items. Agreements of which the wallet knows that they are over do not count. Links to items that the vault does not have are counted as dangling. Where it failed there is
    nothing to free. */
 int shares_find(struct context *context, struct shares *out, const char *item);
 void shares_free(struct shares *shares);
+/* For good: nothing brings it back. */
+static inline bool agreement_over(const struct cl_agreement *agreement) { return agreement->status == CL_REFUSED || agreement->status == CL_WITHDRAWN || agreement->status == CL_TERMINATED; }
 static inline bool share_told(const struct share *share) { return share->told_ms >= share->item->changed_ms; }
 /* Takes every link to the item away, or those of one agreement, or of TERMS and of all agreements under them (position; SIZE_MAX:
    all). *count: how many there were. */
@@ -45,6 +47,7 @@ void states_free(struct states *states);
 int states_fetch(struct context *context, struct states *states, const struct cl_object_id *ids, size_t count);
 /* NULL: the ledger has no such object, or it is no agreement (TERMS). */
 const struct cl_agreement *states_agreement(const struct states *states, size_t position);
+struct cl_view states_value(const struct states *states, size_t position); /* its bytes */
 const struct cl_terms *states_terms(const struct states *states, size_t position);
 /* What a party is now; false: it is of no kind that can be one. */
 bool states_party(const struct states *states, const struct cl_party *party, struct cl_delivery_signers *signers);
@@ -55,6 +58,7 @@ bool states_party(const struct states *states, const struct cl_party *party, str
     X(OPEN, "interrupted before it was their turn", true) \
     X(TOLD, "told", false) \
     X(NO_CONTACT, "no mailbox of theirs is known here; they are told when their contact comes", false) \
+    X(OVER, "the agreement is over, and so is the sharing", false) \
     X(NOT_LIVE, "the slot is not in force any more", false) \
     X(SUSPENDED, "not in force now; they are told when it is again", false) \
     X(OTHER_SLOT, "the terms have no such slot for this kind of data now", false) \
@@ -89,6 +93,8 @@ struct telling { size_t count, told; struct tale *tales; };
 /* Everybody who does not have the present value of the item (NULL: of every item) is told it. out: what became of each; the
    caller calls telling_free also where it failed. Returns: 0 also where some could not be told. */
 int tell(struct context *context, struct telling *out, const char *item);
+/* The same on the side, for consent inbox: says who was told; others are left for the next time. */
+void tell_aside(struct context *context);
 void telling_free(struct telling *telling);
 /* What became of it, in sentences; and as JSON, for a result. */
 void telling_say(struct context *context, const struct telling *telling);
@@ -105,9 +111,11 @@ struct tale_source {
     struct cl_terms_text *text;         /* of the agreement that was judged last */
     uint8_t commitment32[32];
     size_t key_at;                      /* of the wallet: the key found last */
+    uint64_t patience_ms;               /* how long to go on while no mailbox takes anything */
+    bool over;                          /* one was found to be over, and the wallet knows it now */
 };
 int tales_send(struct tale_source *source, struct tale *tales, size_t count);
-/* Is it to be told, and where to? Fills what is behind tale->ready, or end. agreement NULL: the ledger does not have it. */
-void tale_judge(struct tale_source *source, struct tale *tale, const struct cl_agreement *agreement);
+/* Is it to be told, and where to? Fills what is behind tale->ready, or end. position: of its agreement in the states. */
+void tale_judge(struct tale_source *source, struct tale *tale, size_t position);
 
 #endif

@@ -109,6 +109,11 @@ const struct cl_agreement *states_agreement(const struct states *states, size_t 
     return states->objects[position].kind == CL_STATE_AGREEMENT ? &states->objects[position].as.agreement : NULL;
 }
 
+struct cl_view states_value(const struct states *states, size_t position)
+{
+    return (struct cl_view){states->objects[position].value.data, states->objects[position].value.length};
+}
+
 const struct cl_terms *states_terms(const struct states *states, size_t position)
 {
     return states->objects[position].kind == CL_STATE_TERMS ? &states->objects[position].as.terms : NULL;

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+#define PATIENCE_S 10u       /* unless --timeout says otherwise */
+#define PATIENCE_ASIDE_S 2u
+
 #define ID_LABEL "consent/v1 change"
 
 /* ---- one at a time: whether, and where to */
@@ -80,10 +83,24 @@ static void id_derive(struct tale_source *source, struct tale *tale)
     memcpy(tale->id16, all, 16);
 }
 
-void tale_judge(struct tale_source *source, struct tale *tale, const struct cl_agreement *agreement)
+/* It never comes back: the wallet remembers its last state, and nobody asks for it again. */
+static enum tale_end over_note(struct tale_source *source, const struct tale *tale, size_t position)
 {
+    struct cl_view value = states_value(source->states, position);
+    source->over = true;
+    return cl_buffer_replace(&source->context->wallet->items[tale->share.position].state, value.data, value.length) == CL_OK ? TALE_OVER : TALE_NOT_LIVE;
+}
+
+void tale_judge(struct tale_source *source, struct tale *tale, size_t position)
+{
+    const struct cl_agreement *agreement = states_agreement(source->states, position);
     tale->side = source->context->wallet->items[tale->share.position].role;
-    tale->end = agreement == NULL ? TALE_UNKNOWN : rule_judge(tale, agreement);
+    if (agreement == NULL)
+        tale->end = TALE_UNKNOWN;
+    else if (agreement_over(agreement))
+        tale->end = over_note(source, tale, position);
+    else
+        tale->end = rule_judge(tale, agreement);
     if (tale->end == TALE_OPEN)
         tale->end = slot_judge(source, tale, agreement);
     if (tale->end == TALE_OPEN && (tale->key = own_key(source, tale, agreement)) == NULL)
@@ -97,22 +114,24 @@ void tale_judge(struct tale_source *source, struct tale *tale, const struct cl_a
 
 /* ---- all of them */
 
-static int item_tell(struct context *context, struct tale *tales, size_t count)
+static int item_tell(struct context *context, struct tale *tales, size_t count, uint64_t patience_s)
 {
-    struct tale_source source = {.context = context, .item = tales[0].share.item, .value = {.secret = true}, .states = states_new()};
+    struct tale_source source = {.context = context, .patience_ms = 1000u * patience_s, .item = tales[0].share.item, .value = {.secret = true}, .states = states_new()};
     int result = source.states == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : 0;
     enum cl_status status = result == 0 ? cl_vault_value(&source.value, context->store, source.item->name) : CL_OK;
     if (status != CL_OK)
         result = output_fail(&context->output, status, "The file of '%s'; bring the wallet's folder back from a backup.", source.item->name);
     if (result == 0)
         result = tales_send(&source, tales, count);
+    if (result == 0 && source.over)
+        result = wallet_save(context);
     cl_terms_text_free(source.text);
     states_free(source.states);
     cl_buffer_wipe(&source.value);
     return result;
 }
 
-int tell(struct context *context, struct telling *out, const char *item)
+static int tell_within(struct context *context, struct telling *out, const char *item, uint64_t patience_s)
 {
     struct shares shares;
     *out = (struct telling){.count = 0};
@@ -130,15 +149,19 @@ int tell(struct context *context, struct telling *out, const char *item)
     shares_free(&shares);
     if (result == 0 && out->count > 0)
         result = network_open(context);
+    if (option(context, "--timeout") != NULL)
+        patience_s = context->timeout_s;
     for (size_t at = 0, end; at < out->count && result == 0; at = end) {
         for (end = at; end < out->count && out->tales[end].share.item == out->tales[at].share.item;)
             end++;
-        result = item_tell(context, &out->tales[at], end - at);
+        result = item_tell(context, &out->tales[at], end - at, patience_s);
     }
     for (size_t i = 0; i < out->count; i++)
         out->told += out->tales[i].end == TALE_TOLD ? 1 : 0;
     return result;
 }
+
+int tell(struct context *context, struct telling *out, const char *item) { return tell_within(context, out, item, PATIENCE_S); }
 
 void telling_free(struct telling *telling)
 {
@@ -166,8 +189,8 @@ static const char *const end_names[] = {
 #undef X
 };
 
-/* Of one item: a line for those who were told, and one for each reason why others were not. */
-static void item_say(struct context *context, const struct tale *tales, size_t count, size_t *positions)
+/* Of one item: a line for those who were told, and (aside false) one for each reason why others were not. */
+static void item_say(struct context *context, const struct tale *tales, size_t count, size_t *positions, bool aside)
 {
     for (unsigned i = 0; i < TALE_END_COUNT; i++) {
         enum tale_end end = (enum tale_end)((TALE_TOLD + i) % TALE_END_COUNT); /* the good news first */
@@ -175,24 +198,40 @@ static void item_say(struct context *context, const struct tale *tales, size_t c
         for (size_t at = 0; at < count; at++)
             if (tales[at].end == end)
                 positions[found++] = tales[at].share.position;
-        if (end == TALE_TOLD)
-            output_line(&context->output, "'%s': told %zu of %zu%s%s", tales->share.item->name, found, count, found == 0 ? "" : ": ", names_text(context, positions, found));
-        else if (found > 0)
+        if (end == TALE_TOLD && (!aside || found > 0))
+            (aside ? output_say : output_line)(&context->output, "'%s': told %zu of %zu%s%s", tales->share.item->name, found, count, found == 0 ? "" : ": ", names_text(context, positions, found));
+        else if (end != TALE_TOLD && found > 0 && !aside)
             output_line(&context->output, "not told: %s: %s", names_text(context, positions, found), end_texts[end]);
     }
 }
 
-void telling_say(struct context *context, const struct telling *telling)
+static void all_say(struct context *context, const struct telling *telling, bool aside)
 {
     size_t *positions = calloc(telling->count + 1, sizeof *positions);
     for (size_t at = 0, end; positions != NULL && at < telling->count; at = end) {
         for (end = at; end < telling->count && telling->tales[end].share.item == telling->tales[at].share.item;)
             end++;
-        item_say(context, &telling->tales[at], end - at, positions);
+        item_say(context, &telling->tales[at], end - at, positions, aside);
     }
     free(positions);
+}
+
+void telling_say(struct context *context, const struct telling *telling)
+{
+    all_say(context, telling, false);
     if (telling_exit(telling) != 0)
-        output_say(&context->output, "'consent vault tell' goes on with those who wait.");
+        output_say(&context->output, "'consent vault tell' goes on with those who wait; so does 'consent inbox'.");
+}
+
+void tell_aside(struct context *context)
+{
+    struct telling telling;
+    bool soft = context->output.soft;
+    context->output.soft = true;
+    if (tell_within(context, &telling, NULL, PATIENCE_ASIDE_S) == 0)
+        all_say(context, &telling, true);
+    telling_free(&telling);
+    context->output.soft = soft;
 }
 
 json_t *telling_json(struct context *context, const struct telling *telling)

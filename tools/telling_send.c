@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #define AT_ONCE 32u      /* requests under way; a node takes some hundred connections */
-#define PATIENCE_S 10u   /* without one that is taken, unless --timeout says otherwise */
 
 #define NODES_MAX 32u    /* home nodes whose absence is remembered */
 
@@ -21,7 +20,7 @@ struct sending {
     size_t done_count, told, busy;
     size_t away_count;
     struct { char name[CL_MEMBER_NAME_BYTES_MAX + 1]; uint64_t until_ms; } away[NODES_MAX];
-    uint64_t good_ms, patience_ms;   /* good_ms: when a node took something last */
+    uint64_t good_ms;                /* when a node took something last */
     bool silent;                     /* the last request had no answer at all */
 };
 
@@ -111,7 +110,7 @@ static int part_start(struct sending *sending, struct sender *sender)
     enum cl_status status = cl_delivery_seal(&sender->sealed, &delivery, tale->part, value->data, value->length, &signer, tale->recipient32);
     (void)snprintf(sender->url, sizeof sender->url, "%s/v1/mailboxes/%s/deliveries?node=%.*s", context->node_url, slash + 1, (int)(slash - tale->address), tale->address);
     struct http_request request = {.method = "POST", .url = sender->url, .headers = {"Content-Type: application/octet-stream", "Accept: application/json", NULL},
-                                   .body = sender->sealed.data, .body_length = sender->sealed.length, .timeout_s = (long)(sending->patience_ms / 1000u) + 5};
+                                   .body = sender->sealed.data, .body_length = sender->sealed.length, .timeout_s = (long)(sending->source->patience_ms / 1000u) + 5};
     if (status == CL_OK)
         status = http_transfer_start(sender->transfer, &request);
     return status == CL_OK ? 0 : output_fail(&context->output, status, "(to '%s')", context->wallet->items[tale->share.position].name);
@@ -212,14 +211,14 @@ static int next_tale(struct sending *sending, struct tale **out, bool *left)
         if (result != 0)
             break;
         struct tale *tale = &sending->tales[sending->next];
-        tale_judge(sending->source, tale, states_agreement(sending->source->states, sending->next - sending->states_at));
+        tale_judge(sending->source, tale, sending->next - sending->states_at);
         sending->next++;
         if (tale->ready && !held_back(sending, tale, now)) {
             *out = tale;
             return 0;
         }
     }
-    if (now > sending->good_ms + sending->patience_ms)
+    if (now > sending->good_ms + sending->source->patience_ms)
         return result;
     for (size_t i = 0; i < sending->count && *out == NULL && result == 0; i++) {
         struct tale *tale = &sending->tales[i];
@@ -284,8 +283,7 @@ int tales_send(struct tale_source *source, struct tale *tales, size_t count)
     struct sending *sending = calloc(1, sizeof *sending);
     if (sending == NULL)
         return output_fail(&context->output, CL_E_MEMORY, NULL);
-    *sending = (struct sending){.source = source, .tales = tales, .count = count, .good_ms = time_now_ms(), .patience_ms = 1000u * (option(context, "--timeout") != NULL ? context->timeout_s : PATIENCE_S),
-                                .delivery = {.network = context->wallet->network.id, .has_slot = true}};
+    *sending = (struct sending){.source = source, .tales = tales, .count = count, .good_ms = time_now_ms(), .delivery = {.network = context->wallet->network.id, .has_slot = true}};
     memcpy(sending->delivery.media_type, source->item->media_type, sizeof sending->delivery.media_type);
     enum cl_status status = cl_delivery_measure(&sending->delivery, source->value.data, source->value.length);
     if (status == CL_OK)

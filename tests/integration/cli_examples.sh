@@ -65,6 +65,16 @@ for command in deliver open; do example 0 $command; done
 you deliver asked kept.csv --slot 1 >/dev/null 2>&1 && example 0 inbox
 cmp -s kept.csv received/* || fail "what was left in the mailbox comes out otherwise"
 cmp -s kept.csv statement.csv || fail "what was delivered comes out otherwise"
+# the number of one's own phone, for ben
+you key new --name ben >/dev/null 2>&1
+printf '%s\n' 'proffered-by: customer' 'title: How to reach me' 'language: en' 'withdraw: at any node' '[slot 1 phone]' 'category: pd:TelephoneNumber' 'purposes: dpv:ServiceProvision' >phone-terms.txt
+me grant ben --to "$(you key list --json | /usr/bin/python3 -c 'import json,sys; print([k["did"] for k in json.load(sys.stdin)["keys"] if k["name"] == "ben"][0])')" --terms phone-terms.txt -o ben.consent-offer >/dev/null 2>&1
+you subscribe --offer ben.consent-offer --key ben --name me >/dev/null 2>&1 && me inbox >/dev/null 2>&1 || fail "ben's agreement"
+echo 0123 >phone.txt; echo 4567 >new-number.txt
+me vault put phone --category pd:TelephoneNumber phone.txt >/dev/null 2>&1
+for command in "vault share" "vault change" "vault tell" "vault unshare"; do example 0 $command; done
+you inbox --to told >/dev/null 2>&1
+[ "$(cat told/* | grep -cx -e 0123 -e 4567)" -eq 2 ] || fail "ben was not told both numbers"
 for command in "list" show history suspend resume amend renew dispute proof verify inspect revoke; do example 0 $command; done
 me forget bank >/dev/null
 you request again --to "$key" --terms t.txt --as bank -o again.consent-offer >/dev/null 2>&1
@@ -94,8 +104,8 @@ timeout --preserve-status -s INT 2 $line >out 2>err
 CONSENT_WALLET=$scratch/first
 me key new --name first --no-ask --json 2>/dev/null >first.json
 /usr/bin/python3 -c 'import json; print(json.load(open("first.json"))["words"])' >words.txt
-echo a@example.org >email.txt; cp email.txt new-email.txt
-for command in put list show change remove; do example 0 vault $command; done
+echo a@example.org >email.txt
+for command in put list show remove; do example 0 vault $command; done
 me key backup -o wallet.backup >/dev/null 2>&1
 CONSENT_WALLET=$scratch/recovered
 example 0 key recover

@@ -202,6 +202,10 @@ expect 0 alice vault show email --json && is value_base64 YgBj
 expect 0 alice vault show email -o shown.bin && { cmp -s shown.bin new-email.bin || fail "vault show -o"; }
 head -c 16777217 /dev/zero >large
 expect 1 alice vault change email large && has_err "longer than 16777216 bytes"
+expect 2 alice vault share email && has_err "--all"
+expect 3 alice vault share nothing bank && has_err "vault list"
+expect 3 alice vault unshare email --all && has_err "not shared with anybody"
+expect 0 alice vault tell && has "everybody has"
 expect 0 alice vault remove email
 expect 3 alice vault show email && has_err "vault list"
 for word in alice@example email; do grep -rqa "$word" "$scratch"/alice.store "$scratch/alice" && fail "'$word' is readable beside the wallet"; done
