@@ -100,7 +100,7 @@ static int connect_take(struct inbox *inbox, struct cl_view content, bool *taken
     return result;
 }
 
-/* All parts are on disk: into the folder, remembered, and only then removed. */
+/* All parts are on disk, so that it has arrived: acknowledged (in the outbox), into the folder, remembered, and only then removed. */
 static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
 {
     struct context *context = inbox->opening.context;
@@ -118,6 +118,8 @@ static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
             result = connect_take(inbox, content, &taken);
         if ((size_t)snprintf(path, sizeof path, "%s/%s", inbox->folder, hex) >= sizeof path)
             result = output_usage(&context->output, "The folder's name is too long.");
+        if (result == 0)
+            acknowledge(&inbox->opening, &delivery);
         if (result == 0 && file)
             result = file_write(context, path, content.data, content.length, true);
         if (result == 0)
@@ -132,6 +134,8 @@ static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
     }
     if (result == 0)
         parts_remove(inbox, &delivery);
+    if (result == 0 && status == CL_OK)
+        acknowledge_send(&inbox->opening);
     return result;
 }
 

@@ -122,8 +122,9 @@ static int hand_over(struct opening *opening, const char *path)
     bool acknowledges = delivery->kind == CL_DELIVERY_ACKNOWLEDGEMENT, to_file = path != NULL && strcmp(path, "-") != 0;
     enum cl_status status = CL_OK;
     int result = opening_opened_check(opening, delivery, &status);
-    if (result == 0 && status != CL_OK && !flag(context, "--again"))
-        result = output_fail(&context->output, status, "If it was you, and you want it once more, say --again.");
+    bool before = status != CL_OK;
+    if (result == 0 && before && (acknowledges || !flag(context, "--again")))
+        result = output_fail(&context->output, status, "%s", acknowledges ? "Nothing is changed by it." : "If it was you, and you want it once more, say --again.");
     if (result == 0 && missing > 0)
         result = output_fail(&context->output, CL_E_PENDING, "%u of %u parts are missing (part %u first). Put them beside the others, then open the folder again.", missing, delivery->part_count, first + 1);
     status = result == 0 ? cl_delivery_assembly_content(&content, opening->assembly) : CL_OK;
@@ -133,10 +134,14 @@ static int hand_over(struct opening *opening, const char *path)
         result = output_usage(&context->output, "Where to? Give a file with -o; what others send is not shown on a terminal.");
     if (result == 0 && !acknowledges)
         result = file_write(context, to_file ? path : "-", content.data, content.length, true);
+    if (result == 0 && !before)
+        acknowledge(opening, delivery);
     if (result == 0)
         result = opening_opened_add(opening, delivery);
     if (result == 0)
         opening_say(opening, delivery, to_file && !acknowledges ? path : NULL);
+    if (result == 0)
+        acknowledge_send(opening);
     return result;
 }
 

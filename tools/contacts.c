@@ -71,6 +71,18 @@ bool contact_address(const struct cl_contact *contact, char address[MAILBOX_ADDR
     return false;
 }
 
+bool contact_reach(struct context *context, uint8_t recipient32[32], char address[MAILBOX_ADDRESS_SIZE], const struct cl_object_id *id, enum cl_side own, const struct cl_public_key *other)
+{
+    struct cl_buffer file = {0};
+    struct cl_contact contact;
+    bool found = contact_kept(context, &file, id) == 0 && file.length > 0 && cl_contact_decode(&contact, file.data, file.length) == CL_OK &&
+                 cl_contact_check(&contact, &context->wallet->network.id, id, own, other) == CL_OK && contact_address(&contact, address);
+    if (found)
+        memcpy(recipient32, contact.delivery32, 32);
+    cl_buffer_deinit(&file);
+    return found;
+}
+
 int contact_import(struct context *context, const char *path, bool *is_contact)
 {
     struct cl_buffer file = {0};

@@ -74,7 +74,7 @@ int delivery_log_acknowledged(struct context *context, const struct cl_object_id
     return entry_mark(context, agreement, id16, true);
 }
 
-enum cl_status delivery_log_received(struct cl_exchange *exchange, const struct cl_delivery *delivery, uint64_t now_ms)
+enum cl_status delivery_log_received(struct cl_exchange *exchange, const struct cl_delivery *delivery, uint64_t now_ms, bool acknowledged)
 {
     struct cl_exchange_delivery entry = entry_of(delivery, true), *sent;
     cl_opened_add(&exchange->opened, delivery);
@@ -84,8 +84,11 @@ enum cl_status delivery_log_received(struct cl_exchange *exchange, const struct 
             sent->acknowledged_ms = delivery->sent_ms;
         return CL_OK;
     }
+    if (cl_delivery_connects(delivery) || cl_exchange_find(exchange, delivery->id16, true) != NULL) /* there: opened again */
+        return CL_OK;
     entry.seen_ms = now_ms;
-    return cl_exchange_find(exchange, delivery->id16, true) != NULL ? CL_OK : cl_exchange_add(exchange, &entry); /* there: opened again */
+    entry.acknowledged_ms = acknowledged ? now_ms : 0;
+    return cl_exchange_add(exchange, &entry);
 }
 
 enum cl_status delivery_log_acknowledges(struct cl_exchange *exchange, const struct cl_delivery *delivery)

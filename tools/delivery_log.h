@@ -15,8 +15,9 @@ int delivery_log_handed_over(struct context *context, const struct cl_object_id 
 /* We have told the other side that this delivery of theirs arrived; its slot is that of the acknowledgement. */
 int delivery_log_acknowledged(struct context *context, const struct cl_object_id *agreement, const uint8_t id16[16]);
 
-/* Into an exchange file at hand. Received: remembers it (cl_opened_add), with its entry; an acknowledgement marks what it is about. */
-CL_MUST_USE enum cl_status delivery_log_received(struct cl_exchange *exchange, const struct cl_delivery *delivery, uint64_t now_ms);
+/* Into an exchange file at hand. Received: remembers it (cl_opened_add), with its entry, and whether
+   the other side is told; an acknowledgement marks what it is about. */
+CL_MUST_USE enum cl_status delivery_log_received(struct cl_exchange *exchange, const struct cl_delivery *delivery, uint64_t now_ms, bool acknowledged);
 /* Whether this acknowledgement is of something that we sent. CL_E_DELIVERY_UNKNOWN. */
 CL_MUST_USE enum cl_status delivery_log_acknowledges(struct cl_exchange *exchange, const struct cl_delivery *delivery);
 

@@ -42,6 +42,8 @@ int contact_import(struct context *context, const char *path, bool *is_contact);
 int contact_kept(struct context *context, struct cl_buffer *out, const struct cl_object_id *id);
 /* The first address in it that names a mailbox on a node; false: it has none. */
 bool contact_address(const struct cl_contact *contact, char address[MAILBOX_ADDRESS_SIZE]);
+/* The mailbox of the other side (own: ours), whose present key is `other`, and the key to seal to. False: none is known. */
+bool contact_reach(struct context *context, uint8_t recipient32[32], char address[MAILBOX_ADDRESS_SIZE], const struct cl_object_id *id, enum cl_side own, const struct cl_public_key *other);
 
 /* Our own. profile_delivery32: of the PROFILE that is our side; NULL: our side is a key, or TERMS. */
 struct own_side { struct cl_object_id id; enum cl_side side; const struct act_signer *signer; const char *name; const uint8_t *profile_delivery32; };

@@ -103,7 +103,7 @@ int opening_opened_add(struct opening *opening, const struct cl_delivery *delive
     enum cl_status status = cl_exchange_load(&exchange, opening->context->store, &opening->subject.object.id);
     if (status != CL_OK)
         return exchange_fail(opening, status);
-    status = delivery_log_received(&exchange, delivery, time_now_ms());
+    status = delivery_log_received(&exchange, delivery, time_now_ms(), opening->acknowledgement[0] != '\0');
     if (status == CL_OK)
         status = cl_exchange_save(&exchange, opening->context->store, &opening->subject.object.id);
     cl_exchange_deinit(&exchange);
@@ -122,10 +122,11 @@ void opening_say(struct opening *opening, const struct cl_delivery *delivery, co
     time_text(when, delivery->sent_ms / 1000u);
     void (*line)(const struct output *, const char *, ...) = path != NULL || acknowledges ? output_line : output_say;
     if (acknowledges)
-        line(&context->output, "The other side of '%s' has delivery %s, it says (%s)", name, about, when);
+        line(&context->output, "The other side of '%s' has delivery %s, %s, it says (%s)", name, about, delivery_slot_text(subject_item(context, subject), &subject->object.as.agreement, delivery->has_slot, delivery->slot), when);
     else
         line(&context->output, "%s under '%s', %s: %llu bytes of %s, sent %s", cl_delivery_kind_name(delivery->kind), name, delivery_slot_text(subject_item(context, subject), &subject->object.as.agreement, delivery->has_slot, delivery->slot), (unsigned long long)delivery->length, delivery->media_type, when);
-    line(&context->output, "delivery %s%s%s", id, path != NULL ? " is in " : "", path != NULL ? path : "");
-    (opening->many ? output_json_line : output_json)(&context->output, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:o, s:o, s:o}", "delivery", id, "agreement", id_text(subject->object.id.bytes), "kind", cl_delivery_kind_name(delivery->kind), "media_type", delivery->media_type, "bytes", (json_int_t)delivery->length, "sent_ms", (json_int_t)delivery->sent_ms,
-        "parts", (int)delivery->part_count, "slot", delivery->has_slot ? json_integer(delivery->slot) : json_null(), "acknowledges", acknowledges ? json_string(about) : json_null(), "file", path != NULL ? json_string(path) : json_null()));
+    if (!acknowledges)
+        line(&context->output, "delivery %s%s%s%s", id, path != NULL ? " is in " : "", path != NULL ? path : "", opening->acknowledgement[0] != '\0' ? "; the other side is told" : "");
+    (opening->many ? output_json_line : output_json)(&context->output, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:o, s:o, s:o, s:b}", "delivery", id, "agreement", id_text(subject->object.id.bytes), "kind", cl_delivery_kind_name(delivery->kind), "media_type", delivery->media_type, "bytes", (json_int_t)delivery->length, "sent_ms", (json_int_t)delivery->sent_ms,
+        "parts", (int)delivery->part_count, "slot", delivery->has_slot ? json_integer(delivery->slot) : json_null(), "acknowledges", acknowledges ? json_string(about) : json_null(), "file", path != NULL ? json_string(path) : json_null(), "acknowledged", opening->acknowledgement[0] != '\0'));
 }

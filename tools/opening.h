@@ -21,6 +21,8 @@ struct opening {
     size_t other_count;              /* deliveries that the folder has besides */
     char others[OTHERS_MAX][33];
     enum cl_status first_refusal;
+    char acknowledgement[4096];      /* its folder in the outbox; "": none is sent */
+    uint64_t rest_until_ms;
 };
 
 /* opening->sealed into opening->part. CL_E_DELIVERY_KEY: no key of the wallet. */
@@ -29,9 +31,14 @@ enum cl_status opening_open(struct opening *opening);
    With CL_OK, subject and other are those of the part's agreement. */
 int opening_check(struct opening *opening, enum cl_status *status);
 void opening_forget(struct opening *opening); /* the agreement, which is asked for again */
-/* Was this delivery, of the present agreement, opened before? *out: as cl_opened_check has it. And: it is now. */
+/* Was this delivery, of the present agreement, opened before? *out: as cl_opened_check has it; CL_E_DELIVERY_UNKNOWN: it
+   acknowledges what we did not send. And: it is now, which goes into the log too. */
 int opening_opened_check(struct opening *opening, const struct cl_delivery *delivery, enum cl_status *out);
 int opening_opened_add(struct opening *opening, const struct cl_delivery *delivery);
+/* acknowledging.c. Seals the word that this delivery arrived into the outbox, where the other side's mailbox is known, unless
+   --no-acknowledge; before opening_opened_add. And: sends it. Neither makes the command fail. */
+void acknowledge(struct opening *opening, const struct cl_delivery *about);
+void acknowledge_send(struct opening *opening);
 /* Tells of what was handed over; path: where it is, or NULL. */
 void opening_say(struct opening *opening, const struct cl_delivery *delivery, const char *path);
 /* showing.c: with --show, or on a terminal, what it says, where it is a short text under a slot. */

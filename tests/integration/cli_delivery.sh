@@ -90,6 +90,11 @@ expect 0 alice undelegate friend "$sensor" && expect 0 alice delegate friend "$s
 expect 0 alice deliver friend mail.txt --slot 1 --key sensor --contact ben.consent-contact --out sensed && expect 0 ben open sensed -o by-sensor
 expect 0 alice deliver friend mail.txt --slot 1 --key sensor --contact ben.consent-contact --out late-sensed && expect 0 alice undelegate friend "$sensor"
 expect 10 ben open late-sensed && has_err CL_E_DELIVERY_SENDER
+# the same of acknowledgements
+expect 0 ben deliver alice mail.txt --slot 1 --out to-alice --contact own.consent-contact --json && third=$(json delivery)
+expect 0 alice open to-alice -o from-ben && expect 0 alice delegate friend "$sensor" --powers deliver --until 2099-01-31
+expect 0 alice deliver friend --acknowledges "$third" --key sensor --out ack3 && expect 0 alice undelegate friend "$sensor"
+expect 10 ben open ack3 && has_err CL_E_DELIVERY_SENDER
 # under terms, with its owner on one side; a wallet that is no side at all
 expect 0 alice terms publish t.txt --name shop --limit 9 --standing -o shop.consent-offer && expect 0 acme subscribe shopper --offer shop.consent-offer --as acme
 expect 0 alice list --refresh && expect 0 alice deliver shop.1 mail.txt --slot email --out shop && expect 0 acme open shop -o shop.txt

@@ -54,6 +54,7 @@ def arrives(scene, anna, bakery, agreement):
 
 
 def at_once(anna, bakery):
+    anna.consent("inbox")  # the bakery's inbox has acknowledged what it got
     process = anna.start("inbox", "--follow", "--to", "quick", "--json")
     wait_for(lambda: "consent_mailbox_waiting_fetches 1" in anna.home.get("/metrics").body.decode(), "it waits")
     anna.consent("list")  # the wallet is free meanwhile
@@ -105,6 +106,29 @@ def home_away(anna, bakery):
     assert list(received(anna, "late").values()) == [content]
 
 
+def acknowledged(anna, bakery):
+    """By themselves, once, and not of acknowledgements; a home node that is away only delays them."""
+    bakery.write("crumb.txt", b"crumb")
+    bakery.consent("inbox")  # what was acknowledged before
+    delivery = bakery.ask("deliver", "anna", "crumb.txt", "--slot", "1")["delivery"]
+    says(anna.consent("inbox", "--to", "crumbs"), f"delivery {delivery} is in", "the other side is told")
+    says(bakery.consent("inbox"), f"The other side of 'anna' has delivery {delivery}, slot 1 (email)")
+    says(anna.consent("inbox", "--to", "crumbs"), "Nothing has arrived")
+    bakery.consent("deliver", "anna", "crumb.txt", "--slot", "1")
+    anna.consent("inbox", "--to", "crumbs", "--no-acknowledge")
+    says(bakery.consent("inbox"), "Nothing has arrived")
+    delivery = bakery.ask("deliver", "anna", "crumb.txt", "--slot", "1")["delivery"]
+    bakery.home.stop()
+    says(anna.consent("inbox", "--to", "crumbs"), delivery, "Nothing is lost")
+    bakery.home.start()
+
+    def told():
+        anna.consent("inbox", "--to", "crumbs")
+        return delivery in bakery.consent("inbox")
+    wait_for(told, "it is acknowledged", 30)
+    assert len(received(anna, "crumbs")) == 3
+
+
 def hostile(anna, bakery):
     """Noise in the mailbox, and the same sealed bytes again."""
     address = read_all(f"{anna.folder}/anna.consent-contact").split(f"{anna.home.name}/".encode())[1][:64].decode()
@@ -139,6 +163,7 @@ def test(build):
         at_once(anna, bakery)
         killed(anna, bakery)
         home_away(anna, bakery)
+        acknowledged(anna, bakery)
         after_the_end(scene, anna, bakery, hostile(anna, bakery))
 
 
