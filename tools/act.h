@@ -49,6 +49,8 @@ int subject_unfit(struct context *context, const struct subject *subject, const 
 /* As subject_open, and it has to be an agreement. */
 int agreement_open(struct context *context, struct subject *out, const char *text);
 void subject_close(struct subject *subject);
+/* A fresh proof of an object, from the node. */
+int proof_fetch(struct context *context, struct cl_buffer *out, const struct cl_object_id *id);
 struct cl_wallet_item *subject_item(struct context *context, const struct subject *subject); /* NULL: not in the wallet */
 const struct cl_party *subject_party(const struct subject *subject, enum cl_side side);
 /* The wallet's key that acts for the party now: NULL where it is not ours. */
@@ -64,6 +66,8 @@ int terms_read(struct context *context, struct cl_terms_text **out, const char *
 int body_make(struct context *context, struct cl_buffer *body_file, struct act *act, const struct cl_terms_text *text, const struct cl_object_id *object);
 /* The text of the item's body with this commitment; NULL where it is not at hand. */
 struct cl_terms_text *body_text_of(const struct cl_wallet_item *item, const uint8_t commitment32[32]);
+/* A slot by number, name or category; text: NULL where it is not at hand. Reports. */
+int slot_named(struct context *context, int *slot, const struct cl_terms_text *text, const char *name);
 /* --slot (number, name or category; -1: not given) and --purpose against the text that was committed to. */
 int slot_asked(struct context *context, const struct cl_wallet_item *item, const uint8_t commitment32[32], int *slot, bool *purpose_good);
 /* --to: fills the audience and the salt. --code, --qr, --png, --svg: the audience is a token key, made here. */

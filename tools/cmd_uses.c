@@ -52,30 +52,34 @@ static int append_answer(struct context *context, const struct cl_object_id *pro
     return result;
 }
 
+int uses_log_use(struct context *context, const struct cl_object_id *profile, const struct cl_object_id *agreement, uint8_t slot, const char *purpose_text, const char *reference)
+{
+    struct cl_buffer purpose = {0};
+    int result = 0;
+    if (!purpose_iri(&purpose, purpose_text)) {
+        result = output_usage(&context->output, "--purpose is an IRI, as dpv:Marketing.");
+    } else {
+        struct cl_use_line line = {.kind = CL_USE_LINE_USE, .object = *agreement, .use = {.slot = slot, .purpose = {purpose.data, purpose.length}, .reference = {(const uint8_t *)reference, strlen(reference)}}};
+        result = append_answer(context, profile, &line);
+    }
+    cl_buffer_deinit(&purpose);
+    return result;
+}
+
 int uses_log_answer(struct context *context, const struct cl_party *organisation, const struct cl_object_id *agreement, int slot, enum cl_status answer)
 {
     const char *reference = option(context, "--reference");
-    struct cl_use_line line = {.kind = answer == CL_OK ? CL_USE_LINE_USE : CL_USE_LINE_REFUSED, .object = *agreement};
+    struct cl_use_line line = {.kind = CL_USE_LINE_REFUSED, .object = *agreement};
     struct cl_object_id profile;
-    struct cl_buffer purpose = {0};
     if (organisation->length != 32 && answer != CL_OK)
         return 0; /* there is no log in which to count it */
     if (organisation->length != 32)
         return output_fail(&context->output, CL_E_OBJECT_KIND, "The other side of this agreement is a key and no profile; uses are logged and stated under a profile.");
     memcpy(profile.bytes, organisation->bytes, 32);
-    int result = 0;
-    if (answer != CL_OK) {
-        line.code = (struct cl_view){(const uint8_t *)cl_status_code(answer), strlen(cl_status_code(answer))};
-    } else if (!purpose_iri(&purpose, option(context, "--purpose"))) {
-        result = output_usage(&context->output, "--purpose is an IRI, as dpv:Marketing.");
-    } else {
-        line.use = (struct cl_use){.slot = (uint8_t)slot, .purpose = {purpose.data, purpose.length}};
-        line.use.reference = (struct cl_view){(const uint8_t *)(reference == NULL ? "" : reference), reference == NULL ? 0 : strlen(reference)};
-    }
-    if (result == 0)
-        result = append_answer(context, &profile, &line);
-    cl_buffer_deinit(&purpose);
-    return result;
+    if (answer == CL_OK)
+        return uses_log_use(context, &profile, agreement, (uint8_t)slot, option(context, "--purpose"), reference == NULL ? "" : reference);
+    line.code = (struct cl_view){(const uint8_t *)cl_status_code(answer), strlen(cl_status_code(answer))};
+    return append_answer(context, &profile, &line);
 }
 
 /* ---- consent uses add */

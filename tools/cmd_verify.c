@@ -281,7 +281,7 @@ int run_verify(struct context *context)
 
 /* ---- proof */
 
-static int proof_fetch(struct context *context, struct cl_buffer *out, const struct cl_object_id *id)
+int proof_fetch(struct context *context, struct cl_buffer *out, const struct cl_object_id *id)
 {
     char path[128];
     struct http_answer answer;
@@ -390,23 +390,26 @@ static int say_check(struct context *context, enum cl_status status, const char 
     return status == CL_E_SLOT_NOT_LIVE ? 1 : output_exit_of(status);
 }
 
+int slot_named(struct context *context, int *slot, const struct cl_terms_text *text, const char *name)
+{
+    uint64_t bits = 0;
+    const struct cl_terms_slot *found = text == NULL ? NULL : cl_terms_slot_find(text, name);
+    if (found != NULL)
+        *slot = found->number;
+    else if (slots_parse(&bits, name) && (bits & (bits - 1)) == 0)
+        *slot = __builtin_ctzll(bits);
+    else
+        return output_fail(&context->output, CL_E_NOT_FOUND, text == NULL ? "The text of these terms is not at hand, so '%.60s' cannot be found in it; give the slot's number." : "There is no slot '%.60s'.", name);
+    return 0;
+}
+
 int slot_asked(struct context *context, const struct cl_wallet_item *item, const uint8_t commitment32[32], int *slot, bool *purpose_good)
 {
     const char *name = option(context, "--slot"), *purpose = option(context, "--purpose");
-    uint64_t bits = 0;
     *slot = -1;
     *purpose_good = true;
     struct cl_terms_text *text = item == NULL ? NULL : body_text_of(item, commitment32);
-    int result = 0;
-    if (name != NULL) {
-        const struct cl_terms_slot *found = text == NULL ? NULL : cl_terms_slot_find(text, name);
-        if (found != NULL)
-            *slot = found->number;
-        else if (slots_parse(&bits, name) && (bits & (bits - 1)) == 0)
-            *slot = __builtin_ctzll(bits);
-        else
-            result = output_fail(&context->output, CL_E_NOT_FOUND, text == NULL ? "The text of these terms is not at hand, so '%.60s' cannot be found in it; give the slot's number." : "There is no slot '%.60s'.", name);
-    }
+    int result = name == NULL ? 0 : slot_named(context, slot, text, name);
     if (result == 0 && purpose != NULL) {
         if (text == NULL || *slot < 0)
             result = output_fail(&context->output, CL_E_BODY, "To judge a purpose, give --slot, and have the text of the terms in the wallet.");

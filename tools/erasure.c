@@ -8,6 +8,7 @@
 #include "consent/exchange.h"
 #include "mailbox.h"
 #include "opening.h"
+#include "source.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,7 +24,7 @@ struct destroyed {
     uint64_t unlogged;          /* older ones, which it counts only */
     size_t outgoing, incoming;  /* sealed parts */
     size_t received, kept;      /* files that arrived */
-    size_t acceptances;
+    size_t acceptances, releases;
     size_t mailboxes, waiting_mailboxes, absent_mailboxes;
     uint64_t waited;            /* deliveries in those that were closed */
 };
@@ -211,6 +212,8 @@ static int destroy(struct context *context, const struct erasure *erasure, struc
     if (result == 0)
         result = exchange_destroy(context, erasure, destroyed);
     if (result == 0)
+        result = source_forget(context, &erasure->agreement, &destroyed->releases);
+    if (result == 0)
         result = outbox_destroy(context, &erasure->agreement, &destroyed->outgoing);
     if (result == 0)
         result = incoming_destroy(context, &erasure->agreement, destroyed);
@@ -279,6 +282,7 @@ static void say(struct context *context, const struct destroyed *destroyed)
     count_say(parts, sizeof parts, destroyed->outgoing, "unsent sealed part");
     count_say(parts, sizeof parts, destroyed->incoming, "incoming sealed part");
     count_say(parts, sizeof parts, destroyed->acceptances, "signed acceptance");
+    count_say(parts, sizeof parts, destroyed->releases, "release of data at its source");
     output_say(output, "Destroyed here: %s.", parts[0] == '\0' ? "nothing, for nothing of it was here" : parts + 2);
     if (destroyed->kept > 0)
         output_say(output, "%zu file%s that arrived under it stay%s in %s.received.", destroyed->kept, destroyed->kept == 1 ? "" : "s", destroyed->kept == 1 ? "s" : "", context->wallet_path);
@@ -299,8 +303,8 @@ int erasure_run(struct context *context, const struct erasure *erasure, json_t *
         return result;
     say(context, &destroyed);
     if (json != NULL)
-        (void)json_object_set_new(json, "destroyed", json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "content", destroyed.content, "contact", destroyed.contact, "logged_deliveries", (json_int_t)destroyed.deliveries,
-            "sealed_parts", (json_int_t)(destroyed.outgoing + destroyed.incoming), "received_files", (json_int_t)destroyed.received, "acceptances", (json_int_t)destroyed.acceptances,
+        (void)json_object_set_new(json, "destroyed", json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "content", destroyed.content, "contact", destroyed.contact, "logged_deliveries", (json_int_t)destroyed.deliveries,
+            "sealed_parts", (json_int_t)(destroyed.outgoing + destroyed.incoming), "received_files", (json_int_t)destroyed.received, "acceptances", (json_int_t)destroyed.acceptances, "releases", (json_int_t)destroyed.releases,
             "mailboxes_closed", (json_int_t)destroyed.mailboxes, "mailbox_parts", (json_int_t)destroyed.waited, "mailboxes_to_close", (json_int_t)destroyed.waiting_mailboxes));
     return 0;
 }

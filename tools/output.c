@@ -171,21 +171,21 @@ int output_exit_of(enum cl_status status)
         return 2;
     if (status == CL_E_NOT_FOUND || status == CL_E_NO_OBJECT)
         return 3;
-    if (status == CL_E_LOCKED || status == CL_E_STORE_LOCKED || status == CL_E_DELIVERY_KEY || status == CL_E_PARTY || status == CL_E_POWER || status == CL_E_AUDIENCE || status == CL_E_SIGNER)
+    if (status == CL_E_LOCKED || status == CL_E_STORE_LOCKED || status == CL_E_DELIVERY_KEY || status == CL_E_SOURCE_HOLDER || status == CL_E_PARTY || status == CL_E_POWER || status == CL_E_AUDIENCE || status == CL_E_SIGNER)
         return 4;
-    if (status == CL_E_SIGNATURE || status == CL_E_SIGNATURE_HIGH_S || status == CL_E_DELIVERY_SENDER || status == CL_E_KEY)
+    if (status == CL_E_SIGNATURE || status == CL_E_SIGNATURE_HIGH_S || status == CL_E_DELIVERY_SENDER || status == CL_E_SOURCE_READER || status == CL_E_KEY)
         return 10;
-    if (status == CL_E_WITHDRAWN || status == CL_E_TERMINATED || status == CL_E_CLOSED)
+    if (status == CL_E_WITHDRAWN || status == CL_E_TERMINATED || status == CL_E_SOURCE_BACK || status == CL_E_CLOSED)
         return 11;
-    if (status == CL_E_EXPIRED || status == CL_E_NOT_YET || status == CL_E_SUSPENDED)
+    if (status == CL_E_EXPIRED || status == CL_E_NOT_YET || status == CL_E_SOURCE_SPENT || status == CL_E_SUSPENDED)
         return 12;
-    if (status == CL_E_PROOF || status == CL_E_FORK || status == CL_E_CHECKPOINT || status == CL_E_BODY || status == CL_E_BEFORE_PROOF)
+    if (status == CL_E_PROOF || status == CL_E_FORK || status == CL_E_CHECKPOINT || status == CL_E_BODY || status == CL_E_SOURCE_PROOF || status == CL_E_BEFORE_PROOF)
         return 13;
     if (status == CL_E_QUORUM)
         return 14;
     if (status == CL_E_PENDING)
         return 15;
-    if (status == CL_E_PROOF_OLD)
+    if (status == CL_E_PROOF_OLD || status == CL_E_SOURCE_OLD)
         return 16;
     if (status == CL_E_NOT_ACTIVE)
         return 17;

@@ -49,6 +49,8 @@ int statement_of_uses(struct context *context);
 
 /* ---- consent check --log: a yes is in the log before it is said; a no is counted. */
 int uses_log_answer(struct context *context, const struct cl_party *organisation, const struct cl_object_id *agreement, int slot, enum cl_status answer);
+/* One use that is allowed now, in the log before it is done. reference: "" for none. */
+int uses_log_use(struct context *context, const struct cl_object_id *profile, const struct cl_object_id *agreement, uint8_t slot, const char *purpose_text, const char *reference);
 /* Appends the full IRI of --purpose or of a word of a file. False: it is none that a log takes. */
 bool purpose_iri(struct cl_buffer *out, const char *text);
 

@@ -103,7 +103,16 @@
     X(DELIVERY_SENDER, "It is not signed by the other side of its agreement.") \
     X(DELIVERY_PARTS, "These parts do not make up one delivery as its sender signed it.") \
     X(DELIVERY_REPLAY, "This delivery was opened already.") \
-    X(DELIVERY_UNKNOWN, "It acknowledges a delivery that this wallet did not send.")
+    X(DELIVERY_UNKNOWN, "It acknowledges a delivery that this wallet did not send.") \
+    /* data that stays at the source */ \
+    X(SOURCE_HOLDER, "It is for, or from, another holder.") \
+    X(SOURCE_OLD, "The request was made too long ago; ask with a new one.") \
+    X(SOURCE_PROOF, "The proof shows something else than the agreement, or the party, that the request names.") \
+    X(SOURCE_READER, "The request is not signed by the present key of its agreement's organisation.") \
+    X(SOURCE_OTHER, "The release is for another agreement or another slot than the request.") \
+    X(SOURCE_BACK, "The customer has taken the release back.") \
+    X(SOURCE_REPLAY, "This request was served already; ask with a new one.") \
+    X(SOURCE_SPENT, "The release was used as often as it may be.")
 
 enum cl_status {
     CL_OK = 0,

@@ -83,6 +83,28 @@ example 0 refuse
 me import anna.consent-offer --name old-offer >/dev/null 2>&1
 example 0 forget
 
+# data stays at the source: anna, her bank and her landlord
+mkdir source && cd source || exit 1
+as() { holder=$1; shift; CONSENT_WALLET=$scratch/source/$holder "$consent" "$@"; }
+cp "$scratch/t.txt" .; echo "an income statement" >income.pdf; cp income.pdf sent.pdf
+for who in anna bank landlord; do as $who key new --name $who --no-ask >/dev/null 2>&1; done
+for who in bank landlord; do
+    as $who profile $who >/dev/null 2>&1
+    as anna grant $who --to "$(id_of as $who show $who)" --terms t.txt --until 2099-12-31 -o $who.consent-offer >/dev/null 2>&1
+    as $who subscribe --offer $who.consent-offer --as $who --name anna >/dev/null 2>&1 || fail "subscribe $who"
+done
+CONSENT_WALLET=$scratch/source/anna && example 0 source release
+as bank open to/holder -o anna.consent-release >/dev/null 2>&1; as landlord open to/reader -o anna.consent-source >/dev/null 2>&1
+CONSENT_WALLET=$scratch/source/bank && example 0 source take
+CONSENT_WALLET=$scratch/source/landlord && example 0 source ask
+CONSENT_WALLET=$scratch/source/bank && example 0 source serve
+CONSENT_WALLET=$scratch/source/landlord && example 0 source open
+cmp -s sent.pdf income.pdf || fail "what the source served comes out otherwise"
+CONSENT_WALLET=$scratch/source/anna
+for command in list withdraw; do example 0 source $command; done
+cat shown >>../shown
+cd "$scratch" && CONSENT_WALLET=$scratch/me || exit 1
+
 # files, the node, the rest
 me revoke T --save r.cbor >/dev/null 2>&1
 me ack T --save r.cose >/dev/null 2>&1
