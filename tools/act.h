@@ -38,6 +38,9 @@ int signer_fresh(struct context *context, struct act_signer *out, const char *na
 int key_fresh(struct context *context, char key_name[CL_NAME_BYTES_MAX + 1], const char *name, const char *uri_kind);
 /* A second key "NAME.recovery"; its commitment goes into the act. */
 int recovery_fresh(struct context *context, struct act *act, char key_name[CL_NAME_BYTES_MAX + 1], const char *name);
+/* --recovery: such a key; --recovery-key KEY: the commitment is to another wallet's key, as a child's future one, and key_name
+   stays as it is. Neither: nothing. */
+int recovery_option(struct context *context, struct act *act, char key_name[CL_NAME_BYTES_MAX + 1], const char *name);
 
 /* ---- what it is about */
 struct subject { struct object object; char item_name[CL_NAME_BYTES_MAX + 1]; enum cl_side side; };

@@ -171,19 +171,36 @@ int signer_fresh(struct context *context, struct act_signer *out, const char *na
     return signer_open(context, out, key_name);
 }
 
+static void recovery_commit(struct act *act, const struct cl_public_key *key)
+{
+    struct cl_hash commitment;
+    cl_recovery_derive(&commitment, key->bytes);
+    memcpy(act->recovery, commitment.bytes, 32);
+    act->entry.recovery = act->recovery;
+    act->entry.present |= CL_HAS(15);
+}
+
 int recovery_fresh(struct context *context, struct act *act, char key_name[CL_NAME_BYTES_MAX + 1], const char *name)
 {
     char base[CL_NAME_BYTES_MAX + 1];
     (void)snprintf(base, sizeof base, "%.46s.recovery", name);
     int result = key_fresh(context, key_name, base, "recovery");
-    if (result != 0)
-        return result;
-    const struct cl_wallet_key *key = cl_wallet_key_find(context->wallet, key_name);
-    struct cl_hash commitment;
-    cl_recovery_derive(&commitment, key->key.bytes);
-    memcpy(act->recovery, commitment.bytes, 32);
-    act->entry.recovery = act->recovery;
-    act->entry.present |= CL_HAS(15);
+    if (result == 0)
+        recovery_commit(act, &cl_wallet_key_find(context->wallet, key_name)->key);
+    return result;
+}
+
+int recovery_option(struct context *context, struct act *act, char key_name[CL_NAME_BYTES_MAX + 1], const char *name)
+{
+    const char *given = option(context, "--recovery-key");
+    struct cl_public_key key;
+    if (given != NULL && flag(context, "--recovery"))
+        return output_usage(&context->output, "--recovery makes a key in this wallet, --recovery-key names one of another: give one of them.");
+    if (given == NULL)
+        return flag(context, "--recovery") ? recovery_fresh(context, act, key_name, name) : 0;
+    if (cl_public_key_decode(&key, given) != CL_OK)
+        return output_fail(&context->output, CL_E_KEY, "'%.80s': --recovery-key takes did:key:... or 66 hex digits.", given);
+    recovery_commit(act, &key);
     return 0;
 }
 

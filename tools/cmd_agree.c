@@ -4,6 +4,7 @@
 #include "code.h"
 #include "connect.h"
 #include "discover.h"
+#include "joint.h"
 
 #include <stdlib.h>
 
@@ -79,8 +80,8 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
         result = as_profile(context, &act, &profile);
     if (result == 0)
         result = signer_for_new(context, &signer, profile, name);
-    if (result == 0 && flag(context, "--recovery"))
-        result = recovery_fresh(context, &act, recovery_key, name);
+    if (result == 0)
+        result = recovery_option(context, &act, recovery_key, name);
     if (result == 0 && cl_random_bytes(act.nonce, 16) != CL_OK)
         result = output_fail(&context->output, CL_E_IO, NULL);
     if (result != 0)
@@ -243,8 +244,8 @@ static int answer(struct context *context, enum cl_record_type type, struct subj
         result = act_period(context, &act, from_option);
     if (result == 0)
         result = answer_signer(context, &act, &signer, subject, side);
-    if (result == 0 && type == CL_GRANT && flag(context, "--recovery"))
-        result = recovery_fresh(context, &act, recovery_key, subject->item_name[0] == '\0' ? "answer" : subject->item_name);
+    if (result == 0 && type == CL_GRANT)
+        result = recovery_option(context, &act, recovery_key, subject->item_name[0] == '\0' ? "answer" : subject->item_name);
     if (result != 0)
         return result;
     act_object(&act, &subject->object.id);
@@ -293,13 +294,17 @@ int run_grant(struct context *context)
     return result;
 }
 
+static int request_one(struct context *context, const char *name) { return open_agreement(context, CL_REQUEST, name); }
+
 int run_request(struct context *context)
 {
     const char *name = positional(context, 0);
     if (name == NULL || !cl_wallet_name_usable(name) || option(context, "--terms") == NULL)
         return output_usage(&context->output, "Give the request a name, and the terms with --terms FILE.");
     int result = network_open(context);
-    return result != 0 ? result : open_agreement(context, CL_REQUEST, name);
+    if (result == 0 && option(context, "--holders") != NULL)
+        return joint_request(context, name, option(context, "--holders"), request_one);
+    return result != 0 ? result : request_one(context, name);
 }
 
 /* What the new agreement is called: --name; with --offer the argument; else the terms' name and a number. */
@@ -425,8 +430,8 @@ int run_counter(struct context *context)
         result = act_period(context, &act, "--from");
     if (result == 0)
         result = answer_signer(context, &act, &signer, &subject, side);
-    if (result == 0 && flag(context, "--recovery"))
-        result = recovery_fresh(context, &act, recovery_key, subject.item_name);
+    if (result == 0)
+        result = recovery_option(context, &act, recovery_key, subject.item_name);
     if (result == 0)
         result = body_make(context, &body, &act, text, &subject.object.id);
     struct cl_wallet_item *item = result == 0 ? subject_item(context, &subject) : NULL;

@@ -251,10 +251,11 @@ int run_undelegate(struct context *context) { return delegate(context, CL_UNDELE
 static int rotate_by_recovery(struct context *context, struct act *act, struct act_signer *signer, const struct cl_wallet_item *item, char fresh[CL_NAME_BYTES_MAX + 1])
 {
     char base[CL_NAME_BYTES_MAX + 1];
-    if (item == NULL || item->recovery_key[0] == '\0')
-        return output_fail(&context->output, CL_E_RECOVERY, "The wallet has no recovery key for it.");
-    (void)snprintf(base, sizeof base, "%.46s", item->name);
-    int result = signer_open(context, signer, item->recovery_key);
+    bool known = item != NULL && item->recovery_key[0] != '\0';
+    if (!known && option(context, "--key") == NULL)
+        return output_fail(&context->output, CL_E_RECOVERY, "The wallet has no recovery key for it; where somebody committed to one of your keys, name that with --key.");
+    (void)snprintf(base, sizeof base, "%.46s", item != NULL ? item->name : "recovered");
+    int result = signer_open(context, signer, known ? item->recovery_key : NULL);
     if (result == 0)
         result = recovery_fresh(context, act, fresh, base);
     if (result != 0)
@@ -264,6 +265,23 @@ static int rotate_by_recovery(struct context *context, struct act *act, struct a
     act->entry.opening_length = 33;
     act->entry.present |= CL_HAS(7);
     return 0;
+}
+
+/* It was somebody else's until now, a guardian's: from here on it is this wallet's. */
+static int recovered_adopt(struct context *context, const struct cl_object_id *id, const char *recovery_key)
+{
+    struct subject subject;
+    int result = subject_open(context, &subject, id_text(id->bytes));
+    if (result != 0)
+        return result;
+    struct cl_wallet_item *item = subject_item(context, &subject);
+    if (item != NULL)
+        memcpy(item->recovery_key, recovery_key, sizeof item->recovery_key);
+    result = wallet_save(context);
+    if (result == 0 && item != NULL)
+        output_say(&context->output, "It is in this wallet now, as '%s'.", subject.item_name);
+    subject_close(&subject);
+    return result == 0 ? wallet_backup(context, NULL) : result;
 }
 
 int run_rotate(struct context *context)
@@ -301,7 +319,7 @@ int run_rotate(struct context *context)
             if (fresh_recovery[0] != '\0')
                 memcpy(item->recovery_key, fresh_recovery, sizeof item->recovery_key);
         }
-        output_say(&context->output, "You replace the key of '%s'%s.", subject.item_name, flag(context, "--recover") ? " with the recovery key; what was delegated ends" : "");
+        output_say(&context->output, "You replace the key of '%s'%s.", subject.item_name[0] != '\0' ? subject.item_name : id_short(id.bytes), flag(context, "--recover") ? " with the recovery key; what was delegated ends" : "");
         result = finish(context, &act, &subject, &signer);
         item = cl_wallet_item_of(context->wallet, &id);
         /* refused or not submitted: the old key is still the one. The fresh one stays in the wallet, unused. */
@@ -310,6 +328,8 @@ int run_rotate(struct context *context)
             memcpy(item->recovery_key, before_recovery, sizeof before_recovery);
             (void)wallet_save(context);
         }
+        if (result == 0 && item == NULL && flag(context, "--recover"))
+            result = recovered_adopt(context, &id, fresh_recovery);
     }
     subject_close(&subject);
     return result;

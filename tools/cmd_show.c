@@ -1,6 +1,7 @@
 /* consent list, show: whom did I give what? */
 #include "discover.h"
 #include "export.h"
+#include "joint.h"
 
 #include <stdlib.h>
 
@@ -193,10 +194,13 @@ int run_list(struct context *context)
         output_say(&context->output, "As this wallet saw it last; 'consent list --refresh' asks the node.");
     if (csv || dpv)
         return list_export(context, csv);
-    json_t *list = json_array();
-    if (list_items(context, list, NULL) == 0)
+    json_t *list = json_array(), *joint = json_array();
+    size_t shown = list_items(context, list, NULL);
+    if (!flag(context, "--active") && !flag(context, "--due-erasure"))
+        shown += joints_list(context, joint);
+    if (shown == 0)
         output_say(&context->output, "There is nothing to show.");
-    output_json(&context->output, json_pack("{s:o}", "entries", list));
+    output_json(&context->output, json_pack("{s:o, s:o}", "entries", list, "joint", joint));
     return 0;
 }
 

@@ -189,8 +189,8 @@ int run_terms_publish(struct context *context)
         result = terms_act(context, &act, text);
     if (result == 0)
         result = terms_signer(context, &signer, &act, name);
-    if (result == 0 && flag(context, "--recovery"))
-        result = recovery_fresh(context, &act, recovery_key, name);
+    if (result == 0)
+        result = recovery_option(context, &act, recovery_key, name);
     if (result == 0 && cl_random_bytes(act.nonce, 16) != CL_OK)
         result = output_fail(&context->output, CL_E_IO, NULL);
     if (result != 0)

@@ -1,4 +1,4 @@
-/* consent verify, check, proof: is it so, as of when, and who says it? */
+/* consent verify, proof: is it so, as of when, and who says it? */
 #include "disclosed.h"
 #include "consent/inspect.h"
 #include "export.h"
@@ -170,7 +170,8 @@ static int object_bound(struct context *context, const struct cl_verify_report *
     return memcmp(id.bytes, report->object.bytes, 32) == 0 ? 0 : output_fail(&context->output, CL_E_PROOF, "It is about another object: %s.", id_text(report->object.bytes));
 }
 
-static int verify_state(struct context *context, const struct cl_buffer *proof, const struct cl_policy *policy)
+/* *object: what the proof is of, where it held. */
+static int verify_state(struct context *context, const struct cl_buffer *proof, const struct cl_policy *policy, struct cl_object_id *object)
 {
     struct cl_verify_options options = {0};
     struct disclosed disclosed = {.words = {.secret = true}};
@@ -196,8 +197,10 @@ static int verify_state(struct context *context, const struct cl_buffer *proof, 
         result = slot_names(context, names, sizeof names, report);
     if (result == 0)
         result = disclosed_judge(context, &disclosed, report, &options);
-    if (result == 0)
+    if (result == 0) {
+        *object = report->object;
         result = print_report(context, report, &options, names, &disclosed);
+    }
     disclosed_deinit(&disclosed);
     free(report);
     return result;
@@ -251,31 +254,65 @@ static int verify_cose_receipt(struct context *context, const struct cl_buffer *
     return result;
 }
 
-int run_verify(struct context *context)
+static int verify_one(struct context *context, const char *path, const struct cl_policy *policy, struct cl_object_id *object)
 {
     struct cl_buffer proof = {0};
-    struct cl_policy *policy = NULL;
-    const char *path = positional(context, 0);
-    if (path == NULL)
-        return output_usage(&context->output, "Which proof?");
     int result = file_read(context, &proof, path, CL_PROOF_BYTES_MAX);
-    if (result == 0)
-        result = policy_open(context, &policy);
     if (result == 0) {
         enum cl_file_kind kind = cl_file_kind_of(proof.data, proof.length);
-        if (option(context, "--disclosure") != NULL && (kind == CL_FILE_TLOG_PROOF || kind == CL_FILE_COSE_RECEIPT))
+        bool receipt = kind == CL_FILE_TLOG_PROOF || kind == CL_FILE_COSE_RECEIPT;
+        if (option(context, "--disclosure") != NULL && receipt)
             result = output_usage(&context->output, "A disclosure is checked with a proof of state ('consent proof'), not with a receipt.");
         else if (kind == CL_FILE_USES_PROOF)
             result = output_usage(&context->output, "This is a proof of uses: consent uses verify %s", path);
+        else if (receipt && positional(context, 1) != NULL)
+            result = output_usage(&context->output, "%s is a receipt of one record; several proofs together are those of the agreements of a joint thing.", path);
+        else
+            result = kind == CL_FILE_TLOG_PROOF ? verify_receipt(context, &proof, policy) : kind == CL_FILE_COSE_RECEIPT ? verify_cose_receipt(context, &proof, policy) : verify_state(context, &proof, policy, object);
     }
-    if (result == 0) {
-        enum cl_file_kind kind = cl_file_kind_of(proof.data, proof.length);
-        result = kind == CL_FILE_TLOG_PROOF ? verify_receipt(context, &proof, policy)
-                 : kind == CL_FILE_COSE_RECEIPT ? verify_cose_receipt(context, &proof, policy)
-                                                : verify_state(context, &proof, policy);
-    }
-    cl_policy_free(policy);
     cl_buffer_deinit(&proof);
+    return result;
+}
+
+/* Proofs of the agreements of a joint thing, one for each holder: all have to say yes, and to be of different agreements. The
+   first that does not gives the reason. */
+static int verify_all(struct context *context, const struct cl_policy *policy)
+{
+    struct cl_object_id objects[POSITIONALS_MAX];
+    int result = 0;
+    size_t count = 0;
+    bool twice = false;
+    json_t *each = context->output.collected = json_array();
+    for (; positional(context, count) != NULL && result == 0; count++) {
+        result = verify_one(context, positional(context, count), policy, &objects[count]);
+        for (size_t k = 0; k < count && result == 0 && !twice; k++) {
+            twice = memcmp(objects[k].bytes, objects[count].bytes, 32) == 0;
+            if (twice)
+                result = output_fail(&context->output, CL_E_PROOF, "%s and %s are of the same agreement: each holder has one of his own.", positional(context, k), positional(context, count));
+        }
+    }
+    context->output.collected = NULL;
+    output_line(&context->output, "%s  %zu proof%s read", output_coloured(&context->output, result == 0 ? "1;32" : "1;31", result == 0 ? "ALL VALID" : "NOT ALL VALID"), count, count == 1 ? "" : "s");
+    if (!twice && json_array_size(each) == count) /* else the failure was told, and is the result */
+        output_json(&context->output, json_pack("{s:b, s:O}", "all_valid", result == 0, "proofs", each));
+    json_decref(each);
+    return result;
+}
+
+int run_verify(struct context *context)
+{
+    static const char *const of_one[] = {"--object", "--body", "--record", "--disclosure"};
+    struct cl_policy *policy = NULL;
+    struct cl_object_id object;
+    if (positional(context, 0) == NULL)
+        return output_usage(&context->output, "Which proof?");
+    for (size_t i = 0; i < sizeof of_one / sizeof of_one[0]; i++)
+        if (positional(context, 1) != NULL && option(context, of_one[i]) != NULL)
+            return output_usage(&context->output, "%s goes with one proof.", of_one[i]);
+    int result = policy_open(context, &policy);
+    if (result == 0)
+        result = positional(context, 1) != NULL ? verify_all(context, policy) : verify_one(context, positional(context, 0), policy, &object);
+    cl_policy_free(policy);
     return result;
 }
 
@@ -365,145 +402,6 @@ int run_proof(struct context *context)
         output_json(&context->output, json_pack("{s:s, s:I, s:s}", "file", out == NULL ? made : out, "bytes", (json_int_t)proof.length, "object", id_text(subject.object.id.bytes)));
     }
     cl_buffer_deinit(&proof);
-    subject_close(&subject);
-    return result;
-}
-
-/* ---- check */
-
-/* With --log: a use is on disk before the yes, which allows it, is said. A no stays a no if it cannot be counted. */
-static int log_check(struct context *context, enum cl_status status, const struct cl_agreement *agreement, const struct cl_object_id *id, int slot)
-{
-    if (!flag(context, "--log"))
-        return 0;
-    int result = uses_log_answer(context, &agreement->organisation, id, slot, status);
-    return status == CL_OK ? result : 0;
-}
-
-static int say_check(struct context *context, enum cl_status status, const char *detail, const struct cl_object_id *id)
-{
-    bool yes = status == CL_OK;
-    output_line(&context->output, "%s  %s", output_coloured(&context->output, yes ? "1;32" : "1;31", yes ? "yes" : "no"), yes ? detail : cl_status_sentence(status));
-    output_json(&context->output, json_pack("{s:b, s:s, s:s, s:s}", "allowed", yes ? 1 : 0, "code", cl_status_code(status), "sentence", yes ? detail : cl_status_sentence(status), "object", id_text(id->bytes)));
-    if (yes)
-        return 0;
-    return status == CL_E_SLOT_NOT_LIVE ? 1 : output_exit_of(status);
-}
-
-int slot_named(struct context *context, int *slot, const struct cl_terms_text *text, const char *name)
-{
-    uint64_t bits = 0;
-    const struct cl_terms_slot *found = text == NULL ? NULL : cl_terms_slot_find(text, name);
-    if (found != NULL)
-        *slot = found->number;
-    else if (slots_parse(&bits, name) && (bits & (bits - 1)) == 0)
-        *slot = __builtin_ctzll(bits);
-    else
-        return output_fail(&context->output, CL_E_NOT_FOUND, text == NULL ? "The text of these terms is not at hand, so '%.60s' cannot be found in it; give the slot's number." : "There is no slot '%.60s'.", name);
-    return 0;
-}
-
-int slot_asked(struct context *context, const struct cl_wallet_item *item, const uint8_t commitment32[32], int *slot, bool *purpose_good)
-{
-    const char *name = option(context, "--slot"), *purpose = option(context, "--purpose");
-    *slot = -1;
-    *purpose_good = true;
-    struct cl_terms_text *text = item == NULL ? NULL : body_text_of(item, commitment32);
-    int result = name == NULL ? 0 : slot_named(context, slot, text, name);
-    if (result == 0 && purpose != NULL) {
-        if (text == NULL || *slot < 0)
-            result = output_fail(&context->output, CL_E_BODY, "To judge a purpose, give --slot, and have the text of the terms in the wallet.");
-        else {
-            char number[16];
-            (void)snprintf(number, sizeof number, "%d", *slot);
-            const struct cl_terms_slot *found = cl_terms_slot_find(text, number);
-            *purpose_good = found != NULL && cl_terms_slot_allows(found, purpose);
-        }
-    }
-    cl_terms_text_free(text);
-    return result;
-}
-
-static int check_offline(struct context *context, const char *what)
-{
-    struct cl_wallet_item *item = NULL;
-    struct cl_policy *policy = NULL;
-    struct cl_verify_options options;
-    bool purpose_good;
-    int slot;
-    struct cl_verify_report *report = calloc(1, sizeof *report);
-    int result = report == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : wallet_open(context);
-    if (result == 0 && cl_wallet_item_find(&item, context->wallet, what) != CL_OK)
-        result = output_fail(&context->output, CL_E_NOT_FOUND, "'%.80s'", what);
-    if (result == 0 && item->proof.length == 0)
-        result = output_fail(&context->output, CL_E_NOT_FOUND, "There is no proof of '%.80s' at hand; 'consent proof' fetches one.", what);
-    if (result == 0)
-        result = policy_open(context, &policy);
-    if (result == 0)
-        result = options_read(context, &options);
-    if (result == 0) {
-        enum cl_status status = cl_proof_verify(report, item->proof.data, item->proof.length, policy, &options);
-        if (status == CL_OK)
-            status = report->verdict;
-        if (status == CL_OK && (report->kind != CL_STATE_AGREEMENT || memcmp(report->object.bytes, item->object.bytes, 32) != 0))
-            status = CL_E_OBJECT_KIND;
-        result = status == CL_OK ? slot_asked(context, item, report->agreement.commitment, &slot, &purpose_good) : 0;
-        if (status == CL_OK && result == 0)
-            status = cl_agreement_check(&report->agreement, slot < 0 ? 0 : 1ull << slot, options.now_ms);
-        if (status == CL_OK && result == 0 && !purpose_good)
-            status = CL_E_SLOT_NOT_LIVE;
-        if (result == 0)
-            result = log_check(context, status, &report->agreement, &item->object, slot);
-        if (result == 0)
-            result = say_check(context, status, "from the proof at hand", &item->object);
-    }
-    cl_policy_free(policy);
-    free(report);
-    return result;
-}
-
-int run_check(struct context *context)
-{
-    struct subject subject;
-    const char *what = positional(context, 0);
-    bool purpose_good = true;
-    int slot = -1;
-    char path[160];
-    json_t *json = NULL;
-    if (what == NULL)
-        return output_usage(&context->output, "Which agreement?");
-    if (flag(context, "--log") && (option(context, "--slot") == NULL || option(context, "--purpose") == NULL))
-        return output_usage(&context->output, "A use is logged with its slot and its purpose: give --slot and --purpose.");
-    if (flag(context, "--offline"))
-        return check_offline(context, what);
-    int result = agreement_open(context, &subject, what);
-    if (result != 0)
-        return result;
-    result = slot_asked(context, subject_item(context, &subject), subject.object.as.agreement.commitment, &slot, &purpose_good);
-    if (result == 0) {
-        int length = snprintf(path, sizeof path, "/v1/check?agreement=%s", id_text(subject.object.id.bytes));
-        if (slot >= 0)
-            (void)snprintf(path + length, sizeof path - (size_t)length, "&slot=%d", slot);
-        result = node_get_json(context, &json, path);
-    }
-    if (result == 0) {
-        const char *code = json_string_value(json_object_get(json, "code"));
-        enum cl_status status = CL_E_NOT_ACTIVE;
-        for (int i = 0; code != NULL && i < CL_STATUS_COUNT; i++)
-            if (strcmp(cl_status_code((enum cl_status)i), code) == 0)
-                status = (enum cl_status)i;
-        if (status == CL_OK && !json_is_true(json_object_get(json, "allowed")))
-            status = CL_E_NOT_ACTIVE; /* default is no */
-        result = log_check(context, status == CL_OK && !purpose_good ? CL_E_SLOT_NOT_LIVE : status, &subject.object.as.agreement, &subject.object.id, slot);
-        if (result == 0 && status == CL_OK && !purpose_good) {
-            output_line(&context->output, "%s  the terms do not name that purpose for this slot", output_coloured(&context->output, "1;31", "no"));
-            output_json(&context->output, json_pack("{s:b, s:s, s:s, s:s}", "allowed", 0, "code", "CL_E_SLOT_NOT_LIVE", "sentence", "The terms do not name that purpose for this slot.", "object", id_text(subject.object.id.bytes)));
-            result = 1;
-        } else if (result == 0) {
-            result = say_check(context, status, "active now, says the node", &subject.object.id);
-        }
-    }
-    json_decref(json);
     subject_close(&subject);
     return result;
 }

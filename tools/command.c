@@ -175,10 +175,12 @@ static int read_option(struct context *context, int argc, char **argv, int *at)
     return 0;
 }
 
-/* How many the usage line names. */
+/* How many the usage line names; with "..." at its end, as many as there is room for. */
 static size_t arguments_max(const struct command *command)
 {
-    size_t count = 0;
+    size_t count = 0, length = strlen(command->arguments);
+    if (length > 3 && strcmp(command->arguments + length - 3, "...") == 0)
+        return POSITIONALS_MAX;
     for (const char *at = command->arguments; *at != '\0'; count++) {
         at += strcspn(at, " ");
         at += strspn(at, " ");

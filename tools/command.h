@@ -5,7 +5,7 @@
 #include "consent/vault.h"
 #include "output.h"
 
-#define POSITIONALS_MAX 2u
+#define POSITIONALS_MAX 17u
 #define OPTIONS_MAX 48u
 
 struct context;
@@ -112,6 +112,7 @@ int run_show(struct context *context);
 int run_history(struct context *context);
 int run_verify(struct context *context);
 int run_check(struct context *context);
+int run_joint(struct context *context);
 int run_deliver(struct context *context);
 int run_inbox(struct context *context);
 int run_open(struct context *context);

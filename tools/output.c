@@ -58,7 +58,9 @@ void output_line(const struct output *output, const char *format, ...)
 
 void output_json(const struct output *output, json_t *object)
 {
-    if (output->json && object != NULL) {
+    if (output->json && object != NULL && output->collected != NULL) {
+        (void)json_array_append(output->collected, object);
+    } else if (output->json && object != NULL) {
         json_t *with_version = json_object();
         if (with_version != NULL) {
             (void)json_object_set_new(with_version, "version", json_integer(1));
@@ -83,6 +85,8 @@ void output_json_line(const struct output *output, json_t *object)
 
 static void report(const struct output *output, const char *code, const char *sentence, const char *detail, int exit_status)
 {
+    struct output told = *output;
+    told.collected = NULL; /* what fails is told at once */
     end_progress(output);
     if (output->hushed)
         return;
@@ -90,7 +94,7 @@ static void report(const struct output *output, const char *code, const char *se
         json_t *error = json_pack("{s:s, s:s, s:i}", "code", code, "sentence", sentence, "exit_status", exit_status);
         if (detail[0] != '\0')
             (void)json_object_set_new(error, "detail", json_string(detail));
-        output_json(output, json_pack("{s:o}", "error", error));
+        output_json(&told, json_pack("{s:o}", "error", error));
         return;
     }
     (void)fprintf(stderr, "%s: %s%s%s", output->command, sentence, detail[0] == '\0' ? "" : " ", detail);

@@ -14,6 +14,7 @@ struct output {
     bool progress_shown;
     bool soft;                     /* what fails now does not make the command fail: told on standard error, with --json too */
     bool hushed;                   /* something is tried whose failure the caller tells of */
+    json_t *collected;             /* an array: results go into it, and whoever set it tells them together; NULL: each is told */
     const char *command;           /* for messages: "consent grant" */
 };
 void output_init(struct output *output, bool json, bool quiet);

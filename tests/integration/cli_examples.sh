@@ -39,7 +39,9 @@ example 0 subscribe
 me forget anna >/dev/null
 you terms publish t.txt --name other --limit 5 --standing -o other.consent-offer >/dev/null 2>&1
 me subscribe anna --as acme --offer other.consent-offer >/dev/null 2>&1 || fail "subscribe"
-for command in check ack; do example 0 $command; done
+you terms publish t.txt --name third --limit 5 --standing -o third.consent-offer >/dev/null 2>&1
+me subscribe ben --as acme --offer third.consent-offer >/dev/null 2>&1 || fail "subscribe"
+for command in check joint ack; do example 0 $command; done
 echo "2025-11-03T10:00:00Z anna 1 dpv:Marketing letter-7" >uses.txt
 for command in "uses add" "uses list" statement "uses prove" "node policy" "uses verify" erase; do example 0 $command; done
 me forget anna >/dev/null

@@ -135,6 +135,7 @@ ben_key=$(ben key new --name asked)
 expect 0 acme request survey --to "$ben_key" --terms t.txt --as acme -o survey.consent-offer --json && is act REQUEST && is state requested
 expect 0 ben grant survey --offer survey.consent-offer --key asked --until 2099-01-01 --json && is act GRANT && is state active && is name survey
 expect 0 acme list --refresh --active --json && [ "$(count entries)" -eq 2 ] || fail "list --active"
+expect 0 acme joint both survey anna --json && is joint.0.all_active False && expect 0 acme joint both --remove
 expect 0 acme request other --to "$ben_key" --terms t.txt --as acme -o other.consent-offer
 expect 0 ben refuse --offer other.consent-offer --key asked --json && is act REFUSE && is state refused && is name other
 
