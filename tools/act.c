@@ -23,6 +23,13 @@ void act_prev(struct act *act, const uint8_t head32[32]) { put(act, 2, act->prev
 void act_commitment(struct act *act, const uint8_t commitment32[32]) { put(act, 3, act->commitment, &act->entry.commitment, commitment32, 32); }
 void act_ref(struct act *act, const uint8_t ref32[32]) { put(act, 8, act->ref, &act->entry.ref, ref32, 32); }
 void act_party(struct act *act, const uint8_t profile32[32]) { put(act, 13, act->party, &act->entry.party, profile32, 32); }
+void act_nonce(struct act *act, struct cl_object_id *id, const struct act_signer *signer)
+{
+    act->entry.object = act->nonce;
+    act->entry.object_length = 16;
+    act->entry.present |= CL_HAS(1);
+    cl_object_id_derive(id, signer->signer.key.bytes, act->nonce);
+}
 void act_key(struct act *act, const uint8_t *key, size_t length)
 {
     put(act, 12, act->key, &act->entry.key, key, length);

@@ -6,6 +6,7 @@
 #include "workspace.h"
 #include "consent/terms.h"
 
+struct act_signer;
 /* An entry with room for everything that it can point to. */
 struct act {
     enum cl_record_type type;
@@ -23,6 +24,8 @@ void act_not_before(struct act *act, uint64_t seconds);
 void act_not_after(struct act *act, uint64_t seconds);
 void act_key(struct act *act, const uint8_t *key, size_t length);
 void act_party(struct act *act, const uint8_t profile32[32]);
+/* The entry opens an object: by act->nonce, which is random; the id is the signer's. */
+void act_nonce(struct act *act, struct cl_object_id *id, const struct act_signer *signer);
 /* --from (or name) and --until, where given. */
 int act_period(struct context *context, struct act *act, const char *from_option);
 /* --slots within allowed; absent: leaves *slots. */
@@ -75,6 +78,8 @@ int slot_named(struct context *context, int *slot, const struct cl_terms_text *t
 int slot_asked(struct context *context, const struct cl_wallet_item *item, const uint8_t commitment32[32], int *slot, bool *purpose_good);
 /* --to: fills the audience and the salt. --code, --qr, --png, --svg: the audience is a token key, made here. */
 int audience_option(struct context *context, struct act *act, struct cl_wallet_item *item);
+/* The audience is whoever holds a code: its token key is made, and is context->token32. */
+int token_audience(struct context *context, struct act *act, const struct cl_wallet_item *item);
 /* Reads an offer, a body or a connect code into a secret buffer; of a code also context->code, checked as far as this needs
    no node. Before the network is opened: a code says which one it is for, and a node. */
 int offer_load(struct context *context, struct cl_buffer *data, const char *path);
@@ -88,6 +93,9 @@ int offer_open(struct context *context, const struct act *act, const struct act_
 int opening_fill(struct context *context, struct act *act, const struct act_signer *signer, const struct cl_wallet_item *item, const struct cl_audience *audience, const struct cl_object_id *bearer, const struct cl_object_id *agreement);
 /* reception: where our own mailbox for whoever answers is; NULL: none is named. */
 int offer_write(struct context *context, const struct cl_wallet_item *item, const struct cl_reception *reception, const char *path);
+
+/* SUBSCRIBE to an agreement that is offered to us; the text is shown before (cmd_agree.c). */
+int agreement_accept(struct context *context, struct subject *subject);
 
 /* ---- doing it */
 int act_sign(struct context *context, struct cl_buffer *record, const struct act *act, const struct act_signer *signer);

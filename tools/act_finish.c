@@ -66,7 +66,7 @@ struct cl_terms_text *body_text_of(const struct cl_wallet_item *item, const uint
 
 /* Whoever is handed the code may answer. The token key is one of the wallet's ("NAME.code"), so that the code can be shown
    again; it signs nothing else. */
-static int token_audience(struct context *context, struct act *act, const struct cl_wallet_item *item)
+int token_audience(struct context *context, struct act *act, const struct cl_wallet_item *item)
 {
     char base[CL_NAME_BYTES_MAX + 1], key_name[CL_NAME_BYTES_MAX + 1];
     (void)snprintf(base, sizeof base, "%.50s.code", item->name);

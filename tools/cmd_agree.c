@@ -33,14 +33,6 @@ static int signer_for_new(struct context *context, struct act_signer *signer, co
     return profile != NULL ? signer_open(context, signer, profile->key_name) : signer_fresh(context, signer, name);
 }
 
-static void nonce_id(struct act *act, struct cl_object_id *id, const struct act_signer *signer)
-{
-    act->entry.object = act->nonce;
-    act->entry.object_length = 16;
-    act->entry.present |= CL_HAS(1);
-    cl_object_id_derive(id, signer->signer.key.bytes, act->nonce);
-}
-
 static void remember_profile(struct cl_wallet_item *item, const struct act *act)
 {
     if ((act->entry.present & CL_HAS(13)) != 0) {
@@ -87,7 +79,7 @@ static int open_agreement(struct context *context, enum cl_record_type type, con
     if (result != 0)
         goto out;
     act_slots(&act, slots);
-    nonce_id(&act, &id, &signer);
+    act_nonce(&act, &id, &signer);
     result = body_make(context, &body, &act, text, &id);
     enum cl_status status = result == 0 ? cl_wallet_item_add(context->wallet, &item, name, CL_ITEM_AGREEMENT, &id) : CL_OK;
     if (status == CL_OK && result == 0)
@@ -268,6 +260,8 @@ static int answer(struct context *context, enum cl_record_type type, struct subj
     return result;
 }
 
+int agreement_accept(struct context *context, struct subject *subject) { return answer(context, CL_SUBSCRIBE, subject, "--from-date"); }
+
 int run_grant(struct context *context)
 {
     const char *name = positional(context, 0);
@@ -355,7 +349,7 @@ static int subscribe_terms(struct context *context, struct subject *subject)
         result = output_fail(&context->output, CL_E_IO, NULL);
     if (result != 0)
         return result;
-    nonce_id(&act, &id, &signer);
+    act_nonce(&act, &id, &signer);
     result = opening_fill(context, &act, &signer, subject_item(context, subject), &terms->audience, &subject->object.id, &id);
     if (result != 0)
         return result;
@@ -390,12 +384,16 @@ int run_subscribe(struct context *context)
     int result = open_offered(context, &subject, positional(context, 0));
     if (result != 0)
         return result;
+    result = in_return_check(context, &subject);
+    if (result != 0)
+        goto out;
     if (subject.object.kind == CL_STATE_TERMS)
         result = subscribe_terms(context, &subject);
     else if (subject.object.kind == CL_STATE_AGREEMENT)
         result = answer(context, CL_SUBSCRIBE, &subject, "--from-date");
     else
         result = subject_unfit(context, &subject, "terms or an agreement");
+out:
     subject_close(&subject);
     return result;
 }

@@ -1,234 +1,31 @@
-/* consent inbox: fetches from the wallet's mailboxes, judges each part, keeps what is not complete, and writes to a folder
-   what is. A part is deleted at the node only when it is on disk here or was refused; so a command that is killed at any
-   moment loses nothing: what it had taken in twice is known by its name. */
-#include "connect.h"
+/* consent inbox: fetches from the wallet's mailboxes what inbox_parts.c judges. A part is deleted at the node only when it is
+   on disk here or was refused; so a command that is killed at any moment loses nothing: what it had taken in twice is known by
+   its name. With --follow it waits at all mailboxes at once. */
+#include "inbox.h"
 #include "sharing.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
-#define PARTS_MAX 4096u      /* files of what is not complete */
-#define WAIT_S 50u           /* a long poll, where there is one mailbox; several are looked at each second */
-#define TELL_EVERY_MS 60000u /* those who could not be told of a change are tried again */
-#define EARLY_MS 600000u     /* our node may hear of an agreement later than the sender's */
+#define WATCHED_MAX 64u      /* mailboxes waited at at once; more take turns */
+#define WAIT_S 50u           /* a long poll */
+#define TURN_WAIT_S 2u       /* the same, where they take turns */
+#define AGAIN_MS 5000u       /* after a node did not answer */
+#define TICK_MS 500u
+#define KEPT_MS 5000u        /* parts that came early may be taken now */
+#define FLUSH_MS 60000u      /* what could not be sent, and those who could not be told of a change, are tried again */
 
-struct inbox {
-    struct opening opening;
-    const char *folder;      /* where what arrived goes */
-    char received[3200], incoming[3200];
-    size_t arrived, refused;
-    bool connected;          /* a contact came, so there may be somebody to tell */
-    uint64_t tell_ms;        /* when the next look for somebody is due */
-};
+/* A mailbox that is waited at. Keys move in the wallet, and it is read again: so a copy. */
+struct watch { bool used, failed; struct cl_wallet_key key; struct mailbox_poll poll; struct http_transfer *transfer; uint64_t not_before_ms; };
 
-static int is_part(const struct dirent *entry) { return strstr(entry->d_name, DELIVERY_FILE_END) != NULL; }
-
-/* Half of a file, by a command that was killed; this one has the wallet to itself. */
-static int is_left_over(const struct dirent *entry)
+static bool wanted(const struct inbox *inbox, const struct cl_wallet_key *key)
 {
-    return strspn(entry->d_name, "0123456789abcdef") == 32 && (strncmp(entry->d_name + 32, ".new-", 5) == 0 || strstr(entry->d_name, DELIVERY_FILE_END ".new-") != NULL);
-}
-
-static void sweep(const char *folder)
-{
-    char path[4500];
-    struct dirent **names = NULL;
-    int count = scandir(folder, &names, is_left_over, NULL);
-    for (int i = 0; i < count; i++) {
-        (void)snprintf(path, sizeof path, "%.4000s/%.255s", folder, names[i]->d_name);
-        (void)unlink(path);
-        free(names[i]);
-    }
-    free(names);
-}
-
-/* Of a delivery's parts: the same whenever it arrives, and another for the same id under another agreement. */
-static void part_path(const struct inbox *inbox, char out[3400], const struct cl_delivery *delivery, uint32_t number)
-{
-    uint8_t all[49];
-    char hex[33];
-    struct cl_hash hash;
-    memcpy(all, delivery->agreement.bytes, 32);
-    memcpy(all + 32, delivery->id16, 16);
-    all[48] = (uint8_t)delivery->from;
-    cl_hash_bytes(&hash, all, sizeof all);
-    cl_hex_encode(hex, hash.bytes, 16);
-    (void)snprintf(out, 3400, "%s/%s-%02u" DELIVERY_FILE_END, inbox->incoming, hex, number + 1);
-}
-
-static void parts_remove(const struct inbox *inbox, const struct cl_delivery *delivery)
-{
-    char path[3400];
-    for (uint32_t i = 0; i < delivery->part_count; i++) {
-        part_path(inbox, path, delivery, i);
-        (void)unlink(path);
-    }
-}
-
-/* What may be taken a little later: the node does not know the agreement yet, or a side has suspended it. */
-static bool may_wait(const struct cl_delivery *delivery, enum cl_status status)
-{
-    uint64_t now = time_now_ms(), age = now > delivery->sent_ms ? now - delivery->sent_ms : delivery->sent_ms - now;
-    return status == CL_E_SUSPENDED || ((status == CL_E_NO_OBJECT || status == CL_E_STATUS || status == CL_E_NOT_ACTIVE) && age < EARLY_MS);
-}
-
-static void refuse(struct inbox *inbox, enum cl_status status)
-{
-    inbox->refused++;
-    output_warn(&inbox->opening.context->output, "A delivery is refused and deleted: %s (%s)", cl_status_sentence(status), cl_status_code(status));
-}
-
-/* *status: not CL_OK where the part at hand may not be taken. */
-static int judge(struct inbox *inbox, enum cl_status *status)
-{
-    int result = opening_check(&inbox->opening, status);
-    return result == 0 && *status == CL_OK ? opening_opened_check(&inbox->opening, &inbox->opening.part.delivery, status) : result;
-}
-
-/* What connects the two sides is taken here, and is no file for the user. *taken: false where it is refused. */
-static int connect_take(struct inbox *inbox, struct cl_view content, bool *taken)
-{
-    enum cl_status status = CL_OK;
-    int result = connect_contact(&inbox->opening, content, &status);
-    *taken = status == CL_OK;
-    inbox->connected = inbox->connected || *taken;
-    if (result == 0 && status != CL_OK)
-        refuse(inbox, status);
-    return result;
-}
-
-/* All parts are on disk, so that it has arrived: acknowledged (in the outbox), into the folder, remembered, and only then removed. */
-static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
-{
-    struct context *context = inbox->opening.context;
-    struct cl_delivery delivery = *cl_delivery_assembly_of(assembly);
-    struct cl_view content;
-    char path[4096], hex[33];
-    int result = 0;
-    enum cl_status status = cl_delivery_assembly_content(&content, assembly);
-    if (status != CL_OK) {
-        refuse(inbox, status);
-    } else {
-        cl_hex_encode(hex, delivery.id16, 16);
-        bool connects = cl_delivery_connects(&delivery), file = delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT && !connects, taken = true;
-        if (connects)
-            result = connect_take(inbox, content, &taken);
-        if ((size_t)snprintf(path, sizeof path, "%s/%s", inbox->folder, hex) >= sizeof path)
-            result = output_usage(&context->output, "The folder's name is too long.");
-        if (result == 0)
-            acknowledge(&inbox->opening, &delivery);
-        if (result == 0 && file)
-            result = file_write(context, path, content.data, content.length, true);
-        if (result == 0)
-            result = opening_opened_add(&inbox->opening, &delivery);
-        if (result == 0 && taken)
-            inbox->arrived++;
-        if (result == 0 && !connects) {
-            delivery_show(&inbox->opening, &delivery, &content);
-            opening_say(&inbox->opening, &delivery, file ? path : NULL);
-        }
-        (void)fflush(stdout);
-    }
-    if (result == 0)
-        parts_remove(inbox, &delivery);
-    if (result == 0 && status == CL_OK)
-        acknowledge_send(&inbox->opening);
-    return result;
-}
-
-/* The part at hand is on disk: are all the others? */
-static int complete(struct inbox *inbox)
-{
-    struct context *context = inbox->opening.context;
-    struct cl_delivery delivery = inbox->opening.part.delivery;
-    struct cl_delivery_assembly *assembly = NULL;
-    char path[3400];
-    int result = 0;
-    for (uint32_t i = 0; i < delivery.part_count; i++) {
-        part_path(inbox, path, &delivery, i);
-        if (access(path, F_OK) != 0)
-            return 0;
-    }
-    enum cl_status status = cl_delivery_assembly_new(&assembly);
-    for (uint32_t i = 0; i < delivery.part_count && status == CL_OK && result == 0; i++) {
-        part_path(inbox, path, &delivery, i);
-        inbox->opening.sealed.length = 0;
-        result = file_read(context, &inbox->opening.sealed, path, CL_DELIVERY_SEALED_MAX);
-        if (result == 0)
-            status = opening_open(&inbox->opening);
-        if (result == 0 && status == CL_OK)
-            result = judge(inbox, &status);
-        if (result == 0 && status == CL_OK)
-            status = cl_delivery_assembly_add(assembly, &inbox->opening.part);
-    }
-    if (result == 0 && status == CL_OK) {
-        result = hand_over(inbox, assembly);
-    } else if (result == 0 && !may_wait(&delivery, status)) {
-        refuse(inbox, status);
-        parts_remove(inbox, &delivery);
-    }
-    cl_delivery_assembly_free(assembly);
-    return result;
-}
-
-static int room_check(struct inbox *inbox)
-{
-    struct dirent **names = NULL;
-    int count = scandir(inbox->incoming, &names, is_part, NULL);
-    for (int i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
-    return count < (int)PARTS_MAX ? 0 : output_fail(&inbox->opening.context->output, CL_E_BOUND, "%s holds %u parts of deliveries that are not complete; remove those that you do not expect any more.", inbox->incoming, PARTS_MAX);
-}
-
-/* opening.sealed is a part that came, or (path) that was kept before. With 0 it is on disk, handed over, or refused. */
-static int take(struct inbox *inbox, const char *path)
-{
-    struct opening *opening = &inbox->opening;
-    char kept[3400];
-    int result = 0;
-    enum cl_status status = opening_open(opening);
-    if (status == CL_OK)
-        result = judge(inbox, &status);
-    if (result != 0)
-        return result;
-    bool opened = status == CL_OK || (status != CL_E_DELIVERY_KEY && opening->part.delivery.part_count > 0 && may_wait(&opening->part.delivery, status));
-    if (!opened) {
-        refuse(inbox, status);
-        if (path != NULL)
-            (void)unlink(path);
-        return 0;
-    }
-    if (path == NULL) {
-        part_path(inbox, kept, &opening->part.delivery, opening->part.number);
-        result = room_check(inbox);
-        if (result == 0)
-            result = file_write(opening->context, kept, opening->sealed.data, opening->sealed.length, true);
-    }
-    return result == 0 && status == CL_OK ? complete(inbox) : result;
-}
-
-/* What was kept before: a suspension may have ended, or the command that fetched the last part was killed. */
-static int take_kept(struct inbox *inbox)
-{
-    struct dirent **names = NULL;
-    char path[3600];
-    int count = scandir(inbox->incoming, &names, is_part, alphasort), result = 0;
-    for (int i = 0; i < count; i++) {
-        (void)snprintf(path, sizeof path, "%s/%.255s", inbox->incoming, names[i]->d_name);
-        inbox->opening.sealed.length = 0;
-        if (result == 0 && access(path, F_OK) == 0) { /* else it went with its delivery */
-            result = file_read(inbox->opening.context, &inbox->opening.sealed, path, CL_DELIVERY_SEALED_MAX);
-            if (result == 0)
-                result = take(inbox, path);
-        }
-        free(names[i]);
-    }
-    free(names);
-    return result;
+    if (!mailbox_key(key) || inbox->only_count == 0)
+        return mailbox_key(key);
+    for (size_t i = 0; i < inbox->only_count; i++)
+        if (strncmp(key->uri + sizeof MAILBOX_URI - 1, id_text(inbox->only[i].bytes), 16) == 0)
+            return true;
+    return false;
 }
 
 static int page_take(struct inbox *inbox, const struct cl_wallet_key *key, const json_t *page)
@@ -244,7 +41,7 @@ static int page_take(struct inbox *inbox, const struct cl_wallet_key *key, const
         if (bytes == NULL || cl_base64_get(&inbox->opening.sealed, bytes, strlen(bytes)) != CL_OK)
             result = output_fail(&inbox->opening.context->output, CL_E_FORMAT, "The node's answer has a delivery without bytes.");
         if (result == 0)
-            result = take(inbox, NULL);
+            result = inbox_take(inbox);
         if (result != 0)
             break;
         through = (uint64_t)json_integer_value(json_object_get(entry, "number"));
@@ -256,88 +53,244 @@ static int page_take(struct inbox *inbox, const struct cl_wallet_key *key, const
     return result;
 }
 
-/* Everything that one mailbox has now. *more: something came, or the node has more. */
-static int mailbox_take(struct inbox *inbox, const struct cl_wallet_key *key, unsigned wait_s)
+/* The node does not have it: it is another than the one where it was opened, or closed it because nobody fetched for long. */
+static int open_again(struct inbox *inbox, const struct cl_wallet_key *key)
 {
     struct context *context = inbox->opening.context;
     char address[MAILBOX_ADDRESS_SIZE];
-    bool gone = false, opened = false, kept = true, more = true;
+    bool opened = false, kept = true;
+    int result = mailbox_open(context, key, address, &opened, &kept);
+    if (result == 0)
+        output_warn(&context->output, "The mailbox of '%s' was not at %s%s", key->name, context->node_url, kept ? " and is opened again; if your contact named another node, write a fresh one with 'consent contact'." : ", which keeps none; --node URL names another.");
+    return result;
+}
+
+/* Everything that one mailbox has now. */
+static int mailbox_take(struct inbox *inbox, const struct cl_wallet_key *key)
+{
+    struct context *context = inbox->opening.context;
+    bool gone = false, more = true;
     int result = 0;
     while (more && result == 0 && !http_interrupted) {
         json_t *page = NULL;
         long again_s = 0;
-        if (wait_s > 0)
-            wallet_yield(context);
-        result = mailbox_fetch(context, key, wait_s, &page, &gone, &again_s);
-        if (wait_s > 0 && result == 0)
-            result = wallet_resume(context);
+        result = mailbox_fetch(context, key, &page, &gone, &again_s);
         if (result == 0 && page != NULL)
             result = page_take(inbox, key, page);
         more = json_is_true(json_object_get(page, "more"));
         json_decref(page);
-        if (result == 0 && gone) {
-            result = mailbox_open(context, key, address, &opened, &kept);
-            if (result == 0)
-                output_warn(&context->output, "The mailbox of '%s' was not at %s%s", key->name, context->node_url, kept ? " and is opened again; if your contact named another node, write a fresh one with 'consent contact'." : ", which keeps none; --node URL names another.");
-        }
-        if (again_s > 0 && wait_s > 0)
-            (void)nanosleep(&(struct timespec){.tv_sec = again_s > 30 ? 30 : again_s}, NULL);
+        if (result == 0 && gone)
+            result = open_again(inbox, key);
     }
+    inbox_refusals_say(inbox);
     return result;
 }
 
-static int fetch_all(struct inbox *inbox, bool follow)
+/* ---- waiting */
+
+static bool watched(const struct watch *watches, const struct cl_wallet_key *key)
+{
+    for (size_t i = 0; i < WATCHED_MAX; i++)
+        if (watches[i].used && memcmp(watches[i].key.key.bytes, key->key.bytes, 33) == 0)
+            return true;
+    return false;
+}
+
+/* Gives each free place a mailbox that is not waited at, in turns where they are more than places; also those that were
+   opened meanwhile. Returns: how many mailboxes there are. */
+static size_t places_fill(const struct inbox *inbox, struct watch *watches, size_t *turn)
+{
+    const struct cl_wallet *wallet = inbox->opening.context->wallet;
+    size_t count = 0, place = 0;
+    for (size_t i = 0; i < wallet->key_count; i++)
+        count += wanted(inbox, &wallet->keys[i]) ? 1 : 0;
+    for (size_t i = 0; i < wallet->key_count; i++) {
+        const struct cl_wallet_key *key = &wallet->keys[(*turn + i) % wallet->key_count];
+        while (place < WATCHED_MAX && watches[place].used)
+            place++;
+        if (place == WATCHED_MAX) {
+            *turn = (*turn + i) % wallet->key_count;
+            break;
+        }
+        if (wanted(inbox, key) && !watched(watches, key)) {
+            watches[place].used = true;
+            watches[place].failed = false;
+            watches[place].not_before_ms = 0;
+            watches[place].key = *key;
+        }
+    }
+    return count;
+}
+
+/* A fetch that waits, at each place where none is under way. A node that is away does not end this: it comes back. */
+static int fetches_start(struct inbox *inbox, struct http_multi *multi, struct watch *watches, unsigned wait_s)
+{
+    struct context *context = inbox->opening.context;
+    enum cl_status status = CL_OK;
+    for (size_t i = 0; i < WATCHED_MAX && status == CL_OK && !http_interrupted; i++) {
+        struct watch *watch = &watches[i];
+        if (!watch->used || time_now_ms() < watch->not_before_ms || (watch->transfer != NULL && http_transfer_busy(watch->transfer)))
+            continue;
+        if (watch->transfer == NULL)
+            status = http_transfer_new(&watch->transfer, multi);
+        if (status != CL_OK)
+            break;
+        context->output.soft = true;
+        int result = mailbox_poll_prepare(context, &watch->poll, &watch->key, wait_s);
+        context->output.soft = false;
+        if (result == 0)
+            status = http_transfer_start(watch->transfer, &watch->poll.request);
+        for (size_t k = i; result != 0 && k < WATCHED_MAX; k++) /* the others would only say the same */
+            watches[k].not_before_ms = time_now_ms() + AGAIN_MS;
+    }
+    return status == CL_OK ? 0 : output_fail(&context->output, status, NULL);
+}
+
+static int answer_take(struct inbox *inbox, struct watch *watch, enum cl_status status, const struct http_answer *answer)
+{
+    struct context *context = inbox->opening.context;
+    json_t *page = NULL;
+    bool gone = false;
+    long again_s = 0;
+    watch->not_before_ms = 0;
+    if (status != CL_OK) {
+        if (!watch->failed)
+            output_warn(&context->output, "The node at %s does not answer (%s); this goes on when it does.", context->node_url, answer->problem);
+        watch->failed = true;
+        watch->not_before_ms = time_now_ms() + AGAIN_MS;
+        return 0;
+    }
+    watch->failed = false;
+    int result = mailbox_page(context, answer, &page, &gone, &again_s);
+    if (result == 0 && page != NULL)
+        result = page_take(inbox, &watch->key, page);
+    if (result == 0 && json_is_true(json_object_get(page, "more")))
+        result = mailbox_take(inbox, &watch->key);
+    if (result == 0 && gone)
+        result = open_again(inbox, &watch->key);
+    if (again_s > 0)
+        watch->not_before_ms = time_now_ms() + (uint64_t)(again_s > 30 ? 30 : again_s) * 1000u;
+    json_decref(page);
+    inbox_refusals_say(inbox);
+    watch->used = false; /* its turn is over */
+    if (watch->not_before_ms > 0)
+        watch->used = true;
+    return result;
+}
+
+/* Until one is answered. */
+static int wait_for_answer(struct context *context, struct http_multi *multi, struct watch *watches)
+{
+    bool done = false;
+    uint64_t until_ms = time_now_ms() + TICK_MS;
+    wallet_yield(context);
+    while (!done && !http_interrupted && time_now_ms() < until_ms) {
+        if (http_multi_wait(multi, TICK_MS) != CL_OK)
+            return output_fail(&context->output, CL_E_IO, NULL);
+        for (size_t i = 0; i < WATCHED_MAX; i++)
+            done = done || (watches[i].transfer != NULL && !http_transfer_busy(watches[i].transfer) && watches[i].used && time_now_ms() >= watches[i].not_before_ms);
+    }
+    return wallet_resume(context);
+}
+
+static int follow(struct inbox *inbox)
+{
+    struct context *context = inbox->opening.context;
+    struct http_multi *multi = NULL;
+    struct watch *watches = calloc(WATCHED_MAX, sizeof *watches);
+    size_t turn = 0;
+    uint64_t flushed_ms = time_now_ms(), kept_ms = flushed_ms;
+    enum cl_status status = watches == NULL ? CL_E_MEMORY : http_multi_new(&multi);
+    int result = status == CL_OK ? 0 : output_fail(&context->output, status, NULL);
+    while (result == 0 && !http_interrupted) {
+        size_t count = places_fill(inbox, watches, &turn);
+        if (time_now_ms() - flushed_ms > FLUSH_MS) {
+            outbox_flush(context);
+            flushed_ms = time_now_ms();
+            inbox->connected = true;
+        }
+        if (inbox->connected)
+            tell_aside(context);
+        inbox->connected = false;
+        if (time_now_ms() - kept_ms > KEPT_MS) {
+            opening_forget(&inbox->opening);
+            result = inbox_take_kept(inbox);
+            kept_ms = time_now_ms();
+        }
+        if (result == 0)
+            result = fetches_start(inbox, multi, watches, count > WATCHED_MAX ? TURN_WAIT_S : WAIT_S);
+        if (result == 0)
+            result = wait_for_answer(context, multi, watches);
+        for (size_t i = 0; i < WATCHED_MAX && result == 0; i++) {
+            const struct http_answer *answer = NULL;
+            if (watches[i].transfer != NULL && http_transfer_done(watches[i].transfer, &status, &answer))
+                result = answer_take(inbox, &watches[i], status, answer);
+        }
+    }
+    for (size_t i = 0; watches != NULL && i < WATCHED_MAX; i++)
+        http_transfer_free(watches[i].transfer);
+    http_multi_free(multi);
+    free(watches);
+    return result;
+}
+
+/* ---- the command */
+
+static int fetch_all(struct inbox *inbox)
 {
     struct context *context = inbox->opening.context;
     size_t mailboxes = 0;
     for (size_t i = 0; i < context->wallet->key_count; i++)
-        mailboxes += mailbox_key(&context->wallet->keys[i]) ? 1 : 0;
+        mailboxes += wanted(inbox, &context->wallet->keys[i]) ? 1 : 0;
     if (mailboxes == 0)
-        return output_fail(&context->output, CL_E_NOT_FOUND, "This wallet has no mailbox; 'consent contact AGREEMENT -o FILE' opens one and writes down where it is, for the other side.");
+        return output_fail(&context->output, CL_E_NOT_FOUND, inbox->only_count > 0 ? "There is no mailbox for that; 'consent contact AGREEMENT -o FILE' opens one." : "This wallet has no mailbox yet: one is opened when you hand over an offer or a code, or answer one; 'consent contact AGREEMENT -o FILE' opens one too.");
     outbox_flush(context);
-    int result = take_kept(inbox);
-    for (bool first = true; result == 0 && (first || follow) && !http_interrupted; first = false) {
-        for (size_t i = 0; i < context->wallet->key_count && result == 0; i++) {
-            struct cl_wallet_key key = context->wallet->keys[i]; /* they move when one is added */
-            if (mailbox_key(&key))
-                result = mailbox_take(inbox, &key, !first && mailboxes == 1 ? WAIT_S : 0);
-        }
-        if (result == 0 && (inbox->connected || time_now_ms() >= inbox->tell_ms)) {
-            tell_aside(context);
-            inbox->connected = false;
-            inbox->tell_ms = time_now_ms() + TELL_EVERY_MS;
-        }
-        if (result == 0 && follow && mailboxes > 1) {
-            wallet_yield(context);
-            (void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-            result = wallet_resume(context);
-        }
+    int result = inbox_take_kept(inbox);
+    inbox_refusals_say(inbox);
+    for (size_t i = 0; i < context->wallet->key_count && result == 0 && !http_interrupted; i++) {
+        struct cl_wallet_key key = context->wallet->keys[i]; /* they move when one is added */
+        if (wanted(inbox, &key))
+            result = mailbox_take(inbox, &key);
     }
-    if (result == 0 && inbox->arrived == 0 && inbox->refused == 0 && !follow)
+    if (result == 0)
+        tell_aside(context);
+    inbox->connected = false;
+    if (result == 0 && flag(context, "--follow"))
+        return follow(inbox);
+    if (result == 0 && inbox->arrived == 0 && inbox->refused == 0)
         output_say(&context->output, "Nothing has arrived.");
     return result;
 }
 
+/* The agreements and offers that it is limited to. */
+static int names_take(struct inbox *inbox)
+{
+    struct context *context = inbox->opening.context;
+    for (; inbox->only_count < context->positional_count; inbox->only_count++) {
+        const char *text = positional(context, inbox->only_count);
+        struct cl_wallet_item *item = NULL;
+        enum cl_status status = cl_wallet_item_find(&item, context->wallet, text);
+        if (status == CL_E_ARGUMENT)
+            return output_usage(&context->output, "'%.64s' fits several entries; give more digits.", text);
+        if (status != CL_OK && !id_parse(&inbox->only[inbox->only_count], text))
+            return output_fail(&context->output, CL_E_NOT_FOUND, "'%.70s'; 'consent list' shows what this wallet has.", text);
+        if (status == CL_OK)
+            inbox->only[inbox->only_count] = item->object;
+    }
+    return 0;
+}
+
 int run_inbox(struct context *context)
 {
-    struct inbox inbox = {.opening = {.context = context, .many = true, .opened = {.secret = true}}};
+    struct inbox inbox = {.opening = {.context = context, .many = true, .opened = {.secret = true}}, .folder = option(context, "--to")};
+    context->output.lines = true;
     int result = network_open(context);
-    if (result != 0)
-        return result;
-    inbox.folder = option(context, "--to");
-    (void)snprintf(inbox.received, sizeof inbox.received, "%s.received", context->wallet_path);
-    (void)snprintf(inbox.incoming, sizeof inbox.incoming, "%s.incoming", context->wallet_path);
-    if (inbox.folder == NULL)
-        inbox.folder = inbox.received;
-    result = folder_make(context, inbox.folder);
     if (result == 0)
-        result = folder_make(context, inbox.incoming);
-    if (result == 0) {
-        sweep(inbox.folder);
-        sweep(inbox.incoming);
-    }
+        result = names_take(&inbox);
     if (result == 0)
-        result = fetch_all(&inbox, flag(context, "--follow"));
+        result = inbox_folders(&inbox);
+    if (result == 0)
+        result = fetch_all(&inbox);
     if (result == 0 && http_interrupted)
         result = output_fail(&context->output, CL_E_CANCELLED, NULL);
     opening_forget(&inbox.opening);

@@ -1,4 +1,5 @@
 /* consent terms, import, export: what is shared and why, in words that a person can read. */
+#include "code.h"
 #include "connect.h"
 #include "erasure.h"
 #include "export.h"
@@ -181,6 +182,8 @@ int run_terms_publish(struct context *context)
         return output_usage(&context->output, "Which terms file? 'consent terms new' prints one to start from.");
     if (name == NULL)
         name = "terms";
+    if (flag(context, "--in-return") && (flag(context, "--no-mailbox") || (!code_wanted(context) && option(context, "--output") == NULL)))
+        return output_usage(&context->output, "--in-return is said in a code or an offer, and what comes back needs a mailbox: give --code FILE, --qr, --png FILE, --svg FILE or -o FILE, and not --no-mailbox.");
     act_init(&act, CL_TERMS);
     int result = terms_read(context, &text, path);
     if (result == 0)

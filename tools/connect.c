@@ -1,6 +1,7 @@
 /* Receptions, and contacts that go both ways by themselves (connect.h). */
 #include "connect.h"
 #include "consent/exchange.h"
+#include "delivery_log.h"
 #include "discover.h"
 
 /* ---- receptions */
@@ -48,12 +49,18 @@ void reception_again(struct context *context, struct cl_reception *out, const st
 
 /* ---- our contact on its way */
 
+void reception_address(const struct cl_reception *reception, char address[MAILBOX_ADDRESS_SIZE])
+{
+    char hex[65];
+    cl_hex_encode(hex, reception->mailbox32, 32);
+    (void)snprintf(address, MAILBOX_ADDRESS_SIZE, "%s/%s", reception->node, hex);
+}
+
 /* Where the other side takes it: in the reception that came with the code, else as its own contact says. */
 static bool recipient(const struct context *context, const struct cl_exchange *exchange, uint8_t recipient32[32], char address[MAILBOX_ADDRESS_SIZE])
 {
     const struct cl_reception *reception = &context->reception;
     struct cl_contact contact;
-    char hex[65];
     if (exchange->contact.length > 0) {
         if (cl_contact_decode(&contact, exchange->contact.data, exchange->contact.length) != CL_OK || !contact_address(&contact, address))
             return false;
@@ -63,8 +70,7 @@ static bool recipient(const struct context *context, const struct cl_exchange *e
     if (!reception->present)
         return false;
     memcpy(recipient32, reception->delivery32, 32);
-    cl_hex_encode(hex, reception->mailbox32, 32);
-    (void)snprintf(address, MAILBOX_ADDRESS_SIZE, "%s/%s", reception->node, hex);
+    reception_address(reception, address);
     return true;
 }
 
@@ -77,7 +83,9 @@ int connect_notice(struct context *context, char folder[4096], const struct own_
         status = cl_delivery_measure(&delivery, content.data, content.length);
     if (status != CL_OK)
         return output_fail(&context->output, status, NULL);
-    int result = outbox_folder(context, folder, delivery.id16);
+    int result = delivery_log_begin(context, &delivery);
+    if (result == 0)
+        result = outbox_folder(context, folder, delivery.id16);
     if (result == 0)
         result = delivery_parts_write(context, &delivery, content, own->signer, recipient32, folder, NULL);
     return result == 0 ? outbox_keep(context, folder, address, &delivery) : result;
@@ -91,14 +99,18 @@ static int contact_put(struct context *context, char folder[4096], struct cl_exc
     int result = contact_make(context, &file, &made_ms, own, true, NULL);
     if (result == 0)
         result = connect_notice(context, folder, own, CL_MEDIA_TYPE_CONTACT, (struct cl_view){file.data, file.length}, recipient32, address);
-    if (result == 0) {
-        exchange->contact_sent_ms = made_ms;
-        enum cl_status status = cl_exchange_save(exchange, context->store, &own->id);
-        if (status != CL_OK)
-            result = output_fail(&context->output, status, NULL);
-    }
     cl_buffer_deinit(&file);
-    return result;
+    if (result != 0)
+        return result;
+    struct cl_exchange now; /* with what the log got meanwhile */
+    enum cl_status status = cl_exchange_load(&now, context->store, &own->id);
+    if (status == CL_OK) {
+        now.contact_sent_ms = made_ms;
+        status = cl_exchange_save(&now, context->store, &own->id);
+        cl_exchange_deinit(&now);
+    }
+    exchange->contact_sent_ms = made_ms;
+    return status == CL_OK ? 0 : output_fail(&context->output, status, NULL);
 }
 
 /* The PROFILE in whose name we act, if any: its delivery key is on the ledger, and only its own key speaks for it. */
@@ -155,12 +167,13 @@ void connect_answered(struct context *context, const struct act *act, const stru
         (void)json_object_set_new(json, "contact", json_string(result == 0 && final ? "sent" : kept ? "waits" : "failed"));
     }
     cl_exchange_deinit(&exchange);
+    if (final)
+        in_return_give(context, act, object, json);
 }
 
 /* ---- the other side's contact has come */
 
-/* What reached us under our TERMS, PROFILE or key gets a name in the wallet. */
-static int adopt(struct opening *opening)
+int connect_adopt(struct opening *opening)
 {
     struct context *context = opening->context;
     struct subject *subject = &opening->subject;
@@ -216,7 +229,7 @@ int connect_contact(struct opening *opening, struct cl_view content, enum cl_sta
     *status = contact_learn(context, content, &subject->object.id, subject->side, &opening->other.signers.key, &newer);
     if (*status != CL_OK)
         return *status == CL_E_IO || *status == CL_E_MEMORY ? output_fail(&context->output, *status, NULL) : 0;
-    int result = adopt(opening);
+    int result = connect_adopt(opening);
     if (result != 0)
         return result;
     const char *name = subject->item_name;

@@ -84,7 +84,7 @@ enum cl_side side_by_keys(struct context *context, const struct object *object)
     return party_key_name(context, &owner) != NULL ? CL_SIDE_ORGANISATION : CL_SIDE_NONE;
 }
 
-static struct cl_wallet_item *item_of_hash(struct context *context, const uint8_t id32[32])
+struct cl_wallet_item *wallet_item_of_hash(struct context *context, const uint8_t id32[32])
 {
     struct cl_object_id id;
     memcpy(id.bytes, id32, 32);
@@ -98,8 +98,8 @@ static const struct cl_wallet_item *parent_of(struct context *context, const str
     if (object->kind != CL_STATE_AGREEMENT)
         return NULL;
     if (object->as.agreement.terms.present)
-        parent = item_of_hash(context, object->as.agreement.terms.bytes);
-    return parent != NULL || own->length != 32 ? parent : item_of_hash(context, own->bytes);
+        parent = wallet_item_of_hash(context, object->as.agreement.terms.bytes);
+    return parent != NULL || own->length != 32 ? parent : wallet_item_of_hash(context, own->bytes);
 }
 
 static enum cl_status fill_entry(struct context *context, struct cl_wallet_item *item, const struct object *object, const struct cl_party *own)
@@ -114,7 +114,7 @@ static enum cl_status fill_entry(struct context *context, struct cl_wallet_item 
         memcpy(item->profile.bytes, own->bytes, 32);
     }
     item->terms = agreement->terms;
-    const struct cl_wallet_item *terms = item->terms.present ? item_of_hash(context, item->terms.bytes) : NULL;
+    const struct cl_wallet_item *terms = item->terms.present ? wallet_item_of_hash(context, item->terms.bytes) : NULL;
     for (size_t i = 0; terms != NULL && status == CL_OK && i < terms->body_count; i++)
         status = cl_wallet_item_body_add(item, terms->bodies[i].data, terms->bodies[i].length);
     return status;

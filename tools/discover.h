@@ -15,6 +15,8 @@ int entry_adopt(struct context *context, const struct object *object, enum cl_si
 int discover_under(struct context *context, const struct cl_object_id *object, size_t *found);
 /* The same for every TERMS and PROFILE, and for keys that no entry uses (after recovery). */
 int discover_all(struct context *context, size_t *found);
+/* The entry with this id; NULL: none. */
+struct cl_wallet_item *wallet_item_of_hash(struct context *context, const uint8_t id32[32]);
 /* A name of the wallet, else few enough characters for a table. Static storage. */
 const char *party_short(struct context *context, const struct cl_party *party);
 /* base.1, base.2, … : the first that no entry has. */

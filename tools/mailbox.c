@@ -108,28 +108,51 @@ int mailbox_open(struct context *context, const struct cl_wallet_key *key, char 
     return result;
 }
 
-int mailbox_fetch(struct context *context, const struct cl_wallet_key *key, unsigned wait_s, json_t **page, bool *gone, long *again_s)
+int mailbox_page(struct context *context, const struct http_answer *answer, json_t **page, bool *gone, long *again_s)
 {
-    char rest[64];
-    struct http_answer answer;
     json_error_t error;
     *page = NULL;
     *again_s = 0;
-    (void)snprintf(rest, sizeof rest, "/deliveries?wait=%u", wait_s);
-    int result = ask(context, &answer, "GET", key, wait_s == 0 ? "/deliveries" : rest);
+    *gone = answer->status == 404;
+    if (answer->status == 429 || answer->status == 503) {
+        *again_s = answer->retry_after_s > 0 ? answer->retry_after_s : 1;
+        return 0;
+    }
+    if (*gone)
+        return 0;
+    if (answer->status != 200)
+        return node_problem(context, answer);
+    *page = json_loadb((const char *)answer->body.data, answer->body.length, JSON_REJECT_DUPLICATES, &error);
+    if (json_is_array(json_object_get(*page, "deliveries")))
+        return 0;
+    json_decref(*page);
+    *page = NULL;
+    return output_fail(&context->output, CL_E_FORMAT, "The node's answer is not a list of deliveries.");
+}
+
+int mailbox_fetch(struct context *context, const struct cl_wallet_key *key, json_t **page, bool *gone, long *again_s)
+{
+    struct http_answer answer;
+    *page = NULL;
+    int result = ask(context, &answer, "GET", key, "/deliveries");
     if (result != 0)
         return result;
-    *gone = answer.status == 404;
-    if (answer.status == 429 || answer.status == 503)
-        *again_s = answer.retry_after_s > 0 ? answer.retry_after_s : 1;
-    else if (!*gone && answer.status != 200)
-        return refused(context, &answer);
-    else if (!*gone && !json_is_array(json_object_get(*page = json_loadb((const char *)answer.body.data, answer.body.length, JSON_REJECT_DUPLICATES, &error), "deliveries"))) {
-        json_decref(*page);
-        *page = NULL;
-        result = output_fail(&context->output, CL_E_FORMAT, "The node's answer is not a list of deliveries.");
-    }
+    result = mailbox_page(context, &answer, page, gone, again_s);
     http_answer_deinit(&answer);
+    return result;
+}
+
+int mailbox_poll_prepare(struct context *context, struct mailbox_poll *poll, const struct cl_wallet_key *key, unsigned wait_s)
+{
+    char mailbox[65], hex[67];
+    int result = challenge_headers(context, poll->challenge, poll->signature, key);
+    if (result == 0)
+        result = reader_header(context, poll->reader, sizeof poll->reader);
+    name_of(mailbox, key);
+    cl_hex_encode(hex, key->key.bytes, 33);
+    (void)snprintf(poll->own, sizeof poll->own, "Consent-Key: %s", hex);
+    (void)snprintf(poll->url, sizeof poll->url, "%s/v1/mailboxes/%s/deliveries?wait=%u", context->node_url, mailbox, wait_s);
+    poll->request = (struct http_request){.method = "GET", .url = poll->url, .headers = {"Accept: application/json", poll->own, poll->challenge, poll->signature, poll->reader[0] == '\0' ? NULL : poll->reader}};
     return result;
 }
 

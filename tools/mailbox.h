@@ -22,9 +22,14 @@ int mailbox_own(struct context *context, const struct cl_object_id *id, bool in_
 const struct cl_wallet_key *mailbox_of(const struct context *context, const struct cl_object_id *id);
 /* Whether the mailbox was made with in_return. */
 bool mailbox_in_return(const struct cl_wallet_key *key);
-/* The oldest deliveries as the node's JSON; waits up to wait_s for one. *gone: the node has no such mailbox.
-   *again_s: the node is busy. Then *page is NULL. */
-int mailbox_fetch(struct context *context, const struct cl_wallet_key *key, unsigned wait_s, json_t **page, bool *gone, long *again_s);
+/* The oldest deliveries as the node's JSON. *gone: the node has no such mailbox. *again_s: the node is busy. Then *page is
+   NULL. */
+int mailbox_fetch(struct context *context, const struct cl_wallet_key *key, json_t **page, bool *gone, long *again_s);
+/* The same fetch for a transfer of its own, with many others (http_client.h): what the request borrows. */
+struct mailbox_poll { char url[CL_URL_BYTES_MAX + 200], own[90], challenge[128], signature[192], reader[300]; struct http_request request; };
+int mailbox_poll_prepare(struct context *context, struct mailbox_poll *poll, const struct cl_wallet_key *key, unsigned wait_s);
+/* What an answer to such a fetch says. Reports. */
+int mailbox_page(struct context *context, const struct http_answer *answer, json_t **page, bool *gone, long *again_s);
 /* Closes it, with what waits in it: *deleted. *gone: the node has no such mailbox. */
 int mailbox_close(struct context *context, const struct cl_wallet_key *key, bool *gone, uint64_t *deleted);
 /* All up to this number have arrived. */

@@ -58,6 +58,10 @@ void output_line(const struct output *output, const char *format, ...)
 
 void output_json(const struct output *output, json_t *object)
 {
+    if (output->lines) {
+        output_json_line(output, object);
+        return;
+    }
     if (output->json && object != NULL && output->collected != NULL) {
         (void)json_array_append(output->collected, object);
     } else if (output->json && object != NULL) {

@@ -12,6 +12,7 @@
 struct output {
     bool json, quiet, colour;      /* colour: of standard output */
     bool progress_shown;
+    bool lines;                    /* results with --json are a line each, not one object */
     bool soft;                     /* what fails now does not make the command fail: told on standard error, with --json too */
     bool hushed;                   /* something is tried whose failure the caller tells of */
     json_t *collected;             /* an array: results go into it, and whoever set it tells them together; NULL: each is told */
