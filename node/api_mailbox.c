@@ -16,7 +16,7 @@ struct mailbox_call { struct mailbox_job job; struct api *api; struct http_reque
 size_t api_body_max(const char *method, const char *path)
 {
     char arguments[ROUTE_ARGUMENTS_MAX][ROUTE_ARGUMENT_BYTES];
-    if (strcmp(method, "PUT") == 0 && route_match("/v1/public/{id}", path, arguments)) return PUBLIC_BODY_BYTES_MAX;
+    if (strcmp(method, "PUT") == 0 && route_match("/v1/public/{id}", path, arguments)) return CL_PUBLIC_BODY_BYTES_MAX;
     return strcmp(method, "POST") == 0 && route_match("/v1/mailboxes/{id}/deliveries", path, arguments) ? MAILBOX_DELIVERY_BYTES_MAX : 0;
 }
 

@@ -102,7 +102,7 @@ bool api_find_node(size_t *peer, const struct node *node, const char *name, size
 
 /* api_public.c */
 #define API_PUBLIC_SIZE "A public body has at most 65,536 bytes."
-static_assert(PUBLIC_BODY_BYTES_MAX == 65536, "the sentence says so");
+static_assert(CL_PUBLIC_BODY_BYTES_MAX == 65536, "the sentence says so");
 CL_MUST_USE enum cl_status public_metrics(struct cl_buffer *text, struct node *node);
 
 /* api_mailbox.c */

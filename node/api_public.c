@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct public_call { struct public_job job; struct http_request *request; char node[CL_MEMBER_NAME_BYTES_MAX + 1]; };
+struct public_call { struct public_job job; struct http_request *request; uint64_t body_days; char node[CL_MEMBER_NAME_BYTES_MAX + 1]; };
 
 /* ---- refusals */
 static void answer_refused(struct http_request *request, enum cl_status why)
@@ -24,6 +24,9 @@ static void answer_refused(struct http_request *request, enum cl_status why)
     } else if (why == CL_E_BODY) {
         status = 409;
         detail = "The body is not what the object commits to now, or one of its fields is not behind a digest.";
+    } else if (why == CL_E_PARTY || why == CL_E_SIGNATURE || why == CL_E_NETWORK || why == CL_E_TIME_AHEAD || why == CL_E_TIME_OLD) {
+        status = 409;
+        detail = "The body has to be signed by the object's present key, for this network, and not long ago.";
     } else if (why == CL_E_CLOSED || why == CL_E_EXPIRED) {
         status = 409;
         detail = "Nobody can answer these terms any more: they are closed, expired, or others succeed them.";
@@ -31,7 +34,7 @@ static void answer_refused(struct http_request *request, enum cl_status why)
         status = 413;
         detail = API_PUBLIC_SIZE;
     } else if (why == CL_E_FORMAT) {
-        detail = "The body is a .consent-body file with at least one field in clear.";
+        detail = "It is a public body (formats.cddl) with at least one field in clear.";
     } else {
         status = api_status_of(why);
     }
@@ -118,7 +121,7 @@ static void on_put(void *context, struct http_request *request)
     struct public_call *call = context;
     bool made = call->job.outcome == PUBLIC_DONE;
     if (made || call->job.outcome == PUBLIC_KNOWN) {
-        json_t *object = json_pack("{s:i,s:s,s:I}", "version", 1, "node", call->node, "bytes", (json_int_t)call->job.bytes.length);
+        json_t *object = json_pack("{s:i,s:s,s:I,s:I}", "version", 1, "node", call->node, "bytes", (json_int_t)call->job.bytes.length, "body_days", (json_int_t)call->body_days);
         if (object != NULL) json_set_hex(object, "object", call->job.object.bytes, 32);
         api_answer_json(request, made ? 201 : 200, object);
     } else {
@@ -147,6 +150,7 @@ void api_public_put(struct api_call *call)
     if (made == NULL) return;
     made->job.object = object;
     made->job.bytes = http_body(call->request);
+    made->body_days = call->api->node->options.config.public_body_days;
     own_name(made, call->api->node, PUBLIC_HERE);
     hand_over(call, made, on_put);
 }

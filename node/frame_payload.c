@@ -3,7 +3,6 @@
 #include "frame.h"
 
 #include "consent/record.h"
-#include "consent/terms.h"
 
 /* ---- hello */
 
@@ -287,19 +286,19 @@ enum cl_status frame_public_answer_encode(struct cl_buffer *out, const struct fr
     return writer.status;
 }
 
-/* Each is a body-file as a node takes it, and stands behind the one before. */
+/* Each is a public body as a node takes it, and stands behind the one before. */
 static void check_public_bodies(struct cl_cbor_reader *reader, const struct frame_public_answer *answer)
 {
     struct cl_object_id before = { { 0 } };
     size_t total = 0;
     for (size_t i = 0; i < answer->count && reader->status == CL_OK; i++) {
-        struct cl_body_file file;
-        enum cl_status status = public_body_decode(&file, answer->bodies[i]);
+        struct cl_public_body body;
+        enum cl_status status = cl_public_body_decode(&body, answer->bodies[i].data, answer->bodies[i].length);
         total += answer->bodies[i].length;
-        if (status == CL_OK && i > 0 && memcmp(file.object.bytes, before.bytes, 32) <= 0) status = CL_E_FORMAT;
+        if (status == CL_OK && i > 0 && memcmp(body.body.object.bytes, before.bytes, 32) <= 0) status = CL_E_FORMAT;
         if (status == CL_OK && total > PUBLIC_PAGE_BYTES_MAX) status = CL_E_BOUND;
         if (status != CL_OK) cl_cbor_fail(reader, status);
-        before = file.object;
+        before = body.body.object;
     }
 }
 

@@ -238,7 +238,7 @@ static enum cl_status start_threads(struct node *node, char *sentence, size_t se
     enum cl_status status = verify_pool_new(&node->verify_pool, (unsigned)node->options.config.workers, &node->genesis.core.network, node_on_verified, node);
     if (status == CL_OK) status = api_new(&node->api, node);
     if (status == CL_OK) status = mailbox_server_new(&node->mailboxes, &node->options.config, node->peer_count, sentence, sentence_size);
-    if (status == CL_OK) status = public_server_new(&node->public_bodies, &node->options.config, node->ledger, node->peer_count, sentence, sentence_size);
+    if (status == CL_OK) status = public_server_new(&node->public_bodies, &node->options.config, node->ledger, &node->genesis.core.network, node->peer_count, sentence, sentence_size);
     if (status != CL_OK) return status;
     errno = 0; /* before HTTP, whose threads are asked how it is with backups */
     if (backup_server_start(&node->backup, node->options.config.data, &node->store) != CL_OK) /* then it has to stop for a backup */

@@ -1,5 +1,5 @@
-/* FOLDER/ID.consent-body, ID in hexadecimal. Which there are is in memory, ascending by id, with each one's commitment; the
-   bytes are read when they are shown. When a body was last put is its file's time of modification. */
+/* FOLDER/ID.consent-public, ID in hexadecimal. Which there are is in memory, ascending by id, with what the ledger has to bear
+   out; the bytes are read when they are shown. */
 #include "public_bodies.h"
 
 #include "crypto.h"
@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 enum { BURST_S = 4, DAY_S = 86400, NAME_DIGITS = 64 };
-static const char suffix[] = ".consent-body";
+static const char suffix[] = ".consent-public";
 
-struct kept { struct cl_object_id object; struct cl_commitment commitment; uint32_t length; uint64_t since_s; bool doomed; /* could not be removed yet */ };
+struct kept { struct public_facts facts; uint32_t length; bool doomed; /* could not be removed yet */ };
 struct public_bodies {
     char folder[1100];
     struct public_limits limits;
@@ -28,11 +28,11 @@ struct public_bodies {
     struct public_report report;
 };
 
-enum cl_status public_body_decode(struct cl_body_file *out, struct cl_view bytes)
+void public_facts_of(struct public_facts *out, const struct cl_public_body *body)
 {
-    if (bytes.length > PUBLIC_BODY_BYTES_MAX) return CL_E_BOUND;
-    enum cl_status status = cl_body_file_decode(out, bytes.data, bytes.length);
-    return status == CL_OK && out->disclosure_count == 0 ? CL_E_FORMAT : status;
+    *out = (struct public_facts){ .object = body->body.object, .made_s = body->made_ms / 1000 };
+    memcpy(out->signer, body->signer.bytes, 33);
+    cl_body_file_commitment(&out->commitment, &body->body);
 }
 
 /* ---- the index */
@@ -42,7 +42,7 @@ static size_t place_of(const struct public_bodies *bodies, const struct cl_objec
     size_t low = 0, high = bodies->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (memcmp(bodies->kept[middle].object.bytes, object->bytes, 32) < 0) low = middle + 1;
+        if (memcmp(bodies->kept[middle].facts.object.bytes, object->bytes, 32) < 0) low = middle + 1;
         else high = middle;
     }
     return low;
@@ -51,7 +51,7 @@ static size_t place_of(const struct public_bodies *bodies, const struct cl_objec
 static struct kept *find(struct public_bodies *bodies, const struct cl_object_id *object)
 {
     size_t at = place_of(bodies, object);
-    return at < bodies->count && memcmp(bodies->kept[at].object.bytes, object->bytes, 32) == 0 ? &bodies->kept[at] : NULL;
+    return at < bodies->count && memcmp(bodies->kept[at].facts.object.bytes, object->bytes, 32) == 0 ? &bodies->kept[at] : NULL;
 }
 
 static bool make_room(struct public_bodies *bodies)
@@ -68,8 +68,8 @@ static bool make_room(struct public_bodies *bodies)
 /* There is room for it. */
 static void note(struct public_bodies *bodies, const struct kept *kept)
 {
-    struct kept *before = find(bodies, &kept->object);
-    size_t at = place_of(bodies, &kept->object);
+    struct kept *before = find(bodies, &kept->facts.object);
+    size_t at = place_of(bodies, &kept->facts.object);
     if (before == NULL) {
         memmove(bodies->kept + at + 1, bodies->kept + at, (bodies->count - at) * sizeof *bodies->kept);
         bodies->count++;
@@ -124,15 +124,12 @@ static bool destroy(const char *path)
 static enum cl_status read_kept(struct kept *kept, const char *path, const struct cl_object_id *named)
 {
     struct cl_buffer bytes = { 0 };
-    struct cl_body_file file;
-    struct stat found;
-    enum cl_status status = stat(path, &found) == 0 ? file_read(&bytes, path, PUBLIC_BODY_BYTES_MAX) : CL_E_IO;
-    if (status == CL_OK) status = public_body_decode(&file, (struct cl_view){ bytes.data, bytes.length });
-    if (status == CL_OK && memcmp(file.object.bytes, named->bytes, 32) != 0) status = CL_E_FORMAT;
-    if (status == CL_OK) {
-        *kept = (struct kept){ .object = file.object, .length = (uint32_t)bytes.length, .since_s = (uint64_t)found.st_mtime };
-        cl_body_file_commitment(&kept->commitment, &file);
-    }
+    struct cl_public_body body;
+    enum cl_status status = file_read(&bytes, path, CL_PUBLIC_BODY_BYTES_MAX);
+    if (status == CL_OK) status = cl_public_body_decode(&body, bytes.data, bytes.length);
+    if (status == CL_OK && memcmp(body.body.object.bytes, named->bytes, 32) != 0) status = CL_E_FORMAT;
+    *kept = (struct kept){ .length = (uint32_t)bytes.length };
+    if (status == CL_OK) public_facts_of(&kept->facts, &body);
     cl_buffer_deinit(&bytes);
     return status;
 }
@@ -224,35 +221,32 @@ static bool take_rate(struct public_bodies *bodies, uint64_t monotonic_ms)
     return true;
 }
 
-/* The same bytes again: only the time is new. */
-static bool same_again(struct kept *before, const char *path, struct cl_view bytes, const struct public_time *now)
+static bool same_again(const struct kept *before, const char *path, struct cl_view bytes)
 {
     struct cl_buffer found = { 0 };
-    bool same = before->length == bytes.length && file_read(&found, path, PUBLIC_BODY_BYTES_MAX) == CL_OK && found.length == bytes.length &&
+    bool same = !before->doomed && before->length == bytes.length && file_read(&found, path, CL_PUBLIC_BODY_BYTES_MAX) == CL_OK && found.length == bytes.length &&
                 memcmp(found.data, bytes.data, bytes.length) == 0;
     cl_buffer_deinit(&found);
-    if (!same || before->doomed || utimensat(AT_FDCWD, path, NULL, 0) != 0) return false;
-    before->since_s = now->wall_s;
-    return true;
+    return same;
 }
 
-enum public_outcome public_bodies_put(struct public_bodies *bodies, const struct cl_body_file *file, struct cl_view bytes, const struct public_time *now)
+enum public_outcome public_bodies_put(struct public_bodies *bodies, const struct cl_public_body *body, struct cl_view bytes, const struct public_time *now)
 {
     char path[1200];
-    struct kept made = { .object = file->object, .length = (uint32_t)bytes.length, .since_s = now->wall_s };
-    struct kept *before = find(bodies, &file->object);
-    path_of(path, bodies, &file->object);
+    struct kept made = { .length = (uint32_t)bytes.length };
+    struct kept *before = find(bodies, &body->body.object);
+    path_of(path, bodies, &body->body.object);
     if (!take_rate(bodies, now->monotonic_ms)) return refuse(bodies, PUBLIC_TOO_FAST);
-    if (before != NULL && same_again(before, path, bytes, now)) return PUBLIC_KNOWN;
+    if (before != NULL && same_again(before, path, bytes)) return PUBLIC_KNOWN;
     if (before == NULL && bodies->count >= bodies->limits.bodies_max) return refuse(bodies, PUBLIC_FULL);
     if (bodies->report.bytes - (before != NULL ? before->length : 0) + bytes.length > bodies->limits.bytes_max) return refuse(bodies, PUBLIC_FULL);
     if (!make_room(bodies)) return refuse(bodies, PUBLIC_NOT_NOW);
-    cl_body_file_commitment(&made.commitment, file);
+    public_facts_of(&made.facts, body);
     int old = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW); /* fields that were public and are not any more */
     bool good = file_write(path, bytes.data, bytes.length, 0600, false) == CL_OK;
     if (old >= 0 && good) good = overwrite(old);
     if (old >= 0 && close(old) != 0) good = false;
-    if (!good) return fail(bodies, &file->object);
+    if (!good) return fail(bodies, &body->body.object);
     note(bodies, &made);
     bodies->report.put++;
     return PUBLIC_DONE;
@@ -280,20 +274,20 @@ void public_bodies_page(struct public_bodies *bodies, struct public_page *page, 
     char path[1200];
     *page = (struct public_page){ 0 };
     size_t at = after != NULL ? place_of(bodies, after) : 0;
-    if (after != NULL && at < bodies->count && memcmp(bodies->kept[at].object.bytes, after->bytes, 32) == 0) at++;
+    if (after != NULL && at < bodies->count && memcmp(bodies->kept[at].facts.object.bytes, after->bytes, 32) == 0) at++;
     for (; at < bodies->count && !page->more; at++) {
         const struct kept *kept = &bodies->kept[at];
         size_t length = page->bytes.length;
-        if (kept->doomed || (shown != NULL && !shown(context, &kept->object, &kept->commitment))) continue;
+        if (kept->doomed || (shown != NULL && !shown(context, &kept->facts))) continue;
         page->more = page->count == PUBLIC_PAGE_BODIES_MAX || length + kept->length > PUBLIC_PAGE_BYTES_MAX;
         if (page->more) break;
-        path_of(path, bodies, &kept->object);
-        if (file_read(&page->bytes, path, PUBLIC_BODY_BYTES_MAX) != CL_OK || page->bytes.length - length != kept->length) {
+        path_of(path, bodies, &kept->facts.object);
+        if (file_read(&page->bytes, path, CL_PUBLIC_BODY_BYTES_MAX) != CL_OK || page->bytes.length - length != kept->length) {
             page->bytes.length = length; /* the others are shown all the same */
             bodies->report.failures++;
             continue;
         }
-        page->items[page->count].object = kept->object;
+        page->items[page->count].object = kept->facts.object;
         page->items[page->count++].length = kept->length;
     }
 }
@@ -304,12 +298,12 @@ void public_bodies_sweep(struct public_bodies *bodies, size_t count, const struc
         char path[1200];
         if (bodies->swept >= bodies->count) bodies->swept = 0;
         struct kept *kept = &bodies->kept[bodies->swept];
-        bool old = kept->doomed || kept->since_s + bodies->limits.body_days * DAY_S < now->wall_s;
-        if (!old && !stale(context, &kept->object, &kept->commitment, kept->since_s)) {
+        bool old = kept->doomed || kept->facts.made_s + bodies->limits.body_days * DAY_S < now->wall_s;
+        if (!old && !stale(context, &kept->facts)) {
             bodies->swept++;
             continue;
         }
-        path_of(path, bodies, &kept->object);
+        path_of(path, bodies, &kept->facts.object);
         if (!destroy(path)) {
             kept->doomed = true;
             bodies->report.failures++;

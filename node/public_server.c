@@ -23,10 +23,13 @@ enum {
 };
 struct jobs { struct public_job *first, *last; };
 /* A page of another node, as it was answered. asking: it is not here yet. */
-struct copy { bool used, asking; size_t peer; bool has_after; struct cl_object_id after; uint64_t since_ms; struct cl_buffer answer; struct public_server *server; };
+struct copy { bool used, asking; uint64_t signed_by_owner; /* a bit for each body */ size_t peer; bool has_after; struct cl_object_id after; uint64_t since_ms; struct cl_buffer answer; struct public_server *server; };
+static_assert(PUBLIC_PAGE_BODIES_MAX <= 64, "a bit for each body");
 
 struct public_server {
     struct cl_ledger *ledger;
+    struct cl_network_id network;
+    uint64_t body_days;
     /* the thread's own */
     struct public_bodies *bodies;          /* NULL: none here */
     struct jobs waiting;                   /* for a page of another node */
@@ -101,51 +104,55 @@ enum cl_status public_server_put(struct public_server *server, struct public_job
 }
 
 /* ---- what the ledger says */
-static enum cl_status check_terms(const struct cl_buffer *value, const struct cl_commitment *commitment, uint64_t now_s)
+static enum cl_status check_terms(const struct cl_buffer *value, const struct public_facts *facts, uint64_t now_s)
 {
     struct cl_terms terms;
     enum cl_status status = cl_terms_decode(&terms, value->data, value->length);
     if (status != CL_OK) return status;
-    if (memcmp(terms.commitment, commitment->bytes, 32) != 0) return CL_E_BODY;
+    if (memcmp(terms.commitment, facts->commitment.bytes, 32) != 0) return CL_E_BODY;
+    if (memcmp(terms.owner, facts->signer, 33) != 0) return CL_E_PARTY;
     if (terms.open == 0 || terms.successor.present) return CL_E_CLOSED;
     return terms.not_after.present && terms.not_after.seconds <= now_s ? CL_E_EXPIRED : CL_OK;
 }
 
-enum cl_status public_body_check(struct cl_ledger_view *view, const struct cl_object_id *object, const struct cl_commitment *commitment, uint64_t now_s)
+static enum cl_status check_profile(const struct cl_buffer *value, const struct public_facts *facts)
+{
+    struct cl_profile profile;
+    enum cl_status status = cl_profile_decode(&profile, value->data, value->length);
+    if (status != CL_OK) return status;
+    if (memcmp(profile.commitment, facts->commitment.bytes, 32) != 0) return CL_E_BODY;
+    return memcmp(profile.key, facts->signer, 33) == 0 ? CL_OK : CL_E_PARTY;
+}
+
+enum cl_status public_facts_check(struct cl_ledger_view *view, const struct public_facts *facts, uint64_t now_s)
 {
     struct cl_buffer value = { 0 };
-    struct cl_profile profile;
     enum cl_state_kind kind = CL_STATE_NETWORK;
-    enum cl_status status = cl_view_state(view, &value, object->bytes);
+    enum cl_status status = cl_view_state(view, &value, facts->object.bytes);
     if (status == CL_E_NOT_FOUND) status = CL_E_NO_OBJECT;
     if (status == CL_OK) status = cl_state_kind_of(&kind, value.data, value.length);
-    if (status == CL_OK && kind == CL_STATE_TERMS) {
-        status = check_terms(&value, commitment, now_s);
-    } else if (status == CL_OK && kind == CL_STATE_PROFILE) {
-        status = cl_profile_decode(&profile, value.data, value.length);
-        if (status == CL_OK && memcmp(profile.commitment, commitment->bytes, 32) != 0) status = CL_E_BODY;
-    } else if (status == CL_OK) {
-        status = CL_E_OBJECT_KIND;
-    }
+    if (status == CL_OK && kind == CL_STATE_TERMS) status = check_terms(&value, facts, now_s);
+    else if (status == CL_OK && kind == CL_STATE_PROFILE) status = check_profile(&value, facts);
+    else if (status == CL_OK) status = CL_E_OBJECT_KIND;
     cl_buffer_deinit(&value);
     return status;
 }
 
 struct looking { struct cl_ledger_view *view; uint64_t now_s, tip_s; };
 
-static bool is_shown(void *context, const struct cl_object_id *object, const struct cl_commitment *commitment)
+static bool is_shown(void *context, const struct public_facts *facts)
 {
     struct looking *looking = context;
-    return public_body_check(looking->view, object, commitment, looking->now_s) == CL_OK;
+    return public_facts_check(looking->view, facts, looking->now_s) == CL_OK;
 }
 
 /* A ledger that is catching up, older than the body, knows nothing of what that stands on. */
-static bool is_stale(void *context, const struct cl_object_id *object, const struct cl_commitment *commitment, uint64_t since_s)
+static bool is_stale(void *context, const struct public_facts *facts)
 {
     struct looking *looking = context;
-    enum cl_status status = public_body_check(looking->view, object, commitment, looking->now_s);
+    enum cl_status status = public_facts_check(looking->view, facts, looking->now_s);
     if (status == CL_E_CLOSED || status == CL_E_EXPIRED) return true;
-    return (status == CL_E_BODY || status == CL_E_NO_OBJECT || status == CL_E_OBJECT_KIND) && looking->tip_s + CLOCK_S >= since_s;
+    return (status == CL_E_BODY || status == CL_E_PARTY || status == CL_E_NO_OBJECT || status == CL_E_OBJECT_KIND) && looking->tip_s + CLOCK_S >= facts->made_s;
 }
 
 static enum cl_status look(struct looking *looking, struct public_server *server, const struct public_time *now)
@@ -161,18 +168,28 @@ static enum cl_status look(struct looking *looking, struct public_server *server
 }
 
 /* ---- bodies of this node */
+/* Signed by its owner for this network, not long ago and not ahead of time. */
+static enum cl_status check_signed(const struct public_server *server, const struct cl_public_body *body, uint64_t now_s)
+{
+    uint64_t made_s = body->made_ms / 1000;
+    if (made_s > now_s + CL_RECORD_AHEAD_MS_MAX / 1000) return CL_E_TIME_AHEAD;
+    if (made_s + server->body_days * 86400 < now_s) return CL_E_TIME_OLD;
+    return cl_public_body_check(body, &server->network, body->signer.bytes);
+}
+
 static enum public_outcome put(struct public_server *server, struct public_job *job, struct looking *looking, const struct public_time *now)
 {
-    struct cl_body_file file;
-    struct cl_commitment commitment;
-    job->why = public_body_decode(&file, job->bytes);
-    if (job->why == CL_OK && memcmp(file.object.bytes, job->object.bytes, 32) != 0) job->why = CL_E_BODY;
+    struct cl_public_body body;
+    struct public_facts facts;
+    job->why = cl_public_body_decode(&body, job->bytes.data, job->bytes.length);
+    if (job->why == CL_OK && memcmp(body.body.object.bytes, job->object.bytes, 32) != 0) job->why = CL_E_BODY;
     if (job->why != CL_OK) return PUBLIC_REFUSED;
-    cl_body_file_commitment(&commitment, &file);
-    job->why = public_body_check(looking->view, &file.object, &commitment, looking->now_s);
+    public_facts_of(&facts, &body);
+    job->why = public_facts_check(looking->view, &facts, looking->now_s);
+    if (job->why == CL_OK) job->why = check_signed(server, &body, looking->now_s);
     if (job->why != CL_OK) return PUBLIC_REFUSED;
     errno = 0;
-    enum public_outcome outcome = public_bodies_put(server->bodies, &file, job->bytes, now);
+    enum public_outcome outcome = public_bodies_put(server->bodies, &body, job->bytes, now);
     if (outcome == PUBLIC_FAILED) log_line(LOG_LEVEL_ERROR, "public_body_not_kept", "reason=\"%s\"", strerror(errno));
     return outcome;
 }
@@ -208,29 +225,43 @@ static void copy_end(struct public_server *server, struct copy *copy)
     server->now.copies--;
 }
 
-/* Out: of the answer what the ledger bears out. lies: how much of it does not. */
-static enum public_outcome show(struct public_job *job, const struct copy *copy, struct looking *looking, size_t *lies)
+/* Out: of the answer what its owners signed (copy->signed_by_owner) and the ledger bears out. */
+static enum public_outcome show(struct public_job *job, const struct copy *copy, struct looking *looking)
 {
     struct frame_public_answer answer;
     struct public_page *page = &job->page;
     *page = (struct public_page){ 0 };
-    *lies = 0;
     if (frame_public_answer_decode(&answer, (struct cl_view){ copy->answer.data, copy->answer.length }) != CL_OK) return PUBLIC_NOT_NOW;
     for (size_t i = 0; i < answer.count; i++) {
-        struct cl_body_file file;
-        struct cl_commitment commitment;
-        enum cl_status status = public_body_decode(&file, answer.bodies[i]);
-        if (status == CL_OK) cl_body_file_commitment(&commitment, &file);
-        if (status == CL_OK && i + 1 == answer.count) job->last = file.object;
-        if (status == CL_OK) status = public_body_check(looking->view, &file.object, &commitment, looking->now_s);
-        *lies += status == CL_E_BODY || status == CL_E_OBJECT_KIND;
-        if (status != CL_OK) continue;
+        struct cl_public_body body;
+        struct public_facts facts;
+        if (cl_public_body_decode(&body, answer.bodies[i].data, answer.bodies[i].length) != CL_OK) return PUBLIC_NOT_NOW;
+        public_facts_of(&facts, &body);
+        job->last = facts.object;
+        if ((copy->signed_by_owner >> i & 1) == 0 || public_facts_check(looking->view, &facts, looking->now_s) != CL_OK) continue;
         if (cl_buffer_append(&page->bytes, answer.bodies[i].data, answer.bodies[i].length) != CL_OK) return PUBLIC_NOT_NOW;
-        page->items[page->count].object = file.object;
+        page->items[page->count].object = facts.object;
         page->items[page->count++].length = (uint32_t)answer.bodies[i].length;
     }
     page->more = answer.more && page->count > 0; /* whoever makes up all of a page would go on without end */
     return PUBLIC_DONE;
+}
+
+/* Signatures are looked at once, when the page has come; the ledger each time it is shown. */
+static void look_at_signatures(struct public_server *server, struct copy *copy, struct looking *looking)
+{
+    struct frame_public_answer answer;
+    if (frame_public_answer_decode(&answer, (struct cl_view){ copy->answer.data, copy->answer.length }) != CL_OK) return;
+    for (size_t i = 0; i < answer.count; i++) {
+        struct cl_public_body body;
+        struct public_facts facts;
+        enum cl_status status = cl_public_body_decode(&body, answer.bodies[i].data, answer.bodies[i].length);
+        if (status == CL_OK) public_facts_of(&facts, &body);
+        if (status == CL_OK) status = public_facts_check(looking->view, &facts, looking->now_s); /* a signature costs more */
+        if (status == CL_OK) status = check_signed(server, &body, looking->now_s);
+        if (status == CL_OK) copy->signed_by_owner |= 1ull << i;
+        else if (status != CL_E_CLOSED && status != CL_E_EXPIRED) server->now.unfit++;
+    }
 }
 
 /* A thread of the transport's. The copy is asking, so nobody else touches it. */
@@ -241,9 +272,9 @@ static void on_answer(void *context, size_t member, enum transport_outcome outco
     struct frame_public_answer answer;
     (void)member;
     bool good = outcome == TRANSPORT_ANSWERED && frame->kind == FRAME_PUBLIC_ANSWER && frame_public_answer_decode(&answer, frame->payload) == CL_OK;
-    for (size_t i = 0; good && copy->has_after && i < answer.count && i < 1; i++) {
-        struct cl_body_file file; /* what lies behind is above it: the decoder has seen to that */
-        good = public_body_decode(&file, answer.bodies[i]) == CL_OK && memcmp(file.object.bytes, copy->after.bytes, 32) > 0;
+    if (good && copy->has_after && answer.count > 0) { /* what lies behind is above it: the decoder has seen to that */
+        struct cl_public_body body;
+        good = cl_public_body_decode(&body, answer.bodies[0].data, answer.bodies[0].length) == CL_OK && memcmp(body.body.object.bytes, copy->after.bytes, 32) > 0;
     }
     if (good) good = cl_buffer_append(&copy->answer, frame->payload.data, frame->payload.length) == CL_OK;
     pthread_mutex_lock(&server->lock);
@@ -318,9 +349,8 @@ static void serve_waiting(struct public_server *server, struct looking *looking,
     server->waiting = (struct jobs){ 0 };
     for (struct public_job *job; (job = jobs_take(&waiting)) != NULL;) {
         struct copy *copy = find_copy(server, job);
-        size_t lies = 0;
         if (copy != NULL && !copy->asking) {
-            enum public_outcome outcome = show(job, copy, looking, &lies);
+            enum public_outcome outcome = show(job, copy, looking);
             finish(server, job, outcome);
             continue;
         }
@@ -344,8 +374,6 @@ static void give_up(struct public_server *server, const struct copy *copy)
 static void take_answers(struct public_server *server, struct looking *looking)
 {
     for (;;) {
-        struct public_job nobody = { 0 };
-        size_t lies = 0;
         pthread_mutex_lock(&server->lock);
         size_t count = server->answered_count;
         struct copy *copy = count > 0 ? server->answered[count - 1].copy : NULL;
@@ -356,8 +384,7 @@ static void take_answers(struct public_server *server, struct looking *looking)
         server->now.copied_bytes += copy->answer.length;
         copy->asking = false;
         server->open[copy->peer]--;
-        if (good && looking != NULL && show(&nobody, copy, looking, &lies) == PUBLIC_DONE) server->now.unfit += lies;
-        cl_buffer_deinit(&nobody.page.bytes);
+        if (good && looking != NULL) look_at_signatures(server, copy, looking);
         if (good) continue;
         give_up(server, copy);
         copy_end(server, copy);
@@ -485,7 +512,8 @@ static enum cl_status open_bodies(struct public_server *server, const struct nod
     return status;
 }
 
-enum cl_status public_server_new(struct public_server **out, const struct node_config *config, struct cl_ledger *ledger, size_t peer_count, char *sentence, size_t sentence_size)
+enum cl_status public_server_new(struct public_server **out, const struct node_config *config, struct cl_ledger *ledger, const struct cl_network_id *network, size_t peer_count,
+                                 char *sentence, size_t sentence_size)
 {
     struct public_server *server = calloc(1, sizeof *server);
     if (server == NULL) return CL_E_MEMORY;
@@ -496,6 +524,8 @@ enum cl_status public_server_new(struct public_server **out, const struct node_c
     pthread_cond_init(&server->filled, &monotonic);
     pthread_condattr_destroy(&monotonic);
     server->ledger = ledger;
+    server->network = *network;
+    server->body_days = config->public_body_days;
     server->peer_count = peer_count;
     server->copy_ms = config->public_copy_s * 1000;
     server->open = calloc(peer_count, sizeof *server->open);

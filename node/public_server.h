@@ -33,7 +33,7 @@ struct public_job {
 };
 
 /* With [public] bodies_max = 0 none are kept here, and those of other nodes are still shown. sentence: why it did not start. */
-CL_MUST_USE enum cl_status public_server_new(struct public_server **out, const struct node_config *config, struct cl_ledger *ledger, size_t peer_count, char *sentence,
+CL_MUST_USE enum cl_status public_server_new(struct public_server **out, const struct node_config *config, struct cl_ledger *ledger, const struct cl_network_id *network, size_t peer_count, char *sentence,
                                              size_t sentence_size);
 /* From now on other nodes are asked; the transport must outlive public_server_stop. */
 void public_server_connect(struct public_server *server, struct transport *transport);
@@ -45,9 +45,9 @@ bool public_server_question(struct public_server *server, const struct frame *fr
 void public_server_stop(struct public_server *server);
 void public_server_free(struct public_server *server); /* after the transport */
 
-/* May this body be shown now? CL_OK, or CL_E_NO_OBJECT, CL_E_OBJECT_KIND, CL_E_BODY (another commitment), CL_E_CLOSED (or others
-   succeed them), CL_E_EXPIRED; or what reading the ledger came to. */
-CL_MUST_USE enum cl_status public_body_check(struct cl_ledger_view *view, const struct cl_object_id *object, const struct cl_commitment *commitment, uint64_t now_s);
+/* May this body be shown now? CL_OK, or CL_E_NO_OBJECT, CL_E_OBJECT_KIND, CL_E_BODY (another commitment), CL_E_PARTY (another key is
+   the present one), CL_E_CLOSED (or others succeed them), CL_E_EXPIRED; or what reading the ledger came to. */
+CL_MUST_USE enum cl_status public_facts_check(struct cl_ledger_view *view, const struct public_facts *facts, uint64_t now_s);
 
 struct public_server_report { struct public_report kept; uint64_t copies, copied_bytes, asked, unfit, waiting_jobs; };
 void public_server_report(struct public_server *server, struct public_server_report *out); /* any thread */

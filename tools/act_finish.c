@@ -379,6 +379,8 @@ int act_finish(struct context *context, const struct act *act, const struct cl_b
         saved = wallet_backup(context, NULL);
     if (result == 0 && saved == 0)
         connect_answered(context, act, object, submission.final, json);
+    if (result == 0 && saved == 0 && submission.final && context->once_final != NULL)
+        result = context->once_final(context, object, json);
     if (result == 0)
         output_json(&context->output, json);
     else

@@ -5,6 +5,7 @@
 #include "connect.h"
 #include "discover.h"
 #include "joint.h"
+#include "public.h"
 
 #include <stdlib.h>
 
@@ -321,6 +322,19 @@ static int agreement_name(struct context *context, char out[CL_NAME_BYTES_MAX + 
     return 0;
 }
 
+/* Terms of which the text is not at hand may be public: then it comes from there, with where their owner takes our contact. */
+static int text_from_nodes(struct context *context, struct subject *subject)
+{
+    const struct cl_wallet_item *item = subject_item(context, subject);
+    struct cl_terms_text *text = item == NULL ? NULL : body_text_of(item, subject->object.as.terms.commitment);
+    bool found = false, at_hand = text != NULL || flag(context, "--unseen");
+    cl_terms_text_free(text);
+    int result = at_hand ? 0 : public_take(context, &subject->object.id, &found);
+    if (found)
+        (void)snprintf(subject->item_name, sizeof subject->item_name, "%s", subject_item(context, subject)->name);
+    return result;
+}
+
 /* SUBSCRIBE to TERMS: a new agreement under them. */
 static int subscribe_terms(struct context *context, struct subject *subject)
 {
@@ -329,13 +343,16 @@ static int subscribe_terms(struct context *context, struct subject *subject)
     struct cl_buffer record = {0};
     const struct cl_wallet_item *profile = NULL;
     const struct cl_terms *terms = &subject->object.as.terms;
-    struct cl_wallet_item *item = NULL, *from = subject_item(context, subject);
+    struct cl_wallet_item *item = NULL, *from;
     struct cl_object_id id;
     char name[CL_NAME_BYTES_MAX + 1];
     act_init(&act, CL_SUBSCRIBE);
     if (!terms->open)
         return output_fail(&context->output, CL_E_CLOSED, NULL);
-    int result = show_text(context, from, terms->commitment, terms->slots);
+    int result = text_from_nodes(context, subject);
+    from = subject_item(context, subject);
+    if (result == 0)
+        result = show_text(context, from, terms->commitment, terms->slots);
     if (result == 0)
         result = agreement_name(context, name, subject);
     if (result == 0)

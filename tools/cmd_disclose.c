@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-/* The body that the ledger's state commits to; the newest one where no state is known yet. */
-static int body_open(struct context *context, struct cl_body_file *out, const struct cl_wallet_item *item)
+int body_open(struct context *context, struct cl_body_file *out, const struct cl_wallet_item *item)
 {
     struct object object = {0};
     struct cl_commitment commitment;
@@ -72,7 +71,7 @@ static json_t *value_json(const struct cl_body_field *field, const struct cl_ter
     return json;
 }
 
-static json_t *fields_json(const struct cl_body_file *file)
+json_t *fields_json(const struct cl_body_file *file)
 {
     json_t *list = json_array();
     struct cl_terms_text *text = NULL;
@@ -143,7 +142,7 @@ static const char *names_text(const struct cl_body_file *file)
     return out;
 }
 
-static int fields_mark(struct context *context, bool marked[CL_BODY_FIELDS_MAX], const struct cl_body_file *file, const char *list)
+int fields_mark(struct context *context, bool marked[CL_BODY_FIELDS_MAX], const struct cl_body_file *file, const char *list)
 {
     struct cl_terms_text *text = NULL;
     int result = 0;

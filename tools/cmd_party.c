@@ -1,4 +1,5 @@
 /* consent profile, delegate, undelegate, rotate, vouch, statement: who acts, and with which key. */
+#include "public.h"
 #include "uses.h"
 #include "consent/disclosure.h"
 
@@ -173,6 +174,29 @@ int run_profile_new(struct context *context)
     return 0;
 }
 
+static int make_public(struct context *context, const struct cl_object_id *profile, json_t *into)
+{
+    return public_put(context, cl_wallet_item_of(context->wallet, profile), option(context, "--public"), into);
+}
+
+/* The names are right, before anything is published. */
+static int public_check(struct context *context, const struct cl_profile_text *person)
+{
+    const char *list = option(context, "--public");
+    if (list != NULL && option(context, "--save") != NULL)
+        return output_usage(&context->output, "--public lets everybody read them once the profile is final: not with --save.");
+    for (const char *at = list; at != NULL; at = *at == ',' ? at + 1 : NULL) {
+        size_t length = strcspn(at, ","), i = 0;
+        while (i < person->count && !(person->fields[i].name.length == length && memcmp(person->fields[i].name.data, at, length) == 0))
+            i++;
+        if (i == person->count)
+            return output_usage(&context->output, "The profile has no attribute '%.*s' that could be public.", (int)(length < 64 ? length : 64), at);
+        at += length;
+    }
+    context->once_final = list != NULL ? make_public : NULL;
+    return 0;
+}
+
 int run_profile_publish(struct context *context)
 {
     struct cl_buffer text = {.secret = true};
@@ -188,7 +212,11 @@ int run_profile_publish(struct context *context)
     if (status != CL_OK)
         result = fault.line > 0 ? output_fail(&context->output, status, "%s, line %zu: %s", path, fault.line, fault.sentence) : output_fail(&context->output, status, "%s: %s", path, fault.sentence);
     if (result == 0)
+        result = public_check(context, person);
+    if (result == 0)
         result = publish(context, name, person);
+    if (result == 15 && context->once_final != NULL)
+        output_warn(&context->output, "So it is not public yet: 'consent public put %s --fields ...', once it is final.", name);
     free(person);
     cl_buffer_wipe(&text);
     return result;

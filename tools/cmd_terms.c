@@ -3,6 +3,7 @@
 #include "connect.h"
 #include "erasure.h"
 #include "export.h"
+#include "public.h"
 
 #include <stdlib.h>
 
@@ -159,13 +160,36 @@ static int terms_act(struct context *context, struct act *act, const struct cl_t
     return act_period(context, act, "--from");
 }
 
-/* Terms that succeed others are signed by the same owner; else the key is fresh. */
+/* Terms that succeed others are signed by the same owner, those of a profile by its key; else the key is fresh. */
 static int terms_signer(struct context *context, struct act_signer *signer, const struct act *act, const char *name)
 {
     struct cl_object_id before = {{0}};
+    struct cl_wallet_item *profile = NULL;
+    const char *as = option(context, "--as");
+    if (as != NULL && (cl_wallet_item_find(&profile, context->wallet, as) != CL_OK || profile->kind != CL_ITEM_PROFILE))
+        return output_fail(&context->output, CL_E_NOT_FOUND, "'%.70s' is not a profile of this wallet.", as);
+    if (as != NULL)
+        return signer_open(context, signer, profile->key_name);
     memcpy(before.bytes, act->ref, 32);
     const struct cl_wallet_item *item = (act->entry.present & CL_HAS(8)) != 0 ? cl_wallet_item_of(context->wallet, &before) : NULL;
     return item != NULL ? signer_open(context, signer, item->key_name) : signer_fresh(context, signer, name);
+}
+
+static int make_public(struct context *context, const struct cl_object_id *terms, json_t *into)
+{
+    return public_put(context, cl_wallet_item_of(context->wallet, terms), NULL, into);
+}
+
+static int public_check(struct context *context)
+{
+    static const char *const against[] = {"--to", "--save", "--signer"};
+    if (!flag(context, "--public"))
+        return 0;
+    bool good = !code_wanted(context) && !flag(context, "--in-return");
+    for (size_t i = 0; i < sizeof against / sizeof against[0]; i++)
+        good = good && option(context, against[i]) == NULL;
+    context->once_final = make_public;
+    return good ? 0 : output_usage(&context->output, "--public lets everybody read and answer the terms as soon as they are final, and signs that with a key of the wallet: not with --to, --code and its like, --in-return, --save or --signer.");
 }
 
 int run_terms_publish(struct context *context)
@@ -185,7 +209,9 @@ int run_terms_publish(struct context *context)
     if (flag(context, "--in-return") && (flag(context, "--no-mailbox") || (!code_wanted(context) && option(context, "--output") == NULL)))
         return output_usage(&context->output, "--in-return is said in a code or an offer, and what comes back needs a mailbox: give --code FILE, --qr, --png FILE, --svg FILE or -o FILE, and not --no-mailbox.");
     act_init(&act, CL_TERMS);
-    int result = terms_read(context, &text, path);
+    int result = public_check(context);
+    if (result == 0)
+        result = terms_read(context, &text, path);
     if (result == 0)
         result = network_open(context);
     if (result == 0)
@@ -221,6 +247,8 @@ int run_terms_publish(struct context *context)
                    (act.entry.mode & 1) != 0 ? "active as soon as somebody subscribes" : "each one waits for your answer", (act.entry.mode & 2) != 0 ? "vouched organisations only" : "anybody");
     if (result == 0)
         result = offer_open(context, &act, &signer, item, &id, name);
+    if (result == 15 && flag(context, "--public"))
+        output_warn(&context->output, "So they are not public yet: 'consent public put %s', once they are final.", name);
 out:
     cl_terms_text_free(text);
     cl_buffer_wipe(&body);

@@ -42,6 +42,8 @@ struct context {
     struct cl_reception reception; /* of the code or offer that was given to it: where its maker takes our contact */
     bool node_of_code;       /* only the code named the node in use */
     bool mailboxes_tried;    /* this command has tried to close those that wait for it */
+    /* What is to be done once the record of this command is final, before its result is told; into: the result. NULL: nothing. */
+    int (*once_final)(struct context *context, const struct cl_object_id *object, json_t *into);
 };
 
 extern const struct command command_table[];
@@ -77,6 +79,10 @@ int run_terms_check(struct context *context);
 int run_terms_publish(struct context *context);
 int run_terms_show(struct context *context);
 int run_terms_diff(struct context *context);
+int run_terms_find(struct context *context);
+int run_public_put(struct context *context);
+int run_public_list(struct context *context);
+int run_public_remove(struct context *context);
 int run_code_show(struct context *context);
 int run_import(struct context *context);
 int run_export(struct context *context);

@@ -13,4 +13,12 @@ int disclosed_judge(struct context *context, struct disclosed *out, const struct
 void disclosed_say(struct context *context, const struct disclosed *disclosed, const char *kind);
 void disclosed_deinit(struct disclosed *disclosed);
 
+/* ---- fields of bodies, for others too */
+/* The body that the ledger's state commits to, as the wallet has it; the newest one where no state is known yet. */
+int body_open(struct context *context, struct cl_body_file *out, const struct cl_wallet_item *item);
+/* Marks the fields of a list of names with commas. */
+int fields_mark(struct context *context, bool marked[CL_BODY_FIELDS_MAX], const struct cl_body_file *file, const char *list);
+/* [{"name", "value", "category"}] */
+json_t *fields_json(const struct cl_body_file *file);
+
 #endif

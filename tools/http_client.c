@@ -96,6 +96,10 @@ static void set_options(CURL *curl, const struct http_request *request, struct t
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
     } else if (strcmp(request->method, "GET") != 0) {
+        if (request->body != NULL) {
+            (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
+            (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+        }
         (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
     }
 }

@@ -10,7 +10,7 @@
 
 struct http_client;
 struct http_request {
-    const char *method;               /* "POST" has a body; "GET", "PUT", "DELETE" have none */
+    const char *method;               /* "POST" has a body, "PUT" may have one; "GET", "DELETE" have none */
     const char *url;
     const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL ends */
     const void *body;

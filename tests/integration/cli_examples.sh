@@ -27,7 +27,7 @@ you key new --name you --no-ask >/dev/null 2>&1
 for command in "terms new" "terms check" "terms publish" "terms show"; do example 0 $command; done
 cp t.txt old.txt; sed 's/P30D/P1Y/' t.txt >new.txt; cp new.txt mine.txt
 example 0 terms diff
-for command in "profile new" "profile publish" disclose; do example 0 $command; done
+for command in "profile new" "profile publish" disclose "public put" "public list" "terms find" "public remove"; do example 0 $command; done
 for command in profile delegate undelegate rotate; do example 0 $command; done
 profile=$(id_of me show acme)
 member_key=$(/usr/bin/python3 -c 'import json; print(json.load(open("node/member.json"))["party_key"])')

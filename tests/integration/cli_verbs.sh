@@ -250,6 +250,10 @@ grep -q "To go on: consent feed --after" err || fail "an interrupted feed does n
 [ -s followed ] || fail "the feed gave nothing"
 alice profile new >me.txt
 expect 0 alice profile publish me.txt --name car --json && is state published && is act PROFILE
+expect 0 alice public put car --fields age,looking-for --json && is public.node solo
+expect 0 alice public list --json && is public.0.name car
+expect 0 acme terms find --attribute age=45 --json && is bodies 1
+expect 0 alice public remove car --json && is removed 1
 expect 0 alice disclose car --fields age --nonce hello -o car.consent-disclosure --json && is addressed True
 expect 0 alice proof car -o car.consent-proof
 expect 0 alice verify car.consent-proof --disclosure car.consent-disclosure --nonce hello --json && is disclosure.fields.0.name age

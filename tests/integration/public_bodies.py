@@ -8,8 +8,6 @@ import sys
 import threading
 import time
 
-import cbor2
-
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import main, now_ms, says, wait_for  # noqa: E402
 from consortium import Consortium, wait_final  # noqa: E402
@@ -29,6 +27,13 @@ def everywhere(consortium, owner, there=True):
         wait_for(lambda: (owner.id in listed(node, owner.home)) == there, f"{owner.id[:8]} {'' if there else 'not '}on {node.name}", COPY_S + 2)
 
 
+class Impostor:
+    """Names one key and signs with another."""
+
+    def __init__(self, key, signer):
+        self.key, self.sign = key, signer.sign
+
+
 def put_and_shown(consortium):
     """Each node is the home of some; all show all, byte for byte, and the fields that were left out are nowhere."""
     terms, profile = Owner(consortium[0]).publish(), Owner(consortium[1], {"age": "forty to fifty", "town": "Nowhere-on-Sea"}, PROFILE).publish()
@@ -40,7 +45,7 @@ def put_and_shown(consortium):
         wait_for(lambda: listed(node, consortium[0]) == {terms.id: terms.file()}, f"as {node.name} shows it", COPY_S + 8)
         wait_for(lambda: listed(node, consortium[1]) == {profile.id: shown}, f"as {node.name} shows it", COPY_S + 8)
         assert listed(node, consortium[2]) == {}
-        assert files_with(node, b"forty to fifty") == ([f"{node.data}/public/{profile.id}.consent-body"] if node is consortium[1] else [])
+        assert files_with(node, b"forty to fifty") == ([f"{node.data}/public/{profile.id}.consent-public"] if node is consortium[1] else [])
         assert not files_with(node, b"Nowhere-on-Sea")
     for wanted in ("node=nobody", "cursor=12"):
         assert consortium[0].get(f"/v1/public?{wanted}").status in (400, 404)
@@ -58,10 +63,17 @@ def refusals(consortium, terms, profile):
         return answer
 
     refused(409, "CL_E_BODY", terms.file(salt=os.urandom(32)))
-    refused(409, "CL_E_BODY", terms.file(object32=profile.object))
-    other = Owner(home)
-    refused(409, "CL_E_BODY", canonical_with(terms, other.fields))
+    refused(409, "CL_E_BODY", terms.file(object=profile.object))
+    other, stranger = Owner(home), Party("somebody else")
+    refused(409, "CL_E_BODY", terms.file(fields=other.fields))
     refused(400, "CL_E_FORMAT", terms.file(shown=[]))
+    refused(400, "CL_E_FORMAT", terms.file(reception=[bytes(32), "a/b", bytes(32), 0]))
+    # what the owner gave somebody is not what the owner published
+    refused(409, "CL_E_PARTY", terms.file(signer=stranger))
+    refused(409, "CL_E_SIGNATURE", terms.file(signer=Impostor(terms.party.key, stranger)))
+    refused(409, "CL_E_NETWORK", terms.file(network=bytes(32)))
+    refused(409, "CL_E_TIME_AHEAD", terms.file(made_ms=now_ms() + 300_000))
+    refused(409, "CL_E_TIME_OLD", terms.file(made_ms=now_ms() - 31 * 86_400_000))
     for cut in (0, 1, 40, len(terms.file()) - 1):
         assert terms.put(terms.file()[:cut]).status == 400
     assert terms.put(terms.file() + b"\0").status == 400
@@ -74,16 +86,11 @@ def refusals(consortium, terms, profile):
     assert terms.put(headers=used).status == 200
     says(refused(401, "CL_E_LOCKED", headers=used).json()["detail"], "fresh challenge")
     assert terms.take_away(used).status == 401
-    for headers in (terms.headers(signer=Party("somebody else")), terms.headers(nonce="00" * 32), profile.headers(), {"x": "y"}, terms.headers(home=consortium[3])):
+    for headers in (terms.headers(signer=stranger), terms.headers(nonce="00" * 32), profile.headers(), {"x": "y"}, terms.headers(home=consortium[3])):
         refused(401, "CL_E_LOCKED", headers=headers)
         assert terms.take_away(headers).status == 401
     assert home.request("DELETE", "/v1/public/12", headers=terms.headers()).status == 400
     assert listed(home) == {terms.id: terms.file()}, "nothing of that changed anything"
-
-
-def canonical_with(owner, fields):
-    """A body file with fields that the body does not have digests of."""
-    return cbor2.dumps([1, owner.object, owner.salt, owner.body(), fields], canonical=True)
 
 
 def gone(consortium, owner, needle, how):
@@ -115,6 +122,7 @@ def taken_away(consortium):
     owner, needle = fresh(kind=PROFILE)
     gone(consortium, owner, needle, owner.replace)
     assert owner.put().status == 201, "what it commits to now may be shown again"
+    wait_for(lambda: owner.id in listed(home), "shown")
     owner, needle = fresh(until=now_ms() // 1000 + 8)
     gone(consortium, owner, needle, lambda: time.sleep(8))
     # fields that are shown no more are in no file either
@@ -145,23 +153,21 @@ def restart_keeps(consortium):
     home.kill()
     thread.join()
     left = owners[-1]
-    with open(f"{home.data}/public/{left.id}.consent-body.new", "wb") as file:
+    with open(f"{home.data}/public/{left.id}.consent-public.new", "wb") as file:
         file.write(left.file()[:50])
-    half = Owner(home)
-    with open(f"{home.data}/public/{half.id}.consent-body", "wb") as file:
+    half = Owner(consortium[0])
+    with open(f"{home.data}/public/{half.id}.consent-public", "wb") as file:
         file.write(bytes(100))
     home.start()
     found = listed(home)
     assert all(found[owner.id] == owner.file() for owner in acknowledged) and half.id not in found
-    assert not os.path.exists(f"{home.data}/public/{half.id}.consent-body") and not glob.glob(f"{home.data}/public/*.new")
+    assert not os.path.exists(f"{home.data}/public/{half.id}.consent-public") and not glob.glob(f"{home.data}/public/*.new")
     says(home.log(), "public_bodies_removed", "count=1")
-    old = acknowledged[0]
-    home.stop()
-    before = time.time() - 31 * 86400
-    os.utime(f"{home.data}/public/{old.id}.consent-body", (before, before))
-    home.start()
-    wait_for(lambda: old.id not in listed(home), "not put again for body_days", 10)
-    wait_for(lambda: not files_with(home, old.file()), "nor in a file", 5)
+    old = Owner(home).publish()
+    assert old.put(old.file(made_ms=now_ms() - 30 * 86_400_000 + 6000)).status == 201
+    assert old.id in listed(home)
+    wait_for(lambda: old.id not in listed(home), "not signed again within body_days", 15)
+    wait_for(lambda: not files_with(home, old.salt), "nor in a file", 5)
 
 
 def bounds(consortium):
@@ -231,16 +237,22 @@ def liar(consortium):
     owner = Owner(bad).publish()
     assert owner.put().status == 201
     everywhere(consortium, owner)
-    path = f"{bad.data}/public/{owner.id}.consent-body"
-    with open(path, "r+b") as file:
-        file.seek(owner.file().index(owner.salt))
-        file.write(os.urandom(32))
-    wait_for(lambda: owner.id not in listed(good, bad), "left out: it is not what the ledger commits to", COPY_S + 8)
+    path, whole = f"{bad.data}/public/{owner.id}.consent-public", owner.file()
+
+    def change(at, data):
+        with open(path, "r+b") as file:
+            file.seek(at)
+            file.write(data)
+
+    change(whole.index(owner.salt), os.urandom(32))
+    wait_for(lambda: owner.id not in listed(good, bad), "left out: the ledger does not commit to that", COPY_S + 8)
     assert good.metrics()["consent_public_unfit_bodies_total"] >= 1
     assert len(listed(good, bad)) >= 1, "the others are shown"
-    with open(path, "r+b") as file:
-        file.seek(0)
-        file.write(os.urandom(32))
+    change(0, whole)
+    everywhere(consortium, owner)
+    change(len(whole) - 1, bytes([whole[-1] ^ 1]))  # as a reception of its own would be under no signature of the owner's
+    wait_for(lambda: owner.id not in listed(good, bad), "left out: its owner did not sign that", COPY_S + 8)
+    change(0, os.urandom(32))
     wait_for(lambda: good.get(f"/v1/public?node={bad.name}").status == 503, "an answer that is no answer", COPY_S + 8)
     assert good.get(f"/v1/public?node={consortium[1].name}").status == 200
     bad.stop()

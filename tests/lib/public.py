@@ -15,8 +15,9 @@ class Owner:
     """One object under a key of its own, with fields of the test's choice: none of them means anything to a node."""
 
     def __init__(self, home, fields=None, kind=TERMS):
+        self.network = bytes.fromhex(home.network_id())
         self.home, self.party, self.kind = home, Party(f"owner {os.urandom(16).hex()}"), kind
-        self.nonce, self.salt = os.urandom(16), os.urandom(32)
+        self.nonce, self.salt, self.made_ms = os.urandom(16), os.urandom(32), now_ms()
         self.fields = [canonical([os.urandom(16), name, value]) for name, value in (fields or {"title": f"title {os.urandom(8).hex()}"}).items()]
         self.object = object_id(self.party.key, self.nonce)
         self.id = self.object.hex()
@@ -26,16 +27,19 @@ class Owner:
     def body(self):
         return canonical([1, "profile" if self.kind == PROFILE else "terms", sorted(sha256(field) for field in self.fields)])
 
-    def file(self, shown=None, salt=None, object32=None):
-        """The .consent-body; shown: which of the fields, else all."""
-        fields = self.fields if shown is None else [self.fields[place] for place in shown]
-        return canonical([1, object32 or self.object, salt or self.salt, self.body(), sorted(fields, key=sha256)])
+    def file(self, shown=None, signer=None, network=None, fields=None, **other):
+        """The signed public body; shown: which of the fields, else all. other: what is otherwise than it should be."""
+        fields = fields or (self.fields if shown is None else [self.fields[place] for place in shown])
+        body_file = canonical([1, other.get("object", self.object), other.get("salt", self.salt), self.body(), sorted(fields, key=sha256)])
+        signer = signer or self.party
+        items = [1, "consent-public", network or self.network, other.get("made_ms", self.made_ms), body_file, other.get("reception"), signer.key]
+        return canonical(items + [signer.sign(domain_hash("consent/v1 public", canonical(items)))])
 
     def commitment(self):
         return commitment(self.object, self.salt, self.body())
 
     def submit(self, kind, entry):
-        record = Record(bytes.fromhex(self.home.network_id()), self.party, kind, now_ms(), [entry])
+        record = Record(self.network, self.party, kind, now_ms(), [entry])
         answer = self.home.post(record.bytes, wait=True)
         assert answer.status == 201, answer
         self.record_id = record.id
@@ -69,7 +73,7 @@ class Owner:
     def headers(self, signer=None, nonce=None, home=None):
         signer, home = signer or self.party, home or self.home
         nonce = nonce or home.get(f"/v1/challenge?key={self.party.key.hex()}").json()["nonce"]
-        digest = domain_hash("consent/v1 challenge", bytes.fromhex(home.network_id()), bytes.fromhex(nonce), self.party.key)
+        digest = domain_hash("consent/v1 challenge", self.network, bytes.fromhex(nonce), self.party.key)
         return {"Consent-Challenge": nonce, "Consent-Signature": signer.sign(digest).hex()}
 
     def put(self, body=None, headers=None, home=None):

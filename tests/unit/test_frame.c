@@ -246,7 +246,7 @@ static void a_page_of_public_bodies_ascends_and_is_bounded(void **state)
     FIXTURE_OK(frame_public_answer_encode(&again, &answer));
     is_payload(&again, &frame);
     /* one twice, in the wrong order, cut, none but more to come, too many bytes */
-    static uint8_t long_one[PUBLIC_BODY_BYTES_MAX + 1];
+    static uint8_t long_one[CL_PUBLIC_BODY_BYTES_MAX + 1];
     const struct { size_t count; struct cl_view first, second; bool more; } bad[] = {
         { 2, answer.bodies[0], answer.bodies[0], false }, { 2, answer.bodies[1], answer.bodies[0], false },
         { 1, { answer.bodies[0].data, answer.bodies[0].length - 1 }, { 0 }, false }, { 0, { 0 }, { 0 }, true }, { 1, { long_one, sizeof long_one }, { 0 }, false } };

@@ -2,7 +2,7 @@
 
 import chain as c
 import scene as s
-from formats import canonical, mailbox_name, plain, seed, sha256
+from formats import canonical, domain_hash, mailbox_name, plain, seed, sha256
 
 
 def hello():
@@ -15,8 +15,9 @@ def recovery_answer(certificate):
     return fields + [s.members[1].vote.sign(b"consent/v1 recovery answer\0" + canonical(fields))]
 
 
-def body_file(place):
-    return canonical([1, place, s.salt("grant"), s.BODY, s.disclosures[:1]])
+def public_body(place, reception=None):
+    items = [1, "consent-public", s.NETWORK, s.NOW_MS, canonical([1, place, s.salt("grant"), s.BODY, s.disclosures[:1]]), reception, s.anna.key]
+    return canonical(items + [s.anna.sign(domain_hash("consent/v1 public", canonical(items)))])
 
 
 def contents():
@@ -46,7 +47,7 @@ def contents():
     yield "deposited_nowhere", 15, [3, 0]
     yield "public_question", 16, [None]
     yield "public_question_after", 16, [s.agreement_id]
-    yield "public_answer", 17, [[body_file(place) for place in sorted((s.agreement_id, s.terms_id))], True]
+    yield "public_answer", 17, [[public_body(place) for place in sorted((s.agreement_id, s.terms_id))], True]
     yield "public_answer_none", 17, [[], False]
 
 

@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 FOLDER = pathlib.Path(__file__).resolve().parent
-GROUPS = ("records", "bad_records", "state", "blocks", "agreement", "proofs", "frames", "ids", "delivery", "vault", "codes", "uses", "source")
+GROUPS = ("records", "bad_records", "state", "blocks", "agreement", "proofs", "frames", "ids", "delivery", "vault", "codes", "uses", "source", "public_bodies")
 NAMES = {"bad_records": "records_bad"}
 
 

@@ -1,0 +1,91 @@
+/* Public bodies in bytes (include/consent/public.h). */
+#include "consent/public.h"
+#include "cbor.h"
+#include "crypto.h"
+#include "reception.h"
+
+#define MAGIC "consent-public"
+#define ITEMS 8u /* the signature is the last */
+
+static void digest_of(uint8_t out32[32], const uint8_t *items, size_t length)
+{
+    uint8_t head[CL_CBOR_HEAD_MAX];
+    struct cl_sha256 hash;
+    size_t head_length = cl_cbor_head(head, CL_CBOR_ARRAY, ITEMS - 1);
+    cl_sha256_domain(&hash, "consent/v1 public");
+    cl_sha256_update(&hash, head, head_length);
+    cl_sha256_update(&hash, items, length);
+    cl_sha256_final(&hash, out32);
+}
+
+enum cl_status cl_public_body_sign(struct cl_buffer *out, const struct cl_public_body *in, const struct cl_signer *signer)
+{
+    struct cl_cbor_writer writer;
+    uint8_t digest[32], raw[64], signature[64];
+    size_t before = out->length;
+    if (!cl_reception_usable(&in->reception))
+        return CL_E_ARGUMENT;
+    cl_cbor_writer_init(&writer, out);
+    cl_cbor_put_file_head(&writer, ITEMS, MAGIC);
+    cl_cbor_put_bytes(&writer, in->network.bytes, 32);
+    cl_cbor_put_uint(&writer, in->made_ms);
+    cl_cbor_put_bytes(&writer, in->shown.data, in->shown.length);
+    cl_reception_put(&writer, &in->reception);
+    cl_cbor_put_bytes(&writer, signer->key.bytes, 33);
+    enum cl_status status = writer.status;
+    if (status == CL_OK) {
+        digest_of(digest, out->data + before + 1, out->length - before - 1); /* the head of an array of eight is one byte */
+        status = signer->sign(signer->context, raw, digest);
+    }
+    if (status == CL_OK)
+        status = cl_signature_normalise(signature, raw, sizeof raw);
+    if (status == CL_OK)
+        status = cl_ecdsa_verify(signer->key.bytes, digest, signature);
+    if (status == CL_OK) {
+        cl_cbor_put_bytes(&writer, signature, 64);
+        status = writer.status;
+    }
+    if (status == CL_OK && out->length - before > CL_PUBLIC_BODY_BYTES_MAX)
+        status = CL_E_BOUND;
+    if (status != CL_OK)
+        out->length = before;
+    return status;
+}
+
+enum cl_status cl_public_body_decode(struct cl_public_body *out, const uint8_t *data, size_t length)
+{
+    struct cl_cbor_reader reader;
+    *out = (struct cl_public_body){0};
+    if (length > CL_PUBLIC_BODY_BYTES_MAX)
+        return CL_E_BOUND;
+    cl_cbor_reader_init(&reader, data, length);
+    cl_cbor_file_head(&reader, ITEMS, MAGIC);
+    cl_cbor_bytes_copy(&reader, out->network.bytes, 32);
+    out->made_ms = cl_cbor_uint_at_most(&reader, CL_SECONDS_MAX * 1000u);
+    out->shown = cl_cbor_bytes(&reader);
+    cl_reception_get(&reader, &out->reception);
+    cl_cbor_bytes_copy(&reader, out->signer.bytes, 33);
+    const uint8_t *signed_end = reader.at;
+    cl_cbor_bytes_copy(&reader, out->signature64, 64);
+    enum cl_status status = cl_cbor_finish(&reader);
+    if (status == CL_OK && !cl_public_key_valid(out->signer.bytes))
+        status = CL_E_KEY;
+    if (status == CL_OK && !cl_signature_low_s(out->signature64))
+        status = CL_E_SIGNATURE_HIGH_S;
+    if (status == CL_OK)
+        status = cl_body_file_decode(&out->body, out->shown.data, out->shown.length);
+    if (status == CL_OK && out->body.disclosure_count == 0)
+        status = CL_E_FORMAT;
+    if (status == CL_OK)
+        digest_of(out->digest.bytes, data + 1, (size_t)(signed_end - data - 1));
+    return status;
+}
+
+enum cl_status cl_public_body_check(const struct cl_public_body *body, const struct cl_network_id *network, const uint8_t key33[33])
+{
+    if (memcmp(body->network.bytes, network->bytes, 32) != 0)
+        return CL_E_NETWORK;
+    if (memcmp(body->signer.bytes, key33, 33) != 0)
+        return CL_E_PARTY;
+    return cl_ecdsa_verify(key33, body->digest.bytes, body->signature64);
+}
