@@ -130,8 +130,10 @@ CL_MUST_USE enum cl_status cl_view_leaf(struct cl_ledger_view *view, struct cl_b
 CL_MUST_USE enum cl_status cl_view_leaf_borrow(struct cl_ledger_view *view, struct cl_view *bytes, uint64_t log_index);
 CL_MUST_USE enum cl_status cl_view_block(struct cl_ledger_view *view, struct cl_buffer *stored_block, uint64_t height);
 CL_MUST_USE enum cl_status cl_view_block_of(struct cl_ledger_view *view, uint64_t *height, uint64_t log_index);
-/* Log indexes of the records on an object: the newest `max`, oldest first; *more: there are older ones. */
-CL_MUST_USE enum cl_status cl_view_history(struct cl_ledger_view *view, uint64_t *indexes, size_t max, size_t *count, bool *more, const uint8_t object32[32]);
+/* Log indexes of the records on an object: of those before log index `before` (UINT64_MAX: all) the newest `max`, oldest
+   first; *more: there are older ones. CL_E_BOUND: more than CL_HISTORY_PASSED_MAX newer ones would have to be passed. */
+#define CL_HISTORY_PASSED_MAX 16384u
+CL_MUST_USE enum cl_status cl_view_history(struct cl_ledger_view *view, uint64_t *indexes, size_t max, size_t *count, bool *more, const uint8_t object32[32], uint64_t before);
 /* Object ids, ascending from cursor (exclusive; NULL: from the start). */
 CL_MUST_USE enum cl_status cl_view_party_objects(struct cl_ledger_view *view, struct cl_object_id *out, size_t max, size_t *count, const struct cl_party *party, const struct cl_object_id *cursor);
 CL_MUST_USE enum cl_status cl_view_terms(struct cl_ledger_view *view, struct cl_object_id *out, size_t max, size_t *count, const struct cl_object_id *cursor);

@@ -188,14 +188,20 @@ static void reverse(uint64_t *indexes, size_t count)
     }
 }
 
-enum cl_status cl_view_history(struct cl_ledger_view *view, uint64_t *indexes, size_t max, size_t *count, bool *more, const uint8_t object32[32])
+enum cl_status cl_view_history(struct cl_ledger_view *view, uint64_t *indexes, size_t max, size_t *count, bool *more, const uint8_t object32[32], uint64_t before)
 {
     struct cl_history history;
+    size_t passed = 0;
     *count = 0;
     *more = false;
     enum cl_status status = cl_history_begin(&history, view, object32);
-    while (status == CL_OK && *count < max && !cl_history_ended(&history))
-        status = cl_history_next(&history, &indexes[(*count)++]);
+    while (status == CL_OK && *count < max && !cl_history_ended(&history)) {
+        status = cl_history_next(&history, &indexes[*count]);
+        if (status == CL_OK && indexes[*count] < before)
+            (*count)++;
+        else if (status == CL_OK && ++passed > CL_HISTORY_PASSED_MAX)
+            status = CL_E_BOUND;
+    }
     if (status == CL_OK) {
         reverse(indexes, *count);
         *more = !cl_history_ended(&history);

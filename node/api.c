@@ -17,7 +17,7 @@ const struct api_route api_routes[] = {
     { "POST", "/v1/records", api_records_post, 0, "submitRecord", "Submit a signed record", "wait:'final' answers once the record is final|timeout:seconds to wait, 1 to 60, default 30",
       JSON "|text/plain|application/scitt-receipt+cose", "200|201|202|403|406|409|413|415" },
     { "GET", "/v1/records/{id}", api_record_get, 0, "getRecord", "Status, bytes or receipt of a record", "", JSON "|application/cose|text/plain|application/scitt-receipt+cose", "200|404|406|409" },
-    { "GET", "/v1/agreements/{id}", api_object_get, 0, "getObject", "State and history of an agreement, terms or profile, or a proof of it", "history:0 leaves the history out",
+    { "GET", "/v1/agreements/{id}", api_object_get, 0, "getObject", "State and history of an agreement, terms or profile, or a proof of it", "history:0 leaves the history out|before:only records of the history with a lower log index",
       JSON "|application/consent-proof", "200|404|406" },
     { "POST", "/v1/objects", api_objects_post, 0, "getObjects", "State values of up to 1,000 ids (32 bytes each, one after the other) at one moment", "", JSON, "200|413|415" },
     { "GET", "/v1/check", api_check, 0, "check", "May this agreement, or slots of it, be used now?", "agreement:object id, 64 hex digits (required)|slot:0 to 63, may be repeated", JSON, "200" },

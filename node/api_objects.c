@@ -12,13 +12,13 @@ enum { HISTORY_MAX = 256, PAGE_MAX = 1000, PAGE_DEFAULT = 100, VALUES_BYTES_MAX 
 static const char *const object_types[] = { "application/json", "application/consent-proof", NULL };
 
 /* ---- one object */
-static enum cl_status add_history(json_t *object, struct api *api, struct cl_ledger_view *view, const uint8_t id32[32])
+static enum cl_status add_history(json_t *object, struct api *api, struct cl_ledger_view *view, const uint8_t id32[32], uint64_t before)
 {
     uint64_t indexes[HISTORY_MAX];
     size_t count = 0;
     bool more = false;
     json_t *array = json_array();
-    enum cl_status status = cl_view_history(view, indexes, HISTORY_MAX, &count, &more, id32);
+    enum cl_status status = cl_view_history(view, indexes, HISTORY_MAX, &count, &more, id32, before);
     for (size_t i = 0; i < count && status == CL_OK; i++) {
         struct final_record record;
         status = final_record_load(&record, view, &api->node->genesis.core.network, indexes[i]);
@@ -41,7 +41,13 @@ static void answer_object(struct api_call *call, const uint8_t id32[32])
     struct cl_ledger_view *view = NULL;
     struct cl_buffer value = { 0 };
     const char *kind = "", *history = http_query(call->request, "history");
+    uint64_t before = UINT64_MAX;
+    bool present;
     json_t *object = NULL, *state = NULL;
+    if (!api_query_number(call->request, "before", &before, &present)) {
+        api_problem(call->request, 400, CL_E_ARGUMENT, -1, "before is a log index.");
+        return;
+    }
     enum cl_status status = cl_ledger_view_new(&view, call->api->node->ledger);
     if (status == CL_OK) status = cl_view_state(view, &value, id32);
     if (status == CL_OK) state = state_json(&status, &kind, value.data, value.length, node_now_ms());
@@ -52,16 +58,17 @@ static void answer_object(struct api_call *call, const uint8_t id32[32])
     if (status == CL_OK) {
         json_set_hex(object, "id", id32, 32);
         json_set_base64(object, "value", value.data, value.length);
-        if (history == NULL || strcmp(history, "0") != 0) status = add_history(object, call->api, view, id32);
+        if (history == NULL || strcmp(history, "0") != 0) status = add_history(object, call->api, view, id32, before);
     }
     cl_ledger_view_free(view);
     cl_buffer_deinit(&value);
     if (status == CL_OK) {
         api_answer_json(call->request, 200, object);
-    } else {
-        json_decref(object);
-        api_fail(call->request, status);
+        return;
     }
+    json_decref(object);
+    if (status == CL_E_BOUND && present) api_problem(call->request, 400, CL_E_BOUND, -1, "More than 16,384 newer records would have to be passed; the log itself has them all.");
+    else api_fail(call->request, status);
 }
 
 struct proof_job { struct api_call call; uint8_t id[32]; struct cl_buffer proof; enum cl_status status; };

@@ -1,6 +1,6 @@
 /* Gathers what an export says of one agreement: the history, read from the signed records themselves, and names that say
    nothing private. */
-#include "export.h"
+#include "past.h"
 
 #include <stdlib.h>
 
@@ -133,7 +133,7 @@ static const struct cl_entry *entry_of(const struct cl_record *record, const str
 }
 
 /* The record itself says what happened; the node says only where in the log it is. */
-static int event_read(struct context *context, struct export_agreement *agreement, struct replay *replay, size_t position, const json_t *json)
+static int event_read(struct context *context, const struct export_agreement *agreement, struct replay *replay, size_t position, const json_t *json)
 {
     struct export_event *event = &agreement->events[position];
     struct cl_record record;
@@ -147,6 +147,7 @@ static int event_read(struct context *context, struct export_agreement *agreemen
         status = entry == NULL ? CL_E_FORMAT : cl_record_check_signature(&record);
         if (status == CL_OK) {
             event->type = cl_record_type_name(record.type);
+            event->number = (unsigned)record.type;
             event->issued_ms = record.issued_at_ms;
             event->block_ms = (uint64_t)json_integer_value(json_object_get(json, "block_time_ms"));
             event->height = (uint64_t)json_integer_value(json_object_get(json, "height"));
@@ -155,12 +156,13 @@ static int event_read(struct context *context, struct export_agreement *agreemen
             memcpy(event->signer33, record.signer33, 33);
             event->has_slots = (entry->present & CL_HAS(9)) != 0;
             event->slots = entry->slots;
-            replay_event(replay, event, position, entry, record.type, agreement->state);
+            if (agreement->state != NULL)
+                replay_event(replay, event, position, entry, record.type, agreement->state);
         }
         cl_record_deinit(&record);
     }
     cl_buffer_deinit(&bytes);
-    return status == CL_OK ? 0 : output_fail(&context->output, status, "The node's history of this agreement does not hold, at record %zu of it; ask another member.", position + 1);
+    return status == CL_OK ? 0 : output_fail(&context->output, status, "The node's history of this does not hold, at record %zu of it; ask another member.", position + 1);
 }
 
 /* Whether a SUBSCRIBE to the TERMS of the agreement made it active at once. */
@@ -180,21 +182,50 @@ static int terms_standing(struct context *context, bool *standing, const struct 
     return result;
 }
 
+/* The node tells 256 records at a time, the newest first: all pages, oldest first. *cut: there are older ones that it does
+   not tell. */
+static int pages_fetch(struct context *context, json_t **out, bool *cut, const struct cl_object_id *id)
+{
+    char path[160];
+    uint64_t before = UINT64_MAX;
+    json_t *all = json_array();
+    int result = 0;
+    for (*cut = true; result == 0 && *cut && json_array_size(all) < EVENTS_MAX;) {
+        json_t *json = NULL, *page, *event;
+        size_t position;
+        (void)snprintf(path, sizeof path, before == UINT64_MAX ? "/v1/agreements/%s" : "/v1/agreements/%s?before=%llu", id_text(id->bytes), (unsigned long long)before);
+        result = node_get_json(context, &json, path);
+        page = json_object_get(json, "history");
+        const uint64_t first = (uint64_t)json_integer_value(json_object_get(json_array_get(page, 0), "log_index")), last = (uint64_t)json_integer_value(json_object_get(json_array_get(page, json_array_size(page) - 1), "log_index"));
+        bool older = json_array_size(page) > 0 && last < before;
+        *cut = json_is_true(json_object_get(json, "history_more"));
+        if (older)
+            json_array_foreach(page, position, event)
+                (void)json_array_insert(all, position, event);
+        json_decref(json);
+        if (!older || first >= before)
+            break;
+        before = first;
+    }
+    if (result == 0) {
+        *out = all;
+    } else {
+        json_decref(all);
+    }
+    return result;
+}
+
 int export_history(struct context *context, struct export_agreement *agreement)
 {
-    char path[128];
-    json_t *json = NULL, *event;
+    json_t *history = NULL, *event;
     size_t position;
     struct replay replay = {.status = CL_OFFERED, .last_revoke = SIZE_MAX};
-    (void)snprintf(path, sizeof path, "/v1/agreements/%s", id_text(agreement->id.bytes));
-    int result = node_get_json(context, &json, path);
-    replay.cut = json_is_true(json_object_get(json, "history_more"));
-    if (result == 0)
+    int result = pages_fetch(context, &history, &replay.cut, &agreement->id);
+    if (result == 0 && agreement->state != NULL)
         result = terms_standing(context, &replay.standing, agreement->state);
-    json_t *history = json_object_get(json, "history");
     size_t count = json_array_size(history);
     if (result == 0 && (count == 0 || count > EVENTS_MAX))
-        result = output_fail(&context->output, CL_E_FORMAT, "The node tells no history of this agreement.");
+        result = output_fail(&context->output, CL_E_FORMAT, "The node tells no history of this.");
     if (result == 0 && (agreement->events = calloc(count, sizeof *agreement->events)) == NULL)
         result = output_fail(&context->output, CL_E_MEMORY, NULL);
     json_array_foreach(history, position, event) {
@@ -206,13 +237,15 @@ int export_history(struct context *context, struct export_agreement *agreement)
         result = event_read(context, agreement, &replay, position, json_array_get(history, position));
     agreement->event_count = result == 0 ? count : 0;
     if (result == 0 && replay.cut)
-        output_warn(&context->output, "the node tells the newest %zu records of this agreement only; what came before is not in here.", count);
-    json_decref(json);
+        output_warn(&context->output, "the node tells the newest %zu records of this only; what came before is not in here.", count);
+    json_decref(history);
     return result;
 }
 
 void export_free(struct export_agreement *agreement)
 {
+    past_free(agreement->past);
+    agreement->past = NULL;
     free(agreement->events);
     agreement->events = NULL;
     agreement->event_count = 0;

@@ -8,6 +8,7 @@
 
 struct export_event {
     const char *type;                        /* "GRANT", …; static */
+    unsigned number;                         /* of that type */
     uint64_t issued_ms, block_ms, height, log_index;
     uint8_t record_id[32], signer33[33];
     bool has_slots;
@@ -16,13 +17,14 @@ struct export_event {
 };
 struct export_agreement {
     struct cl_object_id id;
-    const struct cl_agreement *state;
+    const struct cl_agreement *state;        /* NULL: it is no agreement; then only history_print is for it */
     const struct cl_terms_text *text;        /* NULL: not at hand */
     const struct cl_wallet_item *item;       /* NULL: not in the wallet. Its name and the names of keys are the owner's affair */
     const struct cl_wallet_network *network;
     uint64_t now_ms;
     size_t event_count;
     struct export_event *events;             /* oldest first; none: the history was not asked for */
+    struct past *past;                       /* past.h; NULL: was not asked for */
 };
 
 /* ---- export.c: gathering */

@@ -68,10 +68,10 @@ class Proxy(http.server.BaseHTTPRequestHandler):
                 status, kind, body = answer.status, answer.headers["Content-Type"], answer.read()
         except urllib.error.HTTPError as error:
             status, kind, body = error.code, error.headers["Content-Type"], error.read()
-        if self.path.startswith("/v1/agreements/") and "?" not in self.path:
+        if self.path.startswith("/v1/agreements/") and "history=0" not in self.path:
             told = json.loads(body)
-            if open("mode").read() == "cut":
-                told["history"], told["history_more"] = told["history"][-4:], True
+            if open("mode").read() == "cut": # and nothing older, although it is asked for
+                told["history"], told["history_more"] = [] if "before=" in self.path else told["history"][-4:], True
             else:
                 record = bytearray(base64.b64decode(told["history"][1]["record"]))
                 record[-40] ^= 1

@@ -160,7 +160,7 @@ static enum cl_status read_something(const struct life *life, struct cl_ledger *
     enum cl_status status = cl_ledger_view_new(&view, ledger);
     if (status != CL_OK)
         return status;
-    status = cl_view_history(view, indexes, 8, &count, &more, life->object.bytes);
+    status = cl_view_history(view, indexes, 8, &count, &more, life->object.bytes, UINT64_MAX);
     if (status == CL_OK)
         status = cl_view_leaf(view, &bytes, 1);
     if (status == CL_OK)

@@ -191,17 +191,23 @@ static void expect_history(struct fixture *fixture, const struct cl_object_id *o
     size_t count;
     bool more;
     FIXTURE_OK(cl_ledger_view_new(&view, fixture->ledger));
-    FIXTURE_OK(cl_view_history(view, indexes, 32, &count, &more, object->bytes));
+    FIXTURE_OK(cl_view_history(view, indexes, 32, &count, &more, object->bytes, UINT64_MAX));
     assert_false(more);
     assert_int_equal(count, expected_count);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(indexes[i], expected[i]);
     for (size_t max = 1; max < expected_count; max++) { /* fewer: the newest */
-        FIXTURE_OK(cl_view_history(view, indexes, max, &count, &more, object->bytes));
+        FIXTURE_OK(cl_view_history(view, indexes, max, &count, &more, object->bytes, UINT64_MAX));
         assert_true(more);
         assert_int_equal(count, max);
         for (size_t i = 0; i < max; i++)
             assert_int_equal(indexes[i], expected[expected_count - max + i]);
+        /* those before the oldest of that page */
+        FIXTURE_OK(cl_view_history(view, indexes, 32, &count, &more, object->bytes, expected[expected_count - max]));
+        assert_false(more);
+        assert_int_equal(count, expected_count - max);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(indexes[i], expected[i]);
     }
     cl_ledger_view_free(view);
 }
