@@ -40,6 +40,6 @@ void cl_reception_get(struct cl_cbor_reader *reader, struct cl_reception *recept
         memcpy(reception->node, node.data, node.length);
     cl_cbor_bytes_copy(reader, reception->mailbox32, 32);
     reception->in_return = cl_cbor_uint_at_most(reader, 1) == 1;
-    if (reader->status == CL_OK && (node.length > CL_MEMBER_NAME_BYTES_MAX || !cl_reception_usable(reception)))
+    if (reader->status == CL_OK && (node.length > CL_MEMBER_NAME_BYTES_MAX || strlen(reception->node) != node.length || !cl_reception_usable(reception)))
         cl_cbor_fail(reader, CL_E_FORMAT);
 }

@@ -205,6 +205,27 @@ static void what_could_not_be_read_is_not_written(void **state)
     cl_buffer_wipe(&text);
 }
 
+/* Found by the fuzzer: what stands behind a zero byte in the name of the node was read over, so two texts were one code. */
+static void a_node_name_has_no_zero_byte(void **state)
+{
+    (void)state;
+    struct cl_code code = {.secret32 = {1}, .kind = CL_ITEM_TERMS, .url_count = 1, .urls = {"http://a"}, .reception = {.present = true, .node = "member-two"}}, read;
+    struct cl_buffer text = {.secret = true}, bytes = {.secret = true}, bent = {.secret = true};
+    assert_int_equal(cl_code_encode(&text, &code), CL_OK);
+    assert_int_equal(cl_base45_decode(&bytes, (const char *)text.data + strlen(CL_CODE_PREFIX), text.length - strlen(CL_CODE_PREFIX)), CL_OK);
+    uint8_t *name = memmem(bytes.data, bytes.length, "member-two", 10);
+    assert_non_null(name);
+    name[3] = '\0';
+    assert_int_equal(cl_buffer_append(&bent, CL_CODE_PREFIX, strlen(CL_CODE_PREFIX)), CL_OK);
+    assert_int_equal(cl_base45_append(&bent, bytes.data, bytes.length), CL_OK);
+    assert_int_equal(cl_code_decode(&read, (const char *)text.data, text.length), CL_OK);
+    cl_code_deinit(&read);
+    assert_int_equal(cl_code_decode(&read, (const char *)bent.data, bent.length), CL_E_FORMAT);
+    cl_buffer_wipe(&text);
+    cl_buffer_wipe(&bytes);
+    cl_buffer_wipe(&bent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +235,7 @@ int main(void)
         cmocka_unit_test(every_other_text_is_refused_for_its_fault),
         cmocka_unit_test(a_damaged_code_is_refused_or_another),
         cmocka_unit_test(what_could_not_be_read_is_not_written),
+        cmocka_unit_test(a_node_name_has_no_zero_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
