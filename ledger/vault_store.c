@@ -207,6 +207,15 @@ void cl_store_free(struct cl_store *store)
     errno = saved;
 }
 
+void cl_store_name(uint8_t name16[16], const struct cl_store *store, const char *purpose, const struct cl_object_id *object)
+{
+    uint8_t code[32];
+    cl_hmac_sha256(code, store->secret32, 32, object->bytes, 32); /* a key of its own for the object */
+    cl_hmac_sha256(code, code, 32, purpose, strlen(purpose));
+    memcpy(name16, code, 16);
+    cl_wipe(code, sizeof code);
+}
+
 size_t cl_store_damaged(const struct cl_store *store) { return store->damaged; }
 
 /* ---------------------------------------------------------------- keys of items */

@@ -41,7 +41,7 @@ static int page_take(struct inbox *inbox, const struct cl_wallet_key *key, const
         if (bytes == NULL || cl_base64_get(&inbox->opening.sealed, bytes, strlen(bytes)) != CL_OK)
             result = output_fail(&inbox->opening.context->output, CL_E_FORMAT, "The node's answer has a delivery without bytes.");
         if (result == 0)
-            result = inbox_take(inbox);
+            result = inbox_take(inbox, key);
         if (result != 0)
             break;
         through = (uint64_t)json_integer_value(json_object_get(entry, "number"));

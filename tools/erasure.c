@@ -157,18 +157,28 @@ static bool was_received(struct cl_exchange *exchange, const uint8_t id16[16])
     return found;
 }
 
+/* Two agreements may have deliveries of one id: then the later one's file has its agreement behind that (cmd_inbox.c). */
+static bool is_of_agreement(const char *folder, const char *name, const struct cl_object_id *agreement)
+{
+    char other[3600];
+    if (name[32] == '-')
+        return strncmp(name + 33, id_text(agreement->bytes), 8) == 0;
+    (void)snprintf(other, sizeof other, "%s/%.32s-%.8s", folder, name, id_text(agreement->bytes));
+    return access(other, F_OK) != 0;
+}
+
 /* Files that consent inbox wrote where it writes unless told otherwise; their names begin with the delivery's id. */
-static int received_destroy(struct context *context, struct cl_exchange *exchange, bool keep, struct destroyed *destroyed)
+static int received_destroy(struct context *context, struct cl_exchange *exchange, const struct cl_object_id *agreement, bool keep, struct destroyed *destroyed)
 {
     char folder[3200], hex[33] = "";
     struct dirent **names = NULL;
     int result = 0;
     beside(context, folder, ".received");
-    int count = scandir(folder, &names, NULL, NULL);
+    int count = scandir(folder, &names, NULL, alphasort); /* so that ID goes before ID-AGREEMENT, by which it is judged */
     for (int i = 0; i < count; i++) {
         uint8_t id[16];
         (void)snprintf(hex, sizeof hex, "%.32s", names[i]->d_name);
-        bool its = cl_hex_decode(id, 16, hex) && was_received(exchange, id);
+        bool its = cl_hex_decode(id, 16, hex) && was_received(exchange, id) && is_of_agreement(folder, names[i]->d_name, agreement);
         if (its && !keep && result == 0)
             result = path_destroy(context, folder, names[i]->d_name);
         *(keep ? &destroyed->kept : &destroyed->received) += its ? 1 : 0;
@@ -190,7 +200,7 @@ static int exchange_destroy(struct context *context, const struct erasure *erasu
         destroyed->contact = exchange->contact.length > 0;
         destroyed->deliveries = exchange->delivery_count;
         destroyed->unlogged = exchange->dropped;
-        result = received_destroy(context, exchange, erasure->keep_received || erasure->forget, destroyed);
+        result = received_destroy(context, exchange, &erasure->agreement, erasure->keep_received || erasure->forget, destroyed);
         cl_exchange_deinit(exchange);
     } else if (status == CL_E_LOCKED) {
         output_warn(&context->output, "What was kept of the exchange is damaged, so nobody knows which files arrived under it; look through %s.received.", context->wallet_path);

@@ -11,6 +11,7 @@ struct inbox {
     char received[3200], incoming[3200];
     size_t only_count;              /* of these agreements and offers; 0: of all */
     struct cl_object_id only[POSITIONALS_MAX];
+    char came_by[9];                /* digits that say by which of our mailboxes the part at hand came */
     size_t arrived, refused;
     bool connected;                 /* a contact came, so there may be somebody to tell (sharing.h) */
     enum cl_status last_refusal;    /* told once, and then counted */
@@ -19,8 +20,8 @@ struct inbox {
 
 /* Makes the folders, and removes half files of a command that was killed. */
 int inbox_folders(struct inbox *inbox);
-/* opening.sealed is a part that came. With 0 it is on disk, handed over, or refused. */
-int inbox_take(struct inbox *inbox);
+/* opening.sealed is a part that came by this mailbox. With 0 it is on disk, handed over, or refused. */
+int inbox_take(struct inbox *inbox, const struct cl_wallet_key *mailbox);
 /* The parts that were kept before: a suspension may have ended, or the command that fetched the last part was killed. */
 int inbox_take_kept(struct inbox *inbox);
 /* Says how often more was refused for the same reason. */

@@ -10,7 +10,8 @@
 #define PARTS_MAX 4096u                             /* files of what is not complete */
 #define SHARE_PARTS_MAX (2u * CL_DELIVERY_PARTS_MAX) /* of one agreement: two of the largest deliveries */
 #define EARLY_MS 600000u                            /* our node may hear of an agreement later than the sender's */
-/* PREFIX-HASH-NN.consent-delivery: the prefix is the agreement's; zeros, one for all, where it is not known to be ours yet */
+/* PREFIX-HASH-NN.consent-delivery: the prefix is the agreement's, and tells nobody without the words whose it is; zeros, one for all,
+   where it is not known to be ours yet: then the last digits of the hash say by which mailbox the part came */
 #define PREFIX_LENGTH 16u
 #define DELIVERY_LENGTH (PREFIX_LENGTH + 1u + 32u)
 #define STRANGERS "0000000000000000"
@@ -63,11 +64,32 @@ int inbox_folders(struct inbox *inbox)
     return result;
 }
 
-static void prefix_of(char out[PREFIX_LENGTH + 1], const struct cl_object_id *agreement)
+static void prefix_of(const struct inbox *inbox, char out[PREFIX_LENGTH + 1], const struct cl_object_id *agreement)
+{
+    uint8_t name16[16];
+    cl_store_name(name16, inbox->opening.context->store, "incoming", agreement);
+    cl_hex_encode(out, name16, PREFIX_LENGTH / 2);
+}
+
+static void digits_of(char out[sizeof ((struct inbox *)0)->came_by], const struct cl_wallet_key *mailbox)
 {
     struct cl_hash hash;
-    cl_hash_bytes(&hash, agreement->bytes, 32);
-    cl_hex_encode(out, hash.bytes, PREFIX_LENGTH / 2);
+    cl_hash_bytes(&hash, mailbox->key.bytes, 33);
+    cl_hex_encode(out, hash.bytes, 4);
+}
+
+/* Whether the part at hand, whose agreement is known, came by a mailbox of that: else whoever is the other side of two agreements
+   could try whether both are one wallet's. */
+static bool came_right(const struct inbox *inbox)
+{
+    const struct cl_wallet *wallet = inbox->opening.context->wallet;
+    char digits[sizeof inbox->came_by];
+    for (size_t i = 0; i < wallet->key_count; i++) {
+        digits_of(digits, &wallet->keys[i]);
+        if (mailbox_key(&wallet->keys[i]) && strcmp(digits, inbox->came_by) == 0 && opening_key_fits(&inbox->opening, &wallet->keys[i]))
+            return true;
+    }
+    return false;
 }
 
 /* Of a delivery's parts: the same whenever it arrives, and another for the same id under another agreement. */
@@ -82,7 +104,9 @@ static void part_path(const struct inbox *inbox, char out[3400], const struct cl
     cl_hash_bytes(&hash, all, sizeof all);
     cl_hex_encode(hex, hash.bytes, 16);
     if (ours)
-        prefix_of(prefix, &delivery->agreement);
+        prefix_of(inbox, prefix, &delivery->agreement);
+    else
+        memcpy(hex + 32 - strlen(inbox->came_by), inbox->came_by, strlen(inbox->came_by));
     (void)snprintf(out, 3400, "%s/%s-%s-%02u" DELIVERY_FILE_END, inbox->incoming, prefix, hex, number + 1);
 }
 
@@ -139,19 +163,33 @@ static int connect_take(struct inbox *inbox, const struct cl_delivery *delivery,
     return in_return_take(&inbox->opening, content, inbox->folder, status);
 }
 
+/* The file of what arrived: its id, which is the sender's to choose; where that names something else already, with the
+   agreement behind it. What was written before a command was killed is written again. */
+static bool arrived_path(const struct inbox *inbox, char *out, size_t size, const struct cl_delivery *delivery, struct cl_view content)
+{
+    char hex[33];
+    struct cl_buffer there = {.secret = true};
+    cl_hex_encode(hex, delivery->id16, 16);
+    bool fits = (size_t)snprintf(out, size, "%s/%s", inbox->folder, hex) < size;
+    enum cl_status status = fits ? cl_file_read(&there, out, CL_DELIVERY_BYTES_MAX) : CL_E_NOT_FOUND;
+    if (status != CL_E_NOT_FOUND && (status != CL_OK || there.length != content.length || (content.length > 0 && memcmp(there.data, content.data, content.length) != 0)))
+        fits = (size_t)snprintf(out, size, "%s/%s-%.8s", inbox->folder, hex, id_text(delivery->agreement.bytes)) < size;
+    cl_buffer_wipe(&there);
+    return fits;
+}
+
 /* All parts are on disk, so that it has arrived: acknowledged (in the outbox), into the folder, remembered, and only then removed. */
 static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
 {
     struct context *context = inbox->opening.context;
     struct cl_delivery delivery = *cl_delivery_assembly_of(assembly);
     struct cl_view content;
-    char path[4096], hex[33];
+    char path[4096];
     int result = 0;
     enum cl_status status = cl_delivery_assembly_content(&content, assembly);
     if (status != CL_OK) {
         refuse(inbox, status);
     } else {
-        cl_hex_encode(hex, delivery.id16, 16);
         bool connects = cl_delivery_connects(&delivery), file = delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT && !connects;
         if (connects)
             result = connect_take(inbox, &delivery, content, &status);
@@ -159,7 +197,7 @@ static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
             return 0; /* the parts stay */
         if (connects && result == 0 && status != CL_OK)
             refuse(inbox, status);
-        if ((size_t)snprintf(path, sizeof path, "%s/%s", inbox->folder, hex) >= sizeof path)
+        if (result == 0 && file && !arrived_path(inbox, path, sizeof path, &delivery, content))
             result = output_usage(&context->output, "The folder's name is too long.");
         if (result == 0) /* but for what connects: the answer to a contact is a contact */
             acknowledge(&inbox->opening, &delivery);
@@ -207,7 +245,9 @@ static int complete(struct inbox *inbox)
         if (result == 0 && status == CL_OK)
             status = cl_delivery_assembly_add(assembly, &inbox->opening.part);
     }
-    if (result == 0 && status == CL_OK) {
+    if (result == 0 && status == CL_E_MEMORY) { /* says nothing of the parts, which stay */
+        result = output_fail(&context->output, status, NULL);
+    } else if (result == 0 && status == CL_OK) {
         result = hand_over(inbox, assembly);
     } else if (result == 0 && !may_wait(&delivery, status)) {
         refuse(inbox, status);
@@ -287,7 +327,7 @@ static void make_room(struct inbox *inbox, const char *name)
     free(names);
 }
 
-/* path: where the part at hand lies; NULL: it came just now. */
+/* path: where the part at hand lies; NULL: it came just now. came_by: "" where it is known to be right. */
 static int part_take(struct inbox *inbox, const char *path)
 {
     struct opening *opening = &inbox->opening;
@@ -296,8 +336,12 @@ static int part_take(struct inbox *inbox, const char *path)
     enum cl_status status = opening_open(opening);
     if (status == CL_OK)
         result = judge(inbox, &status);
+    if (result == 0 && status == CL_E_MEMORY)
+        result = output_fail(&opening->context->output, status, NULL);
     if (result != 0)
         return result;
+    if ((status == CL_OK || status == CL_E_SUSPENDED) && inbox->came_by[0] != '\0' && !came_right(inbox))
+        status = CL_E_DELIVERY_AGREEMENT;
     bool opened = status == CL_OK || (status != CL_E_DELIVERY_KEY && opening->part.delivery.part_count > 0 && may_wait(&opening->part.delivery, status));
     if (!opened) {
         refuse(inbox, status);
@@ -305,7 +349,7 @@ static int part_take(struct inbox *inbox, const char *path)
             (void)unlink(path);
         return 0;
     }
-    part_path(inbox, kept, &opening->part.delivery, opening->part.number, status == CL_OK || status == CL_E_SUSPENDED);
+    part_path(inbox, kept, &opening->part.delivery, opening->part.number, status == CL_OK || status == CL_E_SUSPENDED || inbox->came_by[0] == '\0');
     if (path == NULL || strcmp(path, kept) != 0) { /* new, or known to be ours by now */
         make_room(inbox, strrchr(kept, '/') + 1);
         result = file_write(opening->context, kept, opening->sealed.data, opening->sealed.length, true);
@@ -315,14 +359,18 @@ static int part_take(struct inbox *inbox, const char *path)
     return result == 0 && status == CL_OK ? complete(inbox) : result;
 }
 
-int inbox_take(struct inbox *inbox) { return part_take(inbox, NULL); }
+int inbox_take(struct inbox *inbox, const struct cl_wallet_key *mailbox)
+{
+    digits_of(inbox->came_by, mailbox);
+    return part_take(inbox, NULL);
+}
 
 static bool wanted(const struct inbox *inbox, const char *name)
 {
     char prefix[PREFIX_LENGTH + 1];
     bool found = inbox->only_count == 0;
     for (size_t i = 0; i < inbox->only_count && !found; i++) {
-        prefix_of(prefix, &inbox->only[i]);
+        prefix_of(inbox, prefix, &inbox->only[i]);
         found = same_agreement(name, prefix);
     }
     return found;
@@ -338,6 +386,8 @@ int inbox_take_kept(struct inbox *inbox)
         inbox->opening.sealed.length = 0;
         if (result == 0 && wanted(inbox, names[i]->d_name) && access(path, F_OK) == 0) { /* else it went with its delivery */
             result = file_read(inbox->opening.context, &inbox->opening.sealed, path, CL_DELIVERY_SEALED_MAX);
+            bool stranger = same_agreement(names[i]->d_name, STRANGERS);
+            (void)snprintf(inbox->came_by, sizeof inbox->came_by, "%.8s", stranger ? names[i]->d_name + DELIVERY_LENGTH + 1 - sizeof inbox->came_by : "");
             if (result == 0)
                 result = part_take(inbox, path);
         }

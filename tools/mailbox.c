@@ -20,6 +20,13 @@ static void key_name(char out[CL_NAME_BYTES_MAX + 1], const struct cl_object_id 
     (void)snprintf(out, CL_NAME_BYTES_MAX + 1, "%.16s%s", id_text(id->bytes), in_return ? IN_RETURN_END : ".mailbox");
 }
 
+bool mailbox_key_of(const struct cl_wallet_key *key, const struct cl_object_id *id)
+{
+    char name[CL_NAME_BYTES_MAX + 1];
+    key_name(name, id, mailbox_in_return(key));
+    return mailbox_key(key) && strcmp(name, key->name) == 0;
+}
+
 const struct cl_wallet_key *mailbox_of(const struct context *context, const struct cl_object_id *id)
 {
     char name[CL_NAME_BYTES_MAX + 1];

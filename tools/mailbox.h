@@ -13,6 +13,8 @@ bool mailbox_key(const struct cl_wallet_key *key);
 /* It is to be closed, and used for nothing any more: its agreement was erased or forgotten (erasure.c). */
 bool mailbox_closing(const struct cl_wallet_key *key);
 #define MAILBOX_CLOSING ".closing"     /* the end of such a key's name, in the place of ".mailbox" */
+/* Is it that of our mailbox for this agreement, or for those who answer this offer? */
+bool mailbox_key_of(const struct cl_wallet_key *key, const struct cl_object_id *id);
 /* Opens the mailbox at the node in use, or finds it open. *opened: it was not. *kept: false where the node keeps none. */
 int mailbox_open(struct context *context, const struct cl_wallet_key *key, char address[MAILBOX_ADDRESS_SIZE], bool *opened, bool *kept);
 /* Our mailbox for an agreement, or for those who answer an offer of ours (in_return: which asks for the same back): its key is

@@ -3,6 +3,7 @@
 #include "opening.h"
 #include "delivery_log.h"
 #include "discover.h"
+#include "mailbox.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -68,6 +69,41 @@ static int subject_learn(struct opening *opening, enum cl_status *status)
     return result;
 }
 
+/* This object is the agreement, or one that it was made under. */
+static bool object_fits(const struct subject *subject, const struct cl_object_id *id)
+{
+    const struct cl_agreement *agreement = &subject->object.as.agreement;
+    const struct cl_party *own = subject_party(subject, subject->side);
+    return memcmp(id->bytes, subject->object.id.bytes, 32) == 0 || (agreement->terms.present && memcmp(id->bytes, agreement->terms.bytes, 32) == 0) || (own->length == 32 && memcmp(id->bytes, own->bytes, 32) == 0);
+}
+
+/* A mailbox says by its name whose it is. Another key fits unless the wallet's entries have it for something else and not for
+   this: one from before a rotation has no entry any more. */
+bool opening_key_fits(const struct opening *opening, const struct cl_wallet_key *key)
+{
+    const struct cl_wallet *wallet = opening->context->wallet;
+    const struct subject *subject = &opening->subject;
+    const struct cl_party *own = subject_party(subject, subject->side);
+    char delivery_key[CL_NAME_BYTES_MAX + 1];
+    struct cl_object_id terms;
+    bool elsewhere = false;
+    memcpy(terms.bytes, subject->object.as.agreement.terms.bytes, 32);
+    if (mailbox_key(key))
+        return mailbox_key_of(key, &subject->object.id) || (subject->object.as.agreement.terms.present && mailbox_key_of(key, &terms));
+    if (own->length == 33 && memcmp(own->bytes, key->key.bytes, 33) == 0)
+        return true;
+    for (size_t i = 0; i < wallet->item_count; i++) {
+        const struct cl_wallet_item *item = &wallet->items[i];
+        (void)snprintf(delivery_key, sizeof delivery_key, "%.46s.delivery", item->name);
+        if (strcmp(item->key_name, key->name) != 0 && strcmp(delivery_key, key->name) != 0)
+            continue;
+        if (object_fits(subject, &item->object))
+            return true;
+        elsewhere = true;
+    }
+    return !elsewhere;
+}
+
 int opening_check(struct opening *opening, enum cl_status *status)
 {
     struct context *context = opening->context;
@@ -76,6 +112,8 @@ int opening_check(struct opening *opening, enum cl_status *status)
     if (result != 0 || *status != CL_OK)
         return result;
     *status = cl_delivery_part_check(&opening->part, &context->wallet->network.id, &opening->subject.object.id, &opening->subject.object.as.agreement, opening->subject.side, &opening->other.signers, time_now_ms());
+    if (*status == CL_OK && !opening_key_fits(opening, &context->wallet->keys[opening->key]))
+        *status = CL_E_DELIVERY_AGREEMENT;
     return 0;
 }
 

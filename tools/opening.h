@@ -28,8 +28,11 @@ struct opening {
 /* opening->sealed into opening->part. CL_E_DELIVERY_KEY: no key of the wallet. */
 enum cl_status opening_open(struct opening *opening);
 /* May the part be taken now? Returns: the exit status where the node did not answer (reported); *status: why it may not.
-   With CL_OK, subject and other are those of the part's agreement. */
+   With CL_OK, subject and other are those of the part's agreement, whose own the key is that opened it: else two parties who
+   compare what they know could find out that two relationships are one wallet's. */
 int opening_check(struct opening *opening, enum cl_status *status);
+/* Is this key (its mailbox, or what was sealed to it) of the present agreement, or of the TERMS or PROFILE that is a side of it? */
+bool opening_key_fits(const struct opening *opening, const struct cl_wallet_key *key);
 void opening_forget(struct opening *opening); /* the agreement, which is asked for again */
 /* Was this delivery, of the present agreement, opened before? *out: as cl_opened_check has it; CL_E_DELIVERY_UNKNOWN: it
    acknowledges what we did not send. And: it is now, which goes into the log too. */

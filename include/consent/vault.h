@@ -45,6 +45,10 @@ CL_MUST_USE enum cl_status cl_store_sweep(struct cl_store *store, const struct c
    wallet: the one whose words both belong to. CL_E_IO, CL_E_BOUND, CL_E_MEMORY. */
 CL_MUST_USE enum cl_status cl_store_mirror(const struct cl_store *store, const char *directory, const struct cl_wallet *wallet);
 
+/* A name for a file that has to do with an object: the same each time, another for each purpose, and without the words nobody
+   can tell of which object it is, nor try. */
+void cl_store_name(uint8_t name16[16], const struct cl_store *store, const char *purpose, const struct cl_object_id *object);
+
 /* ---- the vault */
 size_t cl_vault_count(const struct cl_store *store);
 /* By name, ascending; valid until the vault changes. No value is decrypted. */
