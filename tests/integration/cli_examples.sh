@@ -68,6 +68,7 @@ you deliver asked kept.csv --slot 1 >/dev/null 2>&1 && example 0 inbox
 cmp -s kept.csv received/* || fail "what was left in the mailbox comes out otherwise"
 cmp -s kept.csv statement.csv || fail "what was delivered comes out otherwise"
 # the number of one's own phone, for ben
+me forget ben >/dev/null 2>&1 # the one of the joint thing
 you key new --name ben >/dev/null 2>&1
 printf '%s\n' 'proffered-by: customer' 'title: How to reach me' 'language: en' 'withdraw: at any node' '[slot 1 phone]' 'category: pd:TelephoneNumber' 'purposes: dpv:ServiceProvision' >phone-terms.txt
 me grant ben --to "$(you key list --json | /usr/bin/python3 -c 'import json,sys; print([k["did"] for k in json.load(sys.stdin)["keys"] if k["name"] == "ben"][0])')" --terms phone-terms.txt -o ben.consent-offer >/dev/null 2>&1
