@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """Scene 1, connect by code. Anna shows a QR code; a bank scans it and subscribes, and knows her terms from the code alone. Ben
-photographed the same code: it is used up. A code that nobody used in time, and one that Anna cancelled, open nothing; and an
+photographed the same code: it is used up. From then on both sides deliver to each other, and nothing but the code changed hands.
+A code that nobody used in time, and one that Anna cancelled, open nothing; and an
 answer that somebody saw on its way cannot be given by another. Everybody is at another node."""
 import os
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from consent_node import main  # noqa: E402
+from consent_node import main, says  # noqa: E402
 from scene import Scene, secrets_of  # noqa: E402
 
 
@@ -34,6 +35,19 @@ def the_bank_scans(scene, anna, bank, ben):
     return bank.ask("show", "anna")["object"]
 
 
+def both_deliver(anna, bank):
+    """Each looks into the inbox once; the answer went by a detour, so the bank's contact waited for it."""
+    says(bank.consent("inbox"), "Sent what had waited here")
+    says(anna.consent("inbox"), "card.1: the other side can be reached")
+    says(bank.consent("inbox"), "anna: the other side can be reached")
+    for sender, known_as, receiver, content in ((anna, "card.1", bank, b"anna@example.org"), (bank, "anna", anna, b"Welcome, customer 4711")):
+        sender.write("content", content)
+        sender.consent("deliver", known_as, "content", "--slot", "1")
+        receiver.consent("inbox", "--to", "mail")
+        assert [receiver.read(f"mail/{name}") for name in os.listdir(f"{receiver.folder}/mail")] == [content]
+    assert not [name for party in (anna, bank) for name in os.listdir(party.folder) if name.endswith(".consent-contact")], "a contact went from hand to hand"
+
+
 def codes_that_open_nothing(scene, anna, ben):
     shows(anna, "hurry", "--expires", "2s")
     shows(anna, "doubt")
@@ -53,10 +67,11 @@ def test(build):
         shows(anna, "card")
         scene.settled()
         agreement = the_bank_scans(scene, anna, bank, ben)
+        both_deliver(anna, bank)
         codes_that_open_nothing(scene, anna, ben)
         secrets = set().union(*(secrets_of(f"{anna.folder}/{name}.consent-offer") for name in ("card", "hurry", "doubt")))
         assert len(secrets) > 60
-        scene.nodes_lack(*secrets, "A bank for everybody", but_have=agreement)
+        scene.nodes_lack(*secrets, "A bank for everybody", "anna@example.org", "customer 4711", but_have=agreement)
 
 
 main(test)

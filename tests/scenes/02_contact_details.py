@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Scene 2, contact details that stay right. Anna and Ben subscribe to each other's phone number and e-mail address, Carl has
+"""Scene 2, contact details that stay right. Anna and Ben get each other's phone number and e-mail address by one command each, Carl has
 Anna's e-mail address only. Anna changes her number: one command. Ben, who waits for it, has it within seconds; when he was away
 he has it on return; Carl learns nothing, and neither does any node: there is no record of it, and no byte of the number, of the
 names of her data, or of salts."""
@@ -16,7 +16,7 @@ from consent_node import main, says  # noqa: E402
 from scene import Scene, read_all, secrets_of  # noqa: E402
 
 SECONDS = 3.0  # from the end of Anna's command until Ben's program has the number
-OLD, NEW, LATER = "+31 6 1111 1111", "+31 6 2222 2222", "+31 6 3333 3333"
+OLD, NEW, LATER, BENS = "+31 6 1111 1111", "+31 6 2222 2222", "+31 6 3333 3333", "+44 20 7946 0000"
 TERMS = """proffered-by: customer
 title: How to reach me
 language: en
@@ -32,25 +32,34 @@ purposes: dpv:ServiceProvision
 """
 
 
-def publishes(party, phone):
-    """Terms of their own, under which both data items are shared with whoever comes."""
-    party.write("me.txt", TERMS)
+def keeps(party, phone):
     party.write("phone.txt", phone)
     party.write("email.txt", f"{party.name}@example.org")
-    party.consent("terms", "publish", "me.txt", "--limit", "10", "--standing", "--until", "2099-12-31", "--name", "friends", "-o", f"{party.name}.consent-offer")
     party.consent("vault", "put", "mobile", "--category", "pd:TelephoneNumber", "phone.txt")
     party.consent("vault", "put", "mail", "--category", "pd:EmailAddress", "email.txt")
+
+
+def publishes(party):
+    """Terms under which both data items are shared with whoever comes; the same is asked for in return."""
+    party.write("me.txt", TERMS)
+    party.consent("terms", "publish", "me.txt", "--limit", "10", "--standing", "--in-return", "--until", "2099-12-31", "--name", "friends", "-o", f"{party.name}.consent-offer")
     party.scene.settled()
     says(party.consent("vault", "share", "mobile", "friends"), "everybody under 'friends', also with those to come, slot 2 (phone)")
     says(party.consent("vault", "share", "mail", "--all"), "everybody under 'friends'")
 
 
-def subscribes(scene, maker, reader):
-    """The reader takes up what the maker offers; the maker's inbox learns where, and tells. Returns the agreement's id."""
-    maker.hand_over(f"{maker.name}.consent-offer", reader)
-    agreement = reader.ask("subscribe", "--offer", f"{maker.name}.consent-offer", "--name", maker.name)["object"]
+def connect(scene, anna, ben):
+    """Ben's one command takes up Anna's terms and gives her the same; her inbox accepts that, and tells him what he may know; his
+    gives her his. Returns the id of the agreement under her terms."""
+    anna.hand_over("anna.consent-offer", ben)
+    agreement = ben.ask("subscribe", "anna", "--offer", "anna.consent-offer", "--in-return", "same")["object"]
     scene.settled()
-    says(maker.consent("inbox"), "friends.1: the other side can be reached", "'mobile': told 1 of 1: friends.1", "'mail': told 1 of 1")
+    says(anna.consent("inbox"), "friends.1: the other side can be reached", "accepted as 'friends.1.return'", "'mobile': told 1 of 1: friends.1", "'mail': told 1 of 1")
+    scene.settled()
+    says(ben.consent("inbox"), "anna: the other side can be reached", "anna.return: the other side can be reached")
+    for item in ("mobile", "mail"):
+        says(ben.consent("vault", "share", item, "--all"), f"'{item}': told 1 of 1: anna.return")
+    anna.consent("inbox")
     return agreement
 
 
@@ -104,14 +113,15 @@ def records(scene):
 def test(build):
     with Scene(build) as scene:
         anna, ben, carl = scene.party("anna", 2), scene.party("ben", 1), scene.party("carl", 3)
-        publishes(anna, OLD)
-        publishes(ben, "+44 20 7946 0000")
-        agreement = subscribes(scene, anna, ben)
-        subscribes(scene, ben, anna)
+        keeps(anna, OLD)
+        keeps(ben, BENS)
+        publishes(anna)
+        agreement = connect(scene, anna, ben)
         grants_email_only(scene, anna, carl)
         ben.consent("inbox")
         carl.consent("inbox")
         assert got(ben) == [OLD, "anna@example.org"] and got(carl) == ["anna@example.org"], (got(ben), got(carl))
+        assert got(anna) == [BENS, "ben@example.org"], got(anna)
         before = records(scene)
         follower = Follower(ben)
         ended = changes(anna, NEW)
