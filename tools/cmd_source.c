@@ -279,7 +279,7 @@ int run_source_release(struct context *context)
 
 /* ---- withdraw */
 
-struct search { struct context *context; const char *one, *other; size_t count; struct cl_source_release found; };
+struct search { struct context *context; const char *one, *other; struct cl_buffer found; }; /* found: struct cl_source_release each */
 
 static bool fits(struct context *context, const struct cl_source_release *release, const char *text)
 {
@@ -291,61 +291,66 @@ static enum cl_status look_at(void *opaque, const struct cl_source_entry *entry)
 {
     struct search *search = opaque;
     struct cl_source_release release;
-    if (entry->way == CL_SOURCE_GIVEN && cl_source_release_decode(&release, entry->document.data, entry->document.length) == CL_OK && release.uses > 0 && release.until_s > time_now_ms() / 1000u && fits(search->context, &release, search->one) && fits(search->context, &release, search->other)) {
-        search->count++;
-        search->found = release;
-    }
-    return CL_OK;
+    if (entry->way != CL_SOURCE_GIVEN || cl_source_release_decode(&release, entry->document.data, entry->document.length) != CL_OK)
+        return CL_OK;
+    if (release.uses == 0 || release.until_s <= time_now_ms() / 1000u || !fits(search->context, &release, search->one) || !fits(search->context, &release, search->other))
+        return CL_OK;
+    return cl_buffer_append(&search->found, &release, sizeof release);
 }
 
-static int withdraw(struct context *context, const struct subject *holder, struct cl_source_release *back)
+static int withdraw(struct context *context, struct cl_source_release *back, json_t *references)
 {
+    struct subject holder;
     struct act_signer signer;
     struct recipient to;
     struct cl_buffer file = {.secret = true};
     back->uses = 0;
     back->made_ms = time_now_ms() > back->made_ms ? time_now_ms() : back->made_ms + 1;
-    int result = subject_signer(context, &signer, holder);
+    int result = agreement_open(context, &holder, id_text(back->agreement.bytes));
+    if (result != 0)
+        return result;
+    result = subject_signer(context, &signer, &holder);
     if (result == 0)
-        result = recipient_of(context, &to, holder, "holder");
+        result = recipient_of(context, &to, &holder, "holder");
     enum cl_status status = result == 0 ? cl_source_release_sign(&file, back, &signer.signer) : CL_OK;
     if (status != CL_OK)
         result = output_fail(&context->output, status, NULL);
     if (result == 0)
-        output_say(&context->output, "You take back what you released to '%s' from '%s'. It holds from when '%s' has the word; what was fetched before stays fetched.", source_name(context, &back->reader), holder->item_name, holder->item_name);
-    if (result == 0)
-        result = release_send(context, holder, &signer, &file, &to);
+        result = release_send(context, &holder, &signer, &file, &to);
     if (result == 0)
         result = given_save(context, &file);
     if (result == 0) {
-        const char *out = option(context, "--out");
-        output_line(&context->output, "release %s is taken back", source_reference(back->reference16));
-        if (out != NULL)
-            output_say(&context->output, "Hand the file in %s/holder to '%s'.", out, holder->item_name);
-        output_json(&context->output, json_pack("{s:s}", "reference", source_reference(back->reference16)));
+        output_line(&context->output, "release %s, of '%s' to '%s', is taken back", source_reference(back->reference16), holder.item_name, source_name(context, &back->reader));
+        (void)json_array_append_new(references, json_string(source_reference(back->reference16)));
     }
     cl_buffer_wipe(&file);
+    subject_close(&holder);
     return result;
 }
 
 int run_source_withdraw(struct context *context)
 {
     struct search search = {.context = context, .one = positional(context, 0), .other = positional(context, 1)};
-    struct subject holder;
+    const char *out = option(context, "--out");
+    json_t *references = json_array();
     if (search.one == NULL)
         return output_usage(&context->output, "Which release? Give the holder's or the reader's name, both, or the reference; 'consent source list' shows them.");
     int result = network_open(context);
     enum cl_status status = result == 0 ? cl_source_each(context->store, look_at, &search) : CL_OK;
+    struct cl_source_release *found = (struct cl_source_release *)(void *)search.found.data;
+    size_t count = search.found.length / sizeof *found;
     if (status != CL_OK)
         result = output_fail(&context->output, status, NULL);
-    else if (result == 0 && search.count != 1)
-        result = search.count == 0 ? output_fail(&context->output, CL_E_NOT_FOUND, "No release in force fits; 'consent source list' shows them.") : output_usage(&context->output, "%zu releases fit; give the reference that 'consent source list' shows.", search.count);
-    if (result == 0)
-        result = agreement_open(context, &holder, id_text(search.found.agreement.bytes));
+    else if (result == 0 && count == 0)
+        result = output_fail(&context->output, CL_E_NOT_FOUND, "No release in force fits; 'consent source list' shows them.");
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = withdraw(context, &found[i], references);
     if (result == 0) {
-        result = withdraw(context, &holder, &search.found);
-        subject_close(&holder);
+        output_say(&context->output, "It holds from when the holder has the word%s%s%s; what was fetched before stays fetched.", out == NULL ? "" : ", so hand over what is in ", out == NULL ? "" : out, out == NULL ? "" : "/holder");
+        output_json(&context->output, json_pack("{s:O}", "references", references));
     }
+    json_decref(references);
+    cl_buffer_deinit(&search.found);
     return result;
 }
 

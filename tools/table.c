@@ -98,7 +98,7 @@ const struct command command_table[] = {
     {"open", "FILE|DIR", "--delivery= --again --no-acknowledge --output= -o=", "opens what was sealed for you, if its slot is in force", "consent open inbox -o statement.csv", run_open},
     {"source release", "HOLDER READER", "--slot= --for= --until= --uses= --where= --out= --timeout=", "lets the organisation of one agreement of yours fetch a slot of what that of another holds",
      "consent source release bank landlord --slot 2 --for 1 --out to", run_source_release},
-    {"source withdraw", "NAME|REFERENCE [NAME]", "--out= --timeout=", "takes such a release back", "consent source withdraw bank landlord --out to", run_source_withdraw},
+    {"source withdraw", "NAME|REFERENCE [NAME]", "--out= --timeout=", "takes such releases back", "consent source withdraw bank landlord --out to", run_source_withdraw},
     {"source list", "", "", "shows what is released, held for others, and asked for", "consent source list", run_source_list},
     {"source take", "FILE", "", "a holder takes in a release, or its taking back, that a customer sent", "consent source take anna.consent-release", run_source_take},
     {"source serve", "REQUEST [FILE]", "--output= -o= --media-type= --max-age= --purpose= --offline --policy= --key= --signer= --signer-key=", "a holder checks a request by what is in its hands; with FILE it serves that, counts it, and logs the use",

@@ -124,7 +124,6 @@ expect 0 home source open answer2 -o got2 && cmp -s income.txt got2 || fail "the
 expect 0 alice source release bank landlord --slot 2 --for 1 --out to2 && expect 0 acme open to2/holder -o release2 && expect 0 home open to2/reader -o pointer2
 expect 4 home source take release2 # it is another's
 expect 0 acme source take release2
-expect 2 alice source withdraw bank && has_err "2 releases fit"
 expect 0 alice source list --json
 expect 0 home source ask pointer2 -o request4
 second=$(alice source list --json | /usr/bin/python3 -c 'import json,sys;print([e["reference"] for e in json.load(sys.stdin)["entries"] if e["uses"]==1][0])')
@@ -133,6 +132,9 @@ expect 11 acme source serve request4 income.txt -o no && has_err CL_E_SOURCE_BAC
 expect 0 acme source take release2 && has "held already" # the older word does not bring it back
 expect 11 acme source serve request4 income.txt -o no && has_err CL_E_SOURCE_BACK
 expect 3 alice source withdraw "$second"
+expect 2 alice source withdraw bank && has_err "--out DIR"
+expect 0 alice source withdraw bank --out back2 --json && [ "$(json references | wc -c)" = 37 ] || fail "all that is in force at the bank, which is one: $out"
+expect 3 alice source withdraw bank --out back2 && has_err "No release in force fits"
 /usr/bin/python3 - release2 carls.release <<'PY'
 import hashlib, sys
 import cbor2
