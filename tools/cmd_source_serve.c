@@ -10,34 +10,40 @@
 
 /* ---- take */
 
-/* The newer of two releases with one reference counts, and what was served stays counted. *news: it changes something. */
-static int held_update(struct context *context, const struct cl_source_release *release, const struct cl_buffer *file, bool *news)
+/* The newer of two releases with one reference counts, and what was served stays counted. *news: it changes something.
+   CL_E_EXISTS: another agreement's has that reference. */
+static enum cl_status held_update(struct context *context, const struct cl_source_release *release, struct cl_view file, bool *news)
 {
-    struct cl_source_entry entry = {.way = CL_SOURCE_HELD, .document = {.secret = true}};
-    struct cl_source_release before;
+    struct cl_source_entry entry;
+    struct cl_source_release before = {.agreement = release->agreement};
     enum cl_status status = cl_source_load(&entry, context->store, CL_SOURCE_HELD, release->reference16);
-    *news = true;
-    if (status == CL_OK)
-        status = cl_source_release_decode(&before, entry.document.data, entry.document.length);
-    else if (status == CL_E_NOT_FOUND)
-        before = (struct cl_source_release){.agreement = release->agreement, .made_ms = 0}, entry = (struct cl_source_entry){.way = CL_SOURCE_HELD, .document = {.secret = true}}, status = CL_OK;
-    int result = status == CL_OK ? 0 : output_fail(&context->output, status, "The register of releases, in the folder beside the wallet.");
-    if (result == 0 && memcmp(before.agreement.bytes, release->agreement.bytes, 32) != 0)
-        result = output_fail(&context->output, CL_E_EXISTS, "Another customer's release has this reference.");
-    else if (result == 0)
-        *news = release->made_ms > before.made_ms;
-    if (result == 0 && *news) {
-        status = cl_buffer_replace(&entry.document, file->data, file->length);
-        if (status == CL_OK)
-            status = cl_source_save(&entry, context->store);
-        if (status != CL_OK)
-            result = output_fail(&context->output, status, NULL);
-    }
+    bool there = status == CL_OK;
+    if (status == CL_E_NOT_FOUND)
+        entry = (struct cl_source_entry){.way = CL_SOURCE_HELD, .document = {.secret = true}};
+    else if (status != CL_OK)
+        return status;
+    status = there ? cl_source_release_decode(&before, entry.document.data, entry.document.length) : CL_OK;
+    if (status == CL_OK && memcmp(before.agreement.bytes, release->agreement.bytes, 32) != 0)
+        status = CL_E_EXISTS;
+    *news = status == CL_OK && (!there || release->made_ms > before.made_ms);
+    if (*news)
+        status = cl_buffer_replace(&entry.document, file.data, file.length);
+    if (*news && status == CL_OK)
+        status = cl_source_save(&entry, context->store);
     cl_source_entry_deinit(&entry);
-    return result;
+    return status;
 }
 
-static void taken_say(struct context *context, const struct cl_source_release *release, bool news)
+static enum cl_status release_judge(struct context *context, const struct cl_source_release *release, const struct subject *subject, const struct cl_public_key *customer)
+{
+    const struct cl_agreement *agreement = &subject->object.as.agreement;
+    if (subject->side != CL_SIDE_ORGANISATION)
+        return CL_E_PARTY;
+    enum cl_status status = cl_source_release_check(release, &context->wallet->network.id, &subject->object.id, agreement, customer, time_now_ms());
+    return status == CL_OK && agreement->organisation.length != 32 ? CL_E_OBJECT_KIND : status; /* uses are stated under a profile */
+}
+
+static void taken_say(struct context *context, const struct cl_source_release *release, bool news, bool many)
 {
     char until[TIME_TEXT_SIZE];
     const char *customer = source_name(context, &release->agreement), *reference = source_reference(release->reference16);
@@ -48,7 +54,29 @@ static void taken_say(struct context *context, const struct cl_source_release *r
         output_line(&context->output, "release %s of '%s' is taken back: nothing is served under it any more", reference, customer);
     else
         output_line(&context->output, "release %s: %s of '%s' may be served to the organisation of agreement %s, %s, until %s", reference, source_slot_text(context, &release->agreement, release->slot), customer, id_short(release->reader.bytes), source_times(release->uses), until);
-    output_json(&context->output, json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:b}", "reference", reference, "agreement", id_text(release->agreement.bytes), "reader", id_text(release->reader.bytes), "slot", (int)release->slot, "uses", (int)release->uses, "until", (json_int_t)release->until_s, "new", news ? 1 : 0));
+    (many ? output_json_line : output_json)(&context->output, json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:b}", "reference", reference, "agreement", id_text(release->agreement.bytes), "reader", id_text(release->reader.bytes), "slot", (int)release->slot, "uses", (int)release->uses, "until", (json_int_t)release->until_s, "new", news ? 1 : 0));
+}
+
+bool source_release_is(const struct cl_delivery *delivery) { return delivery->kind == CL_DELIVERY_NOTICE && strcmp(delivery->media_type, RELEASE_MEDIA_TYPE) == 0; }
+
+int source_release_arrived(struct opening *opening, struct cl_view content, enum cl_status *status)
+{
+    struct context *context = opening->context;
+    struct cl_source_release release;
+    bool news = false;
+    *status = cl_source_release_decode(&release, content.data, content.length);
+    if (*status == CL_OK)
+        *status = release_judge(context, &release, &opening->subject, &opening->other.signers.key);
+    if (*status != CL_OK)
+        return 0;
+    enum cl_status kept = held_update(context, &release, content, &news);
+    if (kept == CL_OK)
+        taken_say(context, &release, news, true);
+    else if (kept == CL_E_EXISTS)
+        *status = kept;
+    else
+        return output_fail(&context->output, kept, "The register of releases, in the folder beside the wallet.");
+    return 0;
 }
 
 int run_source_take(struct context *context)
@@ -60,7 +88,7 @@ int run_source_take(struct context *context)
     bool news = false;
     const char *path = positional(context, 0);
     if (path == NULL)
-        return output_usage(&context->output, "Which file? What 'consent open' or 'consent inbox' wrote of a delivery of " RELEASE_MEDIA_TYPE ".");
+        return output_usage(&context->output, "Which file? What 'consent open' wrote of a delivery of " RELEASE_MEDIA_TYPE ".");
     int result = network_open(context);
     if (result == 0)
         result = file_read(context, &file, path, CL_SOURCE_POINTER_BYTES_MAX);
@@ -71,18 +99,19 @@ int run_source_take(struct context *context)
         result = source_tidy(context);
     if (result == 0)
         result = source_agreement(context, &subject, &customer, &release.agreement, CL_SIDE_ORGANISATION);
-    if (result == 0) {
-        status = cl_source_release_check(&release, &context->wallet->network.id, &subject.object.id, &subject.object.as.agreement, &customer, time_now_ms());
-        if (status != CL_OK)
-            result = output_fail(&context->output, status == CL_E_DELIVERY_SENDER ? CL_E_SIGNATURE : status, status == CL_E_DELIVERY_SENDER ? "The release is not signed by the customer of '%s'." : "(the release, under '%s')", source_name(context, &release.agreement));
-        else if (subject.object.as.agreement.organisation.length != 32)
-            result = output_fail(&context->output, CL_E_OBJECT_KIND, "Your side of '%s' is a key; only a profile can serve what it holds, since uses are stated under it.", source_name(context, &release.agreement));
-        subject_close(&subject);
+    if (result != 0) {
+        cl_buffer_wipe(&file);
+        return result;
     }
-    if (result == 0)
-        result = held_update(context, &release, &file, &news);
-    if (result == 0)
-        taken_say(context, &release, news);
+    status = release_judge(context, &release, &subject, &customer);
+    const char *why = status == CL_E_DELIVERY_SENDER ? "is not signed by the customer of" : status == CL_E_OBJECT_KIND ? "cannot be served by a side without a profile, as yours is, in" : "is under";
+    if (status != CL_OK)
+        result = output_fail(&context->output, status == CL_E_DELIVERY_SENDER ? CL_E_SIGNATURE : status, "The release %s '%s'.", why, source_name(context, &release.agreement));
+    else if ((status = held_update(context, &release, (struct cl_view){file.data, file.length}, &news)) != CL_OK)
+        result = output_fail(&context->output, status, status == CL_E_EXISTS ? "Another customer's release has this reference." : "The register of releases, in the folder beside the wallet.");
+    else
+        taken_say(context, &release, news, false);
+    subject_close(&subject);
     cl_buffer_wipe(&file);
     return result;
 }
@@ -210,8 +239,11 @@ static int serve(struct context *context, struct serving *serving)
     int result = path == NULL ? 0 : answer_make(context, &sealed, serving, path);
     if (result == 0 && path != NULL)
         result = count(context, serving);
-    if (result == 0 && path != NULL)
+    if (result == 0 && path != NULL) {
         result = file_write(context, out, sealed.data, sealed.length, true);
+        if (result != 0)
+            output_warn(&context->output, "The use stays counted and logged, for nobody knows how much of the answer left; the customer can release once more.");
+    }
     if (result == 0) {
         size_t served = serving->held.served_count;
         if (path == NULL)

@@ -1,6 +1,7 @@
 /* Sealed parts on their way into the inbox: judged, kept until all of a delivery are there, handed over. What is not complete is
    bounded, for each agreement too: no side takes the room of another. */
 #include "inbox.h"
+#include "source.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -190,16 +191,18 @@ static int hand_over(struct inbox *inbox, struct cl_delivery_assembly *assembly)
     if (status != CL_OK) {
         refuse(inbox, status);
     } else {
-        bool connects = cl_delivery_connects(&delivery), file = delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT && !connects;
+        bool connects = cl_delivery_connects(&delivery), releases = source_release_is(&delivery), file = delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT && !connects && !releases;
         if (connects)
             result = connect_take(inbox, &delivery, content, &status);
-        if (connects && result == 0 && may_wait(&delivery, status))
+        else if (releases)
+            result = source_release_arrived(&inbox->opening, content, &status);
+        if (result == 0 && may_wait(&delivery, status))
             return 0; /* the parts stay */
-        if (connects && result == 0 && status != CL_OK)
+        if (result == 0 && status != CL_OK)
             refuse(inbox, status);
         if (result == 0 && file && !arrived_path(inbox, path, sizeof path, &delivery, content))
             result = output_usage(&context->output, "The folder's name is too long.");
-        if (result == 0) /* but for what connects: the answer to a contact is a contact */
+        if (result == 0 && status == CL_OK) /* but for what connects: the answer to a contact is a contact */
             acknowledge(&inbox->opening, &delivery);
         if (result == 0 && file)
             result = file_write(context, path, content.data, content.length, true);

@@ -5,6 +5,7 @@
 
 #include "consent/source.h"
 #include "mailbox.h"
+#include "opening.h"
 
 #define RELEASE_MEDIA_TYPE "application/vnd.consent-release"
 #define POINTER_MEDIA_TYPE "application/vnd.consent-source"
@@ -21,5 +22,9 @@ const char *source_reference(const uint8_t reference16[16]); /* 32 digits; stati
 const char *source_times(unsigned uses);                     /* "once", "3 times"; static storage */
 /* The agreement by its id as the node has it, our side has to be this one; customer: its present key. */
 int source_agreement(struct context *context, struct subject *out, struct cl_public_key *customer, const struct cl_object_id *id, enum cl_side own);
+/* consent inbox: a release, or the word that it is taken back, which came under the agreement of `opening`: judged, held, told.
+   *status: why it is not. */
+bool source_release_is(const struct cl_delivery *delivery);
+int source_release_arrived(struct opening *opening, struct cl_view content, enum cl_status *status);
 
 #endif

@@ -164,6 +164,30 @@ cp "$scratch"/sealed/*.consent-delivery "$files/delivery.part"
 by acme open "$files/foreign.consent-delivery" -o "$scratch/opened"
 cmp "$files/delivery.content" "$scratch/opened" || fail 'what PyNaCl sealed comes out otherwise'
 
+# ---- data stays at the source: acme holds it, and a reader whose key and bytes are Python's asks for it
+reader="/usr/bin/python3 '$interop/source_python.py' '$files'"
+reader_key=$(/usr/bin/python3 "$interop/source_python.py" "$files" key)
+by acme show acme-uses
+holder=$(of object)
+by acme key list
+/usr/bin/python3 -c 'import json, sys
+print(next(key["public_key"] for key in json.load(open(sys.argv[1]))["keys"] if key["name"] == "acme-uses"))' "$scratch/json" >"$files/source.holder"
+by anna grant holder --to "$holder" --terms "$scratch/terms.txt" --until 2099-12-31 -o "$scratch/holder.offer"
+by acme subscribe held --offer "$scratch/holder.offer" --as acme-uses --name held
+by anna grant reader --to "$reader_key" --terms "$scratch/terms.txt" --until 2099-12-31 -o "$scratch/reader.offer"
+by acme subscribe reads --offer "$scratch/reader.offer" --name reads --signer "exec:$reader sign" --signer-key "$reader_key"
+by acme contact reads --no-mailbox -o "$scratch/reader.contact" --signer "exec:$reader sign" --signer-key "$reader_key"
+by anna import "$scratch/reader.contact"
+by anna source release holder reader --slot 2 --for 1 --uses 2 --out "$scratch/released"
+by acme open "$scratch/released/holder" -o "$scratch/release"
+by acme source take "$scratch/release"
+by acme open "$scratch/released/reader" -o "$files/source.consent-source"
+by acme source ask "$files/source.consent-source" -o "$files/source.consent-source-request" --signer "exec:$reader sign" --signer-key "$reader_key"
+by acme proof reads -o "$files/source.consent-proof"
+/usr/bin/python3 "$interop/source_python.py" "$files" ask
+printf 'income of 2025: 41,200\n' >"$files/source.content"
+by acme source serve "$files/foreign.consent-source-request" "$files/source.content" --media-type text/plain -o "$files/source.consent-source-answer"
+
 for record in record_revoke record_der record_pkcs11; do
     /usr/bin/python3 "$interop/record_python.py" "$files" "$record" >"$scratch/said" 2>&1 ||
         { cat "$scratch/said" >&2; fail "python3-ecdsa refuses $record"; }

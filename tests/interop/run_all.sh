@@ -48,6 +48,7 @@ judge disclosure /usr/bin/python3 "$here/disclosure_check.py" "$directory"
 judge uses_python /usr/bin/python3 "$here/uses_python.py" --each "$directory"
 judge words_python /usr/bin/python3 "$here/words_python.py" "$directory"
 judge delivery_python /usr/bin/python3 "$here/delivery_python.py" "$directory"
+judge source_python /usr/bin/python3 "$here/source_python.py" "$directory"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
