@@ -375,12 +375,12 @@ int act_finish(struct context *context, const struct act *act, const struct cl_b
     if (result == 0)
         submission_say(context, &submission);
     int saved = wallet_save(context);
-    if (saved == 0 && makes_agreement(act->type))
-        saved = wallet_backup(context, NULL);
     if (result == 0 && saved == 0)
         connect_answered(context, act, object, submission.final, json);
     if (result == 0 && saved == 0 && submission.final && context->once_final != NULL)
         result = context->once_final(context, object, json);
+    if (saved == 0 && makes_agreement(act->type)) /* with the mailbox's key too */
+        saved = wallet_backup(context, NULL);
     if (result == 0)
         output_json(&context->output, json);
     else

@@ -157,6 +157,31 @@ static int add_listed(struct context *context, const char *path)
     return result;
 }
 
+/* The trust file stands beside the wallet; the backup has what it was. */
+static int policy_back(struct context *context)
+{
+    char path[3200];
+    const struct cl_wallet_network *network = &context->wallet->network;
+    (void)snprintf(path, sizeof path, "%s.policy", context->wallet_path);
+    return network->known ? file_write(context, path, network->policy.data, network->policy.length, false) : 0;
+}
+
+static void recovered_say(struct context *context, bool backup)
+{
+    const struct output *output = &context->output;
+    const struct cl_wallet *wallet = context->wallet;
+    output_line(output, "%zu key%s, %zu entr%s and %zu vault item%s are back in %s", wallet->key_count, wallet->key_count == 1 ? "" : "s", wallet->item_count, wallet->item_count == 1 ? "y" : "ies", cl_vault_count(context->store), cl_vault_count(context->store) == 1 ? "" : "s", context->wallet_path);
+    if (backup) {
+        output_say(output, "Next: 'consent list --refresh' asks %s how everything stands now, and 'consent inbox' fetches what waits for you. If somebody else may have the old wallet, 'consent rotate NAME' gives an agreement another key.", wallet->network.known ? wallet->network.url : "a node");
+        output_say(output, "What was agreed after this backup was written is found once its key is there: consent key new --name NAME --uri consent:relationship/NAME, with the name that you gave it, then 'consent list --refresh'.");
+    } else if (wallet->key_count == 0) {
+        output_say(output, "The words alone do not know what your relationships were called, and each has a key that follows from its name: give the names, as far as you remember them, one a line, with --list FILE; or add them one by one: consent key new --name NAME --uri consent:relationship/NAME.");
+    } else {
+        output_say(output, "Next: 'consent list --refresh' (with --node URL) finds what stands on the ledger under these keys, and what was made under your terms and profiles. Texts and salts were in the backup only: ask the other sides for them ('consent import'). 'consent contact NAME -o FILE' opens the mailbox of an agreement again, the same one, and 'consent inbox' fetches what waits there.");
+    }
+    output_say(output, "Not in any backup: the log of uses, what arrived, nodes' signed acceptances, and what waited to be sent. Copy WALLET.uses, .received and .accepted-* from the old machine if you still have it.");
+}
+
 int run_key_recover(struct context *context)
 {
     const char *words_file = option(context, "--words-file"), *backup = option(context, "--backup"), *list = option(context, "--list");
@@ -185,8 +210,10 @@ int run_key_recover(struct context *context)
         result = add_listed(context, list);
     if (result == 0)
         result = wallet_save(context);
+    if (result == 0)
+        result = policy_back(context);
     if (result == 0) {
-        output_line(&context->output, "%zu keys, %zu entries and %zu vault items are back in %s", context->wallet->key_count, context->wallet->item_count, cl_vault_count(context->store), context->wallet_path);
+        recovered_say(context, backup != NULL);
         output_json(&context->output, json_pack("{s:i, s:i, s:i, s:i}", "keys", (int)context->wallet->key_count, "entries", (int)context->wallet->item_count, "vault_items", (int)cl_vault_count(context->store), "without_content", (int)wallet_locked_count(context)));
     }
     cl_buffer_wipe(&words);

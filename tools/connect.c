@@ -153,14 +153,22 @@ void connect_answered(struct context *context, const struct act *act, const stru
     uint8_t recipient32[32];
     char address[MAILBOX_ADDRESS_SIZE];
     bool answers = act->type == CL_GRANT || act->type == CL_SUBSCRIBE || act->type == CL_COUNTER, soft = context->output.soft;
-    if (!answers || item == NULL || item->kind != CL_ITEM_AGREEMENT || item->role == CL_SIDE_NONE || flag(context, "--no-mailbox") || cl_exchange_load(&exchange, context->store, object) != CL_OK)
+    bool rotated = act->type == CL_ROTATE && option(context, "--to") == NULL && option(context, "--key") == NULL && option(context, "--signer") == NULL;
+    if ((!answers && !rotated) || item == NULL || item->kind != CL_ITEM_AGREEMENT || item->role == CL_SIDE_NONE || flag(context, "--no-mailbox") || cl_exchange_load(&exchange, context->store, object) != CL_OK)
         return;
-    if (exchange.contact_sent_ms == 0 && recipient(context, &exchange, recipient32, address)) {
+    if ((rotated ? exchange.contact.length > 0 : exchange.contact_sent_ms == 0) && recipient(context, &exchange, recipient32, address)) {
+        exchange.contact_sent_ms = 0;
         context->output.soft = true;
+        if (rotated)
+            mailbox_put_aside(context, object);
         int result = contact_send(context, act, object, &exchange, final, recipient32, address);
         context->output.soft = soft;
         bool kept = exchange.contact_sent_ms != 0;
-        if (result == 0)
+        if (result == 0 && rotated)
+            output_say(&context->output, "The other side is told your new key, and a new mailbox; it delivers there from its next 'consent inbox' on.");
+        else if (rotated)
+            output_warn(&context->output, kept ? "The key is replaced. That did not reach the other side yet, which cannot deliver to you until then; the next 'consent inbox' tries again." : "The key is replaced, but the other side cannot deliver to you before you hand over what 'consent contact' writes.");
+        else if (result == 0)
             output_say(&context->output, final ? "Your contact is in the other side's mailbox; theirs comes to 'consent inbox'." : "Your contact waits here; the next 'consent inbox' sends it, once your answer is on the ledger.");
         else
             output_warn(&context->output, kept ? "Your answer stands. Your contact did not reach the other side yet; the next 'consent inbox' tries again." : "Your answer stands, but the other side does not learn how to reach you: hand over what 'consent contact' writes.");

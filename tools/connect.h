@@ -13,7 +13,7 @@ void reception_open(struct context *context, struct cl_reception *out, const str
 /* The same for an offer that was made before: absent where it had none. */
 void reception_again(struct context *context, struct cl_reception *out, const struct cl_object_id *object);
 
-/* After an answer of ours (act): our contact goes to the reception of the code or offer, or to the contact that we have, once.
+/* After an answer of ours, or a ROTATE (act): our contact goes to the reception of the code or offer, or to the contact that we have, once.
    final: the answer stands on the ledger; else the contact waits in the outbox. Adds to json what came of it. */
 void connect_answered(struct context *context, const struct act *act, const struct cl_object_id *object, bool final, json_t *json);
 void reception_address(const struct cl_reception *reception, char address[MAILBOX_ADDRESS_SIZE]);

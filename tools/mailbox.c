@@ -39,6 +39,19 @@ const struct cl_wallet_key *mailbox_of(const struct context *context, const stru
     return NULL;
 }
 
+void mailbox_put_aside(struct context *context, const struct cl_object_id *id)
+{
+    const struct cl_wallet_key *found = mailbox_of(context, id);
+    char name[CL_NAME_BYTES_MAX + 1];
+    unsigned number = 1;
+    if (found == NULL)
+        return;
+    do
+        (void)snprintf(name, sizeof name, "%.16s.former.%u", id_text(id->bytes), number++);
+    while (cl_wallet_key_find(context->wallet, name) != NULL);
+    memcpy(context->wallet->keys[found - context->wallet->keys].name, name, sizeof name);
+}
+
 int mailbox_own(struct context *context, const struct cl_object_id *id, bool in_return, char address[MAILBOX_ADDRESS_SIZE], struct cl_wallet_key *key)
 {
     char name[CL_NAME_BYTES_MAX + 1], made[CL_NAME_BYTES_MAX + 1] = "";

@@ -20,6 +20,9 @@ int mailbox_open(struct context *context, const struct cl_wallet_key *key, char 
 /* Our mailbox for an agreement, or for those who answer an offer of ours (in_return: which asks for the same back): its key is
    made where there is none; the caller saves the wallet before anybody learns of it. *key: a copy. address "": the node in use keeps none. */
 int mailbox_own(struct context *context, const struct cl_object_id *id, bool in_return, char address[MAILBOX_ADDRESS_SIZE], struct cl_wallet_key *key);
+/* Another one is made when it is asked for next: whoever had the key of the agreement may have that of the mailbox too. inbox
+   goes on emptying the old one. */
+void mailbox_put_aside(struct context *context, const struct cl_object_id *id);
 /* The key of that mailbox; NULL: there is none. */
 const struct cl_wallet_key *mailbox_of(const struct context *context, const struct cl_object_id *id);
 /* Whether the mailbox was made with in_return. */
