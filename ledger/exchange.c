@@ -8,7 +8,6 @@
 #include "vault_internal.h"
 
 #define FILE_BYTES_MAX (CL_EXCHANGE_BYTES_MAX + 128u)
-#define FEW 4u /* so many are written one by one: syncing everything may wait for what other programs wrote */
 
 static_assert(CL_EXCHANGE_SAVE_MAX == CL_STORE_GROUP_MAX, "one group of files");
 
@@ -114,7 +113,7 @@ enum cl_status cl_exchange_save_all(const struct cl_exchange *exchanges, const s
 {
     if (count > CL_EXCHANGE_SAVE_MAX)
         return CL_E_BOUND;
-    if (count <= FEW) {
+    if (count <= CL_STORE_FEW) {
         enum cl_status few = CL_OK;
         for (size_t i = 0; i < count && few == CL_OK; i++)
             few = cl_exchange_save(&exchanges[i], store, &agreements[i]);

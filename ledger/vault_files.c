@@ -19,15 +19,16 @@ void cl_store_path(char out[CL_STORE_FILE_PATH_MAX], const char *directory, cons
     assert(used > 0 && (size_t)used < CL_STORE_FILE_PATH_MAX);
 }
 
-/* Writes random bytes over all that an open file holds. */
-static bool overwrite_later(int file)
+enum { NOISE_BYTES = 4096 };
+
+/* Writes noise over all that an open file holds. */
+static bool overwrite_later(int file, const uint8_t noise[NOISE_BYTES])
 {
     struct stat about;
-    uint8_t noise[1024];
-    if (fstat(file, &about) != 0 || lseek(file, 0, SEEK_SET) != 0 || cl_random(noise, sizeof noise) != CL_OK)
+    if (fstat(file, &about) != 0 || lseek(file, 0, SEEK_SET) != 0)
         return false;
     for (off_t left = about.st_size; left > 0;) {
-        ssize_t wrote = write(file, noise, left < (off_t)sizeof noise ? (size_t)left : sizeof noise);
+        ssize_t wrote = write(file, noise, left < NOISE_BYTES ? (size_t)left : NOISE_BYTES);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote <= 0)
@@ -37,8 +38,12 @@ static bool overwrite_later(int file)
     return true;
 }
 
-/* The same, and waits until they are on the disk. */
-static bool overwrite(int file) { return overwrite_later(file) && fsync(file) == 0; }
+/* The same, and waits until it is on the disk. */
+static bool overwrite(int file)
+{
+    uint8_t noise[NOISE_BYTES];
+    return cl_random(noise, sizeof noise) == CL_OK && overwrite_later(file, noise) && fsync(file) == 0;
+}
 
 bool cl_file_destroy(const char *path)
 {
@@ -122,6 +127,7 @@ static void remove_beside(const char *directory, const char *ending, const struc
 /* Content first, then the names, then what was there before is overwritten: each step on the disk before the next. */
 enum cl_status cl_store_files_replace(const char *directory, const char *ending, const struct cl_store_file *files, size_t count)
 {
+    uint8_t noise[NOISE_BYTES];
     int before[CL_STORE_GROUP_MAX], folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     size_t moved = 0;
     assert(count <= CL_STORE_GROUP_MAX);
@@ -137,8 +143,9 @@ enum cl_status cl_store_files_replace(const char *directory, const char *ending,
     int saved = errno;
     for (size_t i = 0; i < count && !good; i++)
         remove_beside(directory, ending, &files[i]);
+    good = good && cl_random(noise, sizeof noise) == CL_OK;
     for (size_t i = 0; i < moved; i++)
-        good = (before[i] < 0 || !good || overwrite_later(before[i])) && good;
+        good = (before[i] < 0 || !good || overwrite_later(before[i], noise)) && good;
     if (good && syncfs(folder) != 0) {
         saved = errno;
         good = false;

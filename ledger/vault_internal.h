@@ -31,6 +31,7 @@ bool cl_value_file_remove(const char *directory, const uint8_t value16[16]);
 CL_MUST_USE enum cl_status cl_store_file_replace(const char *directory, const uint8_t id16[16], const char *ending, const uint8_t *data, size_t length);
 /* Several, each as a whole: files are synced together (syncfs), so many cost little more than one. At most CL_STORE_GROUP_MAX. */
 #define CL_STORE_GROUP_MAX 256u
+#define CL_STORE_FEW 4u /* so many are better written one by one: syncing everything may wait for what other programs wrote */
 struct cl_store_file { uint8_t id16[16]; struct cl_buffer bytes; };
 CL_MUST_USE enum cl_status cl_store_files_replace(const char *directory, const char *ending, const struct cl_store_file *files, size_t count);
 

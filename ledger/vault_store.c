@@ -220,36 +220,66 @@ size_t cl_store_damaged(const struct cl_store *store) { return store->damaged; }
 
 /* ---------------------------------------------------------------- keys of items */
 
+static enum cl_status key_encode(struct cl_buffer *out, const struct cl_store *store, const struct cl_store_key *key)
+{
+    uint8_t nonce[24];
+    enum cl_status status = cl_random(nonce, sizeof nonce);
+    return status == CL_OK ? cl_key_file_encode(out, key, store->secret32, nonce) : status;
+}
+
 enum cl_status cl_store_key_write(const struct cl_store *store, const struct cl_store_key *key)
 {
     struct cl_buffer file = {0};
-    uint8_t nonce[24];
-    enum cl_status status = cl_random(nonce, sizeof nonce);
-    if (status == CL_OK)
-        status = cl_key_file_encode(&file, key, store->secret32, nonce);
+    enum cl_status status = key_encode(&file, store, key);
     if (status == CL_OK)
         status = cl_store_file_replace(store->directory, key->id16, KEY_ENDING, file.data, file.length);
     cl_buffer_deinit(&file);
     return status;
 }
 
+/* On the disk first, then in the list. */
+static enum cl_status keys_add(struct cl_store *store, const struct cl_store_key *keys, size_t count)
+{
+    struct cl_store_file *files = calloc(count + 1, sizeof *files);
+    enum cl_status status = files == NULL ? CL_E_MEMORY : CL_OK;
+    for (size_t i = 0; i < count && status == CL_OK; i++) {
+        memcpy(files[i].id16, keys[i].id16, 16);
+        status = count <= CL_STORE_FEW ? cl_store_key_write(store, &keys[i]) : key_encode(&files[i].bytes, store, &keys[i]);
+    }
+    if (status == CL_OK && count > CL_STORE_FEW)
+        status = cl_store_files_replace(store->directory, KEY_ENDING, files, count);
+    for (size_t i = 0; i < count && status == CL_OK; i++)
+        status = cl_store_key_append(store, &keys[i]);
+    for (size_t i = 0; files != NULL && i < count; i++)
+        cl_buffer_deinit(&files[i].bytes);
+    free(files);
+    return status;
+}
+
 enum cl_status cl_store_save_keys(struct cl_store *store, struct cl_wallet *wallet)
 {
-    enum cl_status status = CL_OK;
-    size_t known = store->key_count; /* those are in order while others are appended */
+    struct cl_store_key *fresh = calloc(CL_STORE_GROUP_MAX, sizeof *fresh);
+    enum cl_status status = fresh == NULL ? CL_E_MEMORY : CL_OK;
+    size_t known = store->key_count, count = 0; /* those that are known are in order while others are appended */
     for (size_t i = 0; status == CL_OK && i < wallet->item_count; i++) {
         struct cl_wallet_item *item = &wallet->items[i];
-        struct cl_store_key key = {.kind = CL_STORE_ITEM};
+        struct cl_store_key *key = &fresh[count];
+        *key = (struct cl_store_key){.kind = CL_STORE_ITEM};
         status = cl_wallet_item_content_renew(item);
-        memcpy(key.id16, item->content_id16, 16);
-        if (status != CL_OK || !item->content_open || (known > 0 && bsearch(&key, store->keys, known, sizeof key, compare_keys) != NULL))
+        memcpy(key->id16, item->content_id16, 16);
+        if (status != CL_OK || !item->content_open || (known > 0 && bsearch(key, store->keys, known, sizeof *key, compare_keys) != NULL))
             continue;
-        memcpy(key.key32, item->content_key32, 32);
-        status = cl_store_key_write(store, &key);
-        if (status == CL_OK)
-            status = cl_store_key_append(store, &key);
-        cl_wipe(&key, sizeof key);
+        memcpy(key->key32, item->content_key32, 32);
+        if (++count == CL_STORE_GROUP_MAX) {
+            status = keys_add(store, fresh, count);
+            count = 0;
+        }
     }
+    if (status == CL_OK)
+        status = keys_add(store, fresh, count);
+    if (fresh != NULL)
+        cl_wipe(fresh, CL_STORE_GROUP_MAX * sizeof *fresh);
+    free(fresh);
     enum cl_status arranged = cl_store_arrange(store);
     return status == CL_OK ? arranged : status;
 }

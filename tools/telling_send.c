@@ -1,7 +1,9 @@
 /* Hands over many deliveries of one content: states asked for in advance, several requests under way, sealed one part at a time, and
-   what was told written down in groups. One thread. A node or mailbox that takes nothing keeps nobody else waiting. */
+   what was told written down in groups by a second thread, since the disk is waited for. A node or mailbox that takes nothing
+   keeps nobody else waiting. */
 #include "sharing.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #define AT_ONCE 32u      /* requests under way; a node takes some hundred connections */
@@ -9,6 +11,8 @@
 #define NODES_MAX 32u    /* home nodes whose absence is remembered */
 
 struct sender { struct http_transfer *transfer; struct tale *tale; struct cl_buffer sealed; char url[CL_URL_BYTES_MAX + 400]; };
+/* A group that is being written: nobody else touches these tales and the exchange files of their agreements. */
+struct writer { const struct tale_source *source; pthread_t thread; bool running; struct tale *group[CL_EXCHANGE_SAVE_MAX]; size_t count; uint64_t length; enum cl_status status; };
 struct sending {
     struct tale_source *source;
     struct tale *tales;
@@ -16,6 +20,7 @@ struct sending {
     struct cl_delivery delivery;     /* what all have in common */
     struct http_multi *multi;
     struct sender senders[AT_ONCE];
+    struct writer writer;
     struct tale *done[CL_EXCHANGE_SAVE_MAX];
     size_t done_count, told, busy;
     size_t away_count;
@@ -32,11 +37,11 @@ static int by_position(const void *a, const void *b)
     return one->position < other->position ? -1 : one->position > other->position;
 }
 
-static enum cl_status note_told(const struct sending *sending, struct cl_exchange *exchange, const struct tale *tale)
+static enum cl_status note_told(const struct writer *writer, struct cl_exchange *exchange, const struct tale *tale)
 {
-    const struct cl_vault_entry *item = sending->source->item;
+    const struct cl_vault_entry *item = writer->source->item;
     struct cl_exchange_delivery delivery = {.kind = tale->share.told_ms == 0 ? CL_DELIVERY_DATA : CL_DELIVERY_CHANGE, .has_slot = true, .slot = tale->share.slot, .sent_ms = tale->sent_ms,
-                                            .seen_ms = time_now_ms(), .length = sending->delivery.length};
+                                            .seen_ms = time_now_ms(), .length = writer->length};
     struct cl_exchange_link *link = cl_exchange_link_find(exchange, tale->share.slot);
     enum cl_status status = CL_OK;
     memcpy(delivery.id16, tale->id16, 16);
@@ -53,16 +58,14 @@ static enum cl_status note_told(const struct sending *sending, struct cl_exchang
 }
 
 /* One group; an agreement stands once in it, whatever it was told. */
-static int done_write(struct sending *sending)
+static enum cl_status group_write(struct writer *writer, struct cl_exchange *exchanges, struct cl_object_id *ids)
 {
-    struct context *context = sending->source->context;
-    struct cl_exchange *exchanges = calloc(sending->done_count + 1, sizeof *exchanges);
-    struct cl_object_id *ids = calloc(sending->done_count + 1, sizeof *ids);
-    enum cl_status status = exchanges == NULL || ids == NULL ? CL_E_MEMORY : CL_OK;
+    const struct context *context = writer->source->context;
+    enum cl_status status = CL_OK;
     size_t count = 0, last = SIZE_MAX;
-    qsort((void *)sending->done, sending->done_count, sizeof *sending->done, by_position);
-    for (size_t i = 0; i < sending->done_count && status == CL_OK; i++) {
-        const struct tale *tale = sending->done[i];
+    qsort((void *)writer->group, writer->count, sizeof *writer->group, by_position);
+    for (size_t i = 0; i < writer->count && status == CL_OK; i++) {
+        const struct tale *tale = writer->group[i];
         if (tale->share.position != last) {
             ids[count] = context->wallet->items[tale->share.position].object;
             status = cl_exchange_load(&exchanges[count], context->store, &ids[count]);
@@ -70,16 +73,51 @@ static int done_write(struct sending *sending)
             last = tale->share.position;
         }
         if (status == CL_OK)
-            status = note_told(sending, &exchanges[count - 1], tale);
+            status = note_told(writer, &exchanges[count - 1], tale);
     }
     if (status == CL_OK)
         status = cl_exchange_save_all(exchanges, ids, count, context->store);
     for (size_t i = 0; i < count; i++)
         cl_exchange_deinit(&exchanges[i]);
+    return status;
+}
+
+static void *write_group(void *opaque)
+{
+    struct writer *writer = opaque;
+    struct cl_exchange *exchanges = calloc(writer->count, sizeof *exchanges);
+    struct cl_object_id *ids = calloc(writer->count, sizeof *ids);
+    writer->status = exchanges == NULL || ids == NULL ? CL_E_MEMORY : group_write(writer, exchanges, ids);
     free(exchanges);
     free(ids);
+    return NULL;
+}
+
+/* The group before is on the disk. */
+static int writer_join(struct sending *sending)
+{
+    struct writer *writer = &sending->writer;
+    if (!writer->running)
+        return 0;
+    (void)pthread_join(writer->thread, NULL);
+    writer->running = false;
+    return writer->status == CL_OK ? 0 : store_fail(sending->source->context, writer->status, "The wallet's folder");
+}
+
+/* Begins to write those that are done; what waits for the disk does not keep the others from being told. */
+static int done_write(struct sending *sending)
+{
+    struct writer *writer = &sending->writer;
+    int result = writer_join(sending);
+    if (result != 0 || sending->done_count == 0)
+        return result;
+    writer->source = sending->source;
+    writer->count = sending->done_count;
+    writer->length = sending->delivery.length;
+    memcpy((void *)writer->group, (void *)sending->done, writer->count * sizeof *writer->group);
     sending->done_count = 0;
-    return status == CL_OK ? 0 : store_fail(context, status, "The wallet's folder");
+    writer->running = pthread_create(&writer->thread, NULL, write_group, writer) == 0;
+    return writer->running ? 0 : output_fail(&sending->source->context->output, CL_E_MEMORY, NULL);
 }
 
 /* ---- one part of one delivery */
@@ -211,6 +249,10 @@ static int next_tale(struct sending *sending, struct tale **out, bool *left)
         if (result != 0)
             break;
         struct tale *tale = &sending->tales[sending->next];
+        if (sending->next > 0 && tale->share.position == tale[-1].share.position)
+            result = writer_join(sending); /* another slot of the same agreement: its file may be in the group */
+        if (result != 0)
+            break;
         tale_judge(sending->source, tale, sending->next - sending->states_at);
         sending->next++;
         if (tale->ready && !held_back(sending, tale, now)) {
@@ -291,7 +333,9 @@ int tales_send(struct tale_source *source, struct tale *tales, size_t count)
     for (size_t i = 0; i < AT_ONCE && status == CL_OK; i++)
         status = http_transfer_new(&sending->senders[i].transfer, sending->multi);
     int result = status == CL_OK ? run(sending) : output_fail(&context->output, status, NULL);
-    int written = sending->done_count > 0 ? done_write(sending) : 0;
+    int written = done_write(sending);
+    if (written == 0)
+        written = writer_join(sending);
     output_progress_end(&context->output);
     for (size_t i = 0; i < AT_ONCE; i++) {
         http_transfer_free(sending->senders[i].transfer);

@@ -5,7 +5,7 @@
 set -u
 build=${1:-build}
 wanted=${2:-}
-order='verify_proof ingest_single ingest_bulk growth sync disk check_local cluster finality mailbox idle away'
+order='verify_proof ingest_single ingest_bulk growth sync disk check_local cluster finality mailbox tell idle away'
 objects=$build/bench.objects
 rows=$build/bench.rows
 failed=0 ran=0
