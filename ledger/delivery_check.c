@@ -12,7 +12,7 @@ enum cl_status cl_delivery_check(const struct cl_agreement *agreement, enum cl_s
 
 bool cl_delivery_connects(const struct cl_delivery *delivery)
 {
-    return delivery->kind == CL_DELIVERY_NOTICE && (strcmp(delivery->media_type, CL_MEDIA_TYPE_CONTACT) == 0 || strcmp(delivery->media_type, CL_MEDIA_TYPE_CODE) == 0);
+    return delivery->kind == CL_DELIVERY_NOTICE && (strcmp(delivery->media_type, CL_MEDIA_TYPE_CONTACT) == 0 || strcmp(delivery->media_type, CL_MEDIA_TYPE_CODE) == 0 || strcmp(delivery->media_type, CL_MEDIA_TYPE_BODY) == 0);
 }
 
 enum cl_status cl_delivery_connecting_check(const struct cl_agreement *agreement, enum cl_side from, uint64_t now_ms)

@@ -4,7 +4,8 @@
    Names and values of disclosures, category "terms":
      the keys of CL_TERMS_FIELD_TABLE: tstr (template as a full IRI)
      "slot-N", N = 0..63: [ name: tstr, category: IRI, [ 1*16 purpose IRI ], [ *16 processing ], [ *16 recipient: tstr ],
-                            retention: tstr / null, delivery period: tstr / null, delivery format: tstr / null ]
+                            retention: tstr / null, delivery period: tstr / null, delivery format: tstr / null,
+                            ? from: 2 ]     ; 2: the organisation gives the data; left out where the customer does
      "text-hash": bstr .size 32, SHA-256 of the text file that was signed */
 #include "consent/disclosure.h"
 #include "consent/record.h"
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 
 #define BODY_CATEGORY "terms"
+#define FROM_ORGANISATION 2u
 
 static void put_iri(struct cl_cbor_writer *writer, const char *value)
 {
@@ -37,7 +39,7 @@ static void put_optional_text(struct cl_cbor_writer *writer, const char *value)
 
 static void put_slot(struct cl_cbor_writer *writer, const struct cl_terms_slot *slot)
 {
-    cl_cbor_put_array(writer, 8);
+    cl_cbor_put_array(writer, slot->from_organisation ? 9 : 8);
     cl_cbor_put_text(writer, slot->name, strlen(slot->name));
     put_iri(writer, slot->category);
     cl_cbor_put_array(writer, slot->purpose_count);
@@ -52,6 +54,8 @@ static void put_slot(struct cl_cbor_writer *writer, const struct cl_terms_slot *
     put_optional_text(writer, slot->retention);
     put_optional_text(writer, slot->delivery_period);
     put_optional_text(writer, slot->delivery_format);
+    if (slot->from_organisation)
+        cl_cbor_put_uint(writer, FROM_ORGANISATION);
 }
 
 /* Opens the disclosure: [ salt, name, … ; the caller writes the value. */
@@ -394,7 +398,9 @@ static size_t get_list(struct cl_cbor_reader *reader, struct cl_terms_text *text
 
 static void get_slot(struct cl_cbor_reader *reader, struct cl_terms_text *text, struct cl_terms_slot *slot)
 {
-    cl_cbor_array_fixed(reader, 8);
+    size_t items = cl_cbor_array(reader);
+    if (reader->status == CL_OK && items != 8 && items != 9)
+        cl_cbor_fail(reader, CL_E_FORMAT);
     slot->name = get_text(reader, text, false);
     slot->category = get_text(reader, text, true);
     slot->purpose_count = get_list(reader, text, slot->purposes, true);
@@ -403,6 +409,9 @@ static void get_slot(struct cl_cbor_reader *reader, struct cl_terms_text *text, 
     slot->retention = get_optional_text(reader, text);
     slot->delivery_period = get_optional_text(reader, text);
     slot->delivery_format = get_optional_text(reader, text);
+    slot->from_organisation = items == 9;
+    if (items == 9 && cl_cbor_uint(reader) != FROM_ORGANISATION)
+        cl_cbor_fail(reader, CL_E_VALUE);
     struct cl_terms_fault fault;
     if (reader->status == CL_OK && !cl_terms_slot_usable(slot, &fault))
         cl_cbor_fail(reader, CL_E_VALUE);

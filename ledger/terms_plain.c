@@ -1,5 +1,6 @@
 /* Terms in plain language, and what one version says otherwise than another. */
 #include "consent/record.h"
+#include "consent/schedule.h"
 #include "consent/terms.h"
 #include "crypto.h"
 #include "terms_text.h"
@@ -75,10 +76,11 @@ static void say_list(struct page *page, const char *heading, enum cl_vocabulary_
     say(page, "\n");
 }
 
-/* "P1Y6M" -> "1 year 6 months" */
-static void say_duration(struct page *page, const char *duration)
+void cl_duration_plain(char out[CL_DURATION_PLAIN_SIZE], const char *duration)
 {
-    bool in_time = false, first = true;
+    bool in_time = false;
+    size_t used = 0;
+    out[0] = '\0';
     for (const char *at = duration + 1; *at != '\0';) {
         if (*at == 'T') {
             in_time = true;
@@ -90,10 +92,18 @@ static void say_duration(struct page *page, const char *duration)
         if (unit == at || *unit == '\0')
             break; /* not a duration: checked before, so never */
         const char *word = *unit == 'Y' ? "year" : *unit == 'W' ? "week" : *unit == 'D' ? "day" : *unit == 'H' ? "hour" : *unit == 'S' ? "second" : in_time ? "minute" : "month";
-        say(page, "%s%lu %s%s", first ? "" : " ", number, word, number == 1 ? "" : "s");
-        first = false;
+        used += (size_t)snprintf(out + used, CL_DURATION_PLAIN_SIZE - used, "%s%lu %s%s", used == 0 ? "" : " ", number, word, number == 1 ? "" : "s");
+        if (used >= CL_DURATION_PLAIN_SIZE)
+            break; /* nine digits each and seven units: never */
         at = unit + 1;
     }
+}
+
+static void say_duration(struct page *page, const char *duration)
+{
+    char text[CL_DURATION_PLAIN_SIZE];
+    cl_duration_plain(text, duration);
+    say(page, "%s", text);
 }
 
 static void say_slot(struct page *page, const struct cl_terms_slot *slot)
@@ -114,6 +124,8 @@ static void say_slot(struct page *page, const struct cl_terms_slot *slot)
         say_duration(page, slot->delivery_period);
         say(page, "%s%s\n", slot->delivery_format == NULL ? "" : " as ", slot->delivery_format == NULL ? "" : slot->delivery_format);
     }
+    if (slot->from_organisation)
+        say(page, "     %-12sthe organisation\n", "given by");
 }
 
 enum cl_status cl_terms_text_plain(struct cl_buffer *out, const struct cl_terms_text *text, uint64_t slots)
@@ -146,10 +158,12 @@ size_t cl_terms_text_advice(const char **sentences, size_t size, const struct cl
             count++; \
         } \
     } while (0)
-    bool retention = true, recipients = true;
+    bool retention = true, recipients = true, counts = true;
+    struct cl_schedule schedule;
     for (size_t i = 0; i < text->slot_count; i++) {
         retention = retention && text->slots[i].retention != NULL;
         recipients = recipients && text->slots[i].recipient_count > 0;
+        counts = counts && (text->slots[i].delivery_period == NULL || cl_schedule_parse(&schedule, text->slots[i].delivery_period) == CL_OK);
     }
     ADVISE(!retention, "Say for every slot how long the data may be kept (retention).");
     ADVISE(!recipients, "Say for every slot who may see the data (recipients).");
@@ -157,6 +171,7 @@ size_t cl_terms_text_advice(const char **sentences, size_t size, const struct cl
     ADVISE(text->fields[CL_FIELD_CONTACT] == NULL, "Say how to reach whoever states the terms (contact).");
     ADVISE(text->fields[CL_FIELD_AFTER_WITHDRAWAL] == NULL, "Say what follows a withdrawal (after-withdrawal).");
     ADVISE(text->fields[CL_FIELD_TEMPLATE] == NULL, "Standard terms (template) are easier to compare, and single nobody out.");
+    ADVISE(!counts, "Say how often data is delivered in a minute to a hundred years (delivery); else nobody can count what is due.");
 #undef ADVISE
     return count;
 }
@@ -169,6 +184,19 @@ static void differ(struct difference *difference, const char *where, const char 
         return;
     difference->count++;
     say(&difference->page, "%s%s%s: %.400s -> %.400s\n", where, where[0] == '\0' ? "" : " ", what, a == NULL ? "(nothing)" : a, b == NULL ? "(nothing)" : b);
+}
+
+/* "every 1 month (P1M) -> every 1 week (P1W)" */
+static void differ_period(struct difference *difference, const char *where, const char *a, const char *b)
+{
+    char plain[CL_DURATION_PLAIN_SIZE], texts[2][CL_DURATION_PLAIN_SIZE + 80];
+    const char *periods[2] = {a, b};
+    for (size_t i = 0; i < 2; i++)
+        if (periods[i] != NULL) {
+            cl_duration_plain(plain, periods[i]);
+            (void)snprintf(texts[i], sizeof texts[i], "every %s (%.60s)", plain, periods[i]);
+        }
+    differ(difference, where, "delivered", a == NULL ? NULL : texts[0], b == NULL ? NULL : texts[1]);
 }
 
 static bool listed(const char *const *list, size_t count, const char *value)
@@ -210,8 +238,9 @@ static void differ_slot(struct difference *difference, const struct cl_terms_slo
     differ_list(difference, where, "processing", a->processing, a->processing_count, b->processing, b->processing_count);
     differ_list(difference, where, "recipients", a->recipients, a->recipient_count, b->recipients, b->recipient_count);
     differ(difference, where, "retention", a->retention, b->retention);
-    differ(difference, where, "delivery", a->delivery_period, b->delivery_period);
-    differ(difference, where, "delivery format", a->delivery_format, b->delivery_format);
+    differ_period(difference, where, a->delivery_period, b->delivery_period);
+    differ(difference, where, "delivered as", a->delivery_format, b->delivery_format);
+    differ(difference, where, "given by", a->from_organisation ? "the organisation" : "the customer", b->from_organisation ? "the organisation" : "the customer");
 }
 
 enum cl_status cl_terms_text_diff(struct cl_buffer *out, size_t *differences, const struct cl_terms_text *a, const struct cl_terms_text *b)

@@ -33,7 +33,7 @@ static const char template_text[] =
     "# A slot is one kind of data, with a number from 0 to 63 that never changes its meaning, and a short name.\n"
     "# category: one W3C DPV personal-data category (pd:...). purposes: DPV purposes (dpv:...), several with commas.\n"
     "# processing and recipients: several with commas. retention: an ISO 8601 duration.\n"
-    "# delivery: an ISO 8601 period, then a media type.\n"
+    "# delivery: an ISO 8601 period, then a media type. from: who gives the data, customer (unless told) or organisation.\n"
     "[slot 1 email]\n"
     "category: pd:EmailAddress\n"
     "purposes: dpv:ServiceProvision, dpv:Marketing\n"
@@ -213,7 +213,7 @@ bool cl_terms_slot_usable(const struct cl_terms_slot *slot, struct cl_terms_faul
     return true;
 }
 
-struct parser { struct cl_terms_text *text; struct cl_terms_slot *slot; struct cl_terms_fault *fault; };
+struct parser { struct cl_terms_text *text; struct cl_terms_slot *slot; struct cl_terms_fault *fault; bool from_said; };
 
 size_t cl_terms_trimmed(const char **at, size_t length)
 {
@@ -285,6 +285,15 @@ static bool parse_delivery(struct parser *parser, const char *value, size_t leng
 
 static bool key_is(const char *key, size_t length, const char *name) { return length == strlen(name) && memcmp(key, name, length) == 0; }
 
+static bool parse_from(struct parser *parser, const char *value, size_t length)
+{
+    if (parser->from_said)
+        return fault_at(parser->fault, "This line is there twice.");
+    parser->from_said = true;
+    parser->slot->from_organisation = key_is(value, length, "organisation");
+    return parser->slot->from_organisation || key_is(value, length, "customer") || fault_at(parser->fault, "'from' is 'customer' or 'organisation'.");
+}
+
 static bool parse_slot_line(struct parser *parser, const char *key, size_t key_length, const char *value, size_t length)
 {
     struct cl_terms_slot *slot = parser->slot;
@@ -300,7 +309,9 @@ static bool parse_slot_line(struct parser *parser, const char *key, size_t key_l
         return parse_one(parser, &slot->retention, value, length);
     if (key_is(key, key_length, "delivery"))
         return parse_delivery(parser, value, length);
-    return fault_at(parser->fault, "'%.*s' is not known in a slot: category, purposes, processing, recipients, retention, delivery.", (int)(key_length < 40 ? key_length : 40), key);
+    if (key_is(key, key_length, "from"))
+        return parse_from(parser, value, length);
+    return fault_at(parser->fault, "'%.*s' is not known in a slot: category, purposes, processing, recipients, retention, delivery, from.", (int)(key_length < 40 ? key_length : 40), key);
 }
 
 static bool parse_field_line(struct parser *parser, const char *key, size_t key_length, const char *value, size_t length)
@@ -334,6 +345,7 @@ static bool parse_section(struct parser *parser, const char *line, size_t length
         return fault_at(parser->fault, "Slots come in ascending order of their numbers, each number once.");
     parser->slot = &text->slots[text->slot_count++];
     parser->slot->number = (uint8_t)number;
+    parser->from_said = false;
     parser->slot->name = cl_terms_text_keep(text, at, left);
     for (size_t i = 0; parser->slot->name != NULL && i + 1 < text->slot_count; i++)
         if (strcmp(text->slots[i].name, parser->slot->name) == 0)

@@ -2,6 +2,7 @@
 #include "act.h"
 #include "code.h"
 #include "connect.h"
+#include "proposals.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -353,6 +354,7 @@ int act_finish(struct context *context, const struct act *act, const struct cl_b
             (void)json_object_set_new(json, "record_status", json_string("signed"));
             (void)json_object_set_new(json, "object", json_string(id_text(object->bytes)));
             connect_answered(context, act, object, false, json);
+            proposal_send(context, act, object, false, json);
             output_json(&context->output, json);
             return 0;
         }
@@ -377,6 +379,8 @@ int act_finish(struct context *context, const struct act *act, const struct cl_b
     int saved = wallet_save(context);
     if (result == 0 && saved == 0)
         connect_answered(context, act, object, submission.final, json);
+    if (result == 0 && saved == 0)
+        proposal_send(context, act, object, submission.final, json);
     if (result == 0 && saved == 0 && submission.final && context->once_final != NULL)
         result = context->once_final(context, object, json);
     if (saved == 0 && makes_agreement(act->type)) /* with the mailbox's key too */

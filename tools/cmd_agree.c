@@ -5,6 +5,7 @@
 #include "connect.h"
 #include "discover.h"
 #include "joint.h"
+#include "proposals.h"
 #include "public.h"
 
 #include <stdlib.h>
@@ -466,6 +467,7 @@ int run_counter(struct context *context)
         act_prev(&act, agreement->head);
         act_slots(&act, slots);
         output_say(&context->output, "You offer other terms instead: slots %s, %s. It is the other side's turn then.", slots_text(slots), act_period_text(&act));
+        proposal_say(context, item, agreement->commitment, text);
         result = act_sign(context, &record, &act, &signer);
     }
     if (result == 0 && offer != NULL) {

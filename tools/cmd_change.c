@@ -1,5 +1,6 @@
 /* consent amend, suspend, resume, revoke, renew, ack, erase, dispute: what happens to an agreement that stands. */
 #include "erasure.h"
+#include "proposals.h"
 
 #include <stdlib.h>
 
@@ -69,6 +70,7 @@ static int amend_propose(struct context *context, struct subject *subject)
         act_slots(&act, slots);
         act_prev(&act, subject->object.as.agreement.head);
         output_say(&context->output, "You propose other terms for '%s': slots %s. The present ones stand until the other side accepts.", called(subject), slots_text(slots));
+        proposal_say(context, item, subject->object.as.agreement.commitment, text);
         result = finish(context, &act, subject);
     }
     cl_terms_text_free(text);

@@ -1,9 +1,11 @@
 /* consent deliver: what an agreement is about, sealed into files for the other side. */
+#include "consent/schedule.h"
 #include "delivery_log.h"
 #include "mailbox.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 
 int delivery_party_open(struct context *context, struct delivery_party *out, const struct cl_party *party)
 {
@@ -100,6 +102,37 @@ static int acknowledged_slot(struct context *context, const struct cl_delivery *
     return result;
 }
 
+/* The format that was agreed on for what this side gives under the slot; "" where none was. */
+static void format_agreed(char out[CL_MEDIA_TYPE_BYTES_MAX + 1], struct context *context, const struct subject *subject, enum cl_side side, int slot)
+{
+    char number[8];
+    const struct cl_wallet_item *item = subject_item(context, subject);
+    struct cl_terms_text *text = item == NULL || slot < 0 ? NULL : body_text_of(item, subject->object.as.agreement.commitment);
+    (void)snprintf(number, sizeof number, "%d", slot);
+    const struct cl_terms_slot *found = text == NULL ? NULL : cl_terms_slot_find(text, number);
+    bool gives = found != NULL && found->from_organisation == (side == CL_SIDE_ORGANISATION);
+    (void)snprintf(out, CL_MEDIA_TYPE_BYTES_MAX + 1, "%s", gives && found->delivery_format != NULL && strlen(found->delivery_format) <= CL_MEDIA_TYPE_BYTES_MAX ? found->delivery_format : "");
+    cl_terms_text_free(text);
+}
+
+/* What is not in that format would not count, and break the systems of whoever waits for it; so it is refused, and not sent with a
+   warning that a nightly job's log swallows. Without --media-type it is taken to be in it, unless text was agreed and it is none. */
+static int media_type_settle(struct context *context, struct cl_delivery *delivery, const struct subject *subject, const struct cl_buffer *content)
+{
+    const char *type = option(context, "--media-type");
+    char agreed[CL_MEDIA_TYPE_BYTES_MAX + 1];
+    if (delivery->kind == CL_DELIVERY_ACKNOWLEDGEMENT)
+        return 0;
+    format_agreed(agreed, context, subject, delivery->from, delivery->has_slot ? delivery->slot : -1);
+    (void)snprintf(delivery->media_type, sizeof delivery->media_type, "%s", type != NULL ? type : agreed[0] != '\0' ? agreed : "application/octet-stream");
+    if (agreed[0] == '\0')
+        return 0;
+    json_t *text = type == NULL && strncasecmp(agreed, "text/", 5) == 0 ? json_stringn((const char *)content->data, content->length) : json_null();
+    bool fits = cl_schedule_format_fits(agreed, delivery->media_type) && (text != NULL || content->length == 0);
+    json_decref(text);
+    return fits ? 0 : output_fail(&context->output, CL_E_DELIVERY_FORMAT, "Slot %u is delivered as %s, and this is %s. Deliver that, or propose other terms with 'consent amend'; what belongs to no slot goes with --kind notice.", delivery->slot, agreed, type != NULL ? type : "no text in UTF-8 (--media-type says what it is)");
+}
+
 /* --slot, --kind, --media-type, --acknowledges. */
 static int delivery_asked(struct context *context, struct cl_delivery *delivery, const struct subject *subject)
 {
@@ -130,8 +163,6 @@ static int delivery_asked(struct context *context, struct cl_delivery *delivery,
         return output_usage(&context->output, positional(context, 1) == NULL ? "Which file? 'consent deliver AGREEMENT FILE …', - for standard input." : "A media type looks as text/csv, and has at most 127 characters.");
     delivery->has_slot = slot >= 0;
     delivery->slot = slot < 0 ? 0 : (uint8_t)slot;
-    if (acknowledges == NULL)
-        (void)snprintf(delivery->media_type, sizeof delivery->media_type, "%s", type == NULL ? "application/octet-stream" : type);
     enum cl_status status = cl_delivery_check(&subject->object.as.agreement, delivery->from, delivery->has_slot, delivery->slot, delivery->sent_ms);
     return status == CL_OK ? 0 : nothing_delivered(context, subject, status);
 }
@@ -220,6 +251,8 @@ static int deliver(struct context *context, const struct subject *subject, struc
         result = recipient_find(context, recipient32, address, subject, side);
     if (result == 0 && delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT)
         result = file_read(context, &content, positional(context, 1), CL_DELIVERY_BYTES_MAX);
+    if (result == 0)
+        result = media_type_settle(context, &delivery, subject, &content);
     if (result == 0 && (cl_random_bytes(delivery.id16, 16) != CL_OK || cl_delivery_measure(&delivery, content.data, content.length) != CL_OK))
         result = output_fail(&context->output, CL_E_IO, NULL);
     if (result == 0 && out == NULL)

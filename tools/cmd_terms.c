@@ -83,6 +83,9 @@ json_t *slot_json(const struct cl_terms_slot *slot)
     json_t *json = json_pack("{s:i, s:s, s:s, s:o}", "slot", slot->number, "name", slot->name, "category", slot->category, "purposes", purposes);
     if (slot->retention != NULL)
         (void)json_object_set_new(json, "retention", json_string(slot->retention));
+    if (slot->delivery_period != NULL)
+        (void)json_object_set_new(json, "delivery", json_pack("{s:s, s:s?}", "every", slot->delivery_period, "format", slot->delivery_format));
+    (void)json_object_set_new(json, "from", json_string(slot->from_organisation ? "organisation" : "customer"));
     return json;
 }
 

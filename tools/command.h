@@ -120,6 +120,7 @@ int run_verify(struct context *context);
 int run_check(struct context *context);
 int run_joint(struct context *context);
 int run_deliver(struct context *context);
+int run_due(struct context *context);
 int run_inbox(struct context *context);
 int run_open(struct context *context);
 int run_contact(struct context *context);

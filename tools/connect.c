@@ -57,7 +57,7 @@ void reception_address(const struct cl_reception *reception, char address[MAILBO
 }
 
 /* Where the other side takes it: in the reception that came with the code, else as its own contact says. */
-static bool recipient(const struct context *context, const struct cl_exchange *exchange, uint8_t recipient32[32], char address[MAILBOX_ADDRESS_SIZE])
+bool connect_recipient(const struct context *context, const struct cl_exchange *exchange, uint8_t recipient32[32], char address[MAILBOX_ADDRESS_SIZE])
 {
     const struct cl_reception *reception = &context->reception;
     struct cl_contact contact;
@@ -156,7 +156,7 @@ void connect_answered(struct context *context, const struct act *act, const stru
     bool rotated = act->type == CL_ROTATE && option(context, "--to") == NULL && option(context, "--key") == NULL && option(context, "--signer") == NULL;
     if ((!answers && !rotated) || item == NULL || item->kind != CL_ITEM_AGREEMENT || item->role == CL_SIDE_NONE || flag(context, "--no-mailbox") || cl_exchange_load(&exchange, context->store, object) != CL_OK)
         return;
-    if ((rotated ? exchange.contact.length > 0 : exchange.contact_sent_ms == 0) && recipient(context, &exchange, recipient32, address)) {
+    if ((rotated ? exchange.contact.length > 0 : exchange.contact_sent_ms == 0) && connect_recipient(context, &exchange, recipient32, address)) {
         exchange.contact_sent_ms = 0;
         context->output.soft = true;
         if (rotated)
@@ -212,7 +212,7 @@ static void reply(struct opening *opening)
     if (cl_delivery_check(&subject->object.as.agreement, subject->side, false, 0, time_now_ms()) != CL_OK || cl_exchange_load(&exchange, context->store, &subject->object.id) != CL_OK)
         return;
     context->output.soft = true;
-    bool wanted = exchange.contact_sent_ms == 0 && recipient(context, &exchange, recipient32, address);
+    bool wanted = exchange.contact_sent_ms == 0 && connect_recipient(context, &exchange, recipient32, address);
     int result = wanted ? delivery_party_open(context, &party, subject_party(subject, subject->side)) : 0;
     if (wanted && result == 0) {
         struct own_side own = {.id = subject->object.id, .side = subject->side, .signer = &signer, .name = subject->item_name, .profile_delivery32 = party.has_delivery ? party.delivery32 : NULL};

@@ -5,6 +5,7 @@
 #define TOOLS_CONNECT_H
 
 #include "mailbox.h"
+#include "consent/exchange.h"
 #include "opening.h"
 
 /* A reception for those who answer this offer of ours, at the node in use. Absent with --no-mailbox, where the node keeps no
@@ -19,6 +20,9 @@ void connect_answered(struct context *context, const struct act *act, const stru
 void reception_address(const struct cl_reception *reception, char address[MAILBOX_ADDRESS_SIZE]);
 /* Seals a notice of this kind for the other side into the outbox; folder: for outbox_send. */
 int connect_notice(struct context *context, char folder[4096], const struct own_side *own, const char *media_type, struct cl_view content, const uint8_t recipient32[32], const char *address);
+/* Where the other side takes what connects: as its own contact says, else in the reception that came with the code or offer of this
+   command. False: nowhere that we know. */
+bool connect_recipient(const struct context *context, const struct cl_exchange *exchange, uint8_t recipient32[32], char address[MAILBOX_ADDRESS_SIZE]);
 /* A contact that came into the inbox: kept if it is newer, told, and answered with ours. *status: why it is refused. */
 int connect_contact(struct opening *opening, struct cl_view content, enum cl_status *status);
 

@@ -156,8 +156,11 @@ static int event_read(struct context *context, const struct export_agreement *ag
             memcpy(event->signer33, record.signer33, 33);
             event->has_slots = (entry->present & CL_HAS(9)) != 0;
             event->slots = entry->slots;
+            bool active = replay->status == CL_ACTIVE;
             if (agreement->state != NULL)
                 replay_event(replay, event, position, entry, record.type, agreement->state);
+            event->agreed = replay->status == CL_ACTIVE && (!active || (record.type == CL_AMEND && (entry->present & CL_HAS(8)) != 0));
+            event->suspended = replay->suspensions > 0;
         }
         cl_record_deinit(&record);
     }

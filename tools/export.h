@@ -14,6 +14,7 @@ struct export_event {
     bool has_slots;
     uint64_t slots;
     const char *consent, *contract;          /* what it led to, in DPV's words; NULL: that did not change */
+    bool agreed, suspended;                  /* it brought terms into force; a side had suspended the agreement after it */
 };
 struct export_agreement {
     struct cl_object_id id;

@@ -1,6 +1,7 @@
 /* Sealed parts on their way into the inbox: judged, kept until all of a delivery are there, handed over. What is not complete is
    bounded, for each agreement too: no side takes the room of another. */
 #include "inbox.h"
+#include "proposals.h"
 #include "source.h"
 
 #include <dirent.h>
@@ -124,7 +125,7 @@ static void parts_remove(const struct inbox *inbox, const struct cl_delivery *de
 static bool may_wait(const struct cl_delivery *delivery, enum cl_status status)
 {
     uint64_t now = time_now_ms(), age = now > delivery->sent_ms ? now - delivery->sent_ms : delivery->sent_ms - now;
-    return status == CL_E_SUSPENDED || ((status == CL_E_NO_OBJECT || status == CL_E_STATUS || status == CL_E_NOT_ACTIVE) && age < EARLY_MS);
+    return status == CL_E_SUSPENDED || ((status == CL_E_NO_OBJECT || status == CL_E_STATUS || status == CL_E_NOT_ACTIVE || status == CL_E_PENDING) && age < EARLY_MS);
 }
 
 void inbox_refusals_say(struct inbox *inbox)
@@ -161,6 +162,8 @@ static int connect_take(struct inbox *inbox, const struct cl_delivery *delivery,
         inbox->connected = true;
         return connect_contact(&inbox->opening, content, status);
     }
+    if (strcmp(delivery->media_type, CL_MEDIA_TYPE_BODY) == 0)
+        return proposal_take(&inbox->opening, content, status);
     return in_return_take(&inbox->opening, content, inbox->folder, status);
 }
 

@@ -43,9 +43,10 @@ const char *cl_delivery_kind_name(enum cl_delivery_kind kind);
 CL_MUST_USE enum cl_status cl_delivery_check(const struct cl_agreement *agreement, enum cl_side from, bool has_slot, uint8_t slot, uint64_t now_ms);
 
 /* What connects two sides, and is data of no slot: a notice that is a side's own contact, or a connect code (code.h) by which it
-   offers something more. */
+   offers something more, or the body of terms that it proposes (formats.cddl "body-file"). */
 #define CL_MEDIA_TYPE_CONTACT "application/vnd.consent-contact"
 #define CL_MEDIA_TYPE_CODE "application/vnd.consent-code"
+#define CL_MEDIA_TYPE_BODY "application/vnd.consent-body"
 bool cl_delivery_connects(const struct cl_delivery *delivery);
 /* The rule for those alone: as cl_delivery_check, but also before the agreement is active (offered, requested, subscribed,
    countered) or has begun, by a side that is known. CL_E_PARTY: that side is nobody yet. */

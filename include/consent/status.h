@@ -104,6 +104,7 @@
     X(DELIVERY_PARTS, "These parts do not make up one delivery as its sender signed it.") \
     X(DELIVERY_REPLAY, "This delivery was opened already.") \
     X(DELIVERY_UNKNOWN, "It acknowledges a delivery that this wallet did not send.") \
+    X(DELIVERY_FORMAT, "It is not in the format that the two sides agreed on.") \
     /* data that stays at the source */ \
     X(SOURCE_HOLDER, "It is for, or from, another holder.") \
     X(SOURCE_OLD, "The request was made too long ago; ask with a new one.") \

@@ -59,6 +59,7 @@ struct cl_terms_slot {
     uint8_t number;
     const char *name, *category;                       /* IRIs in prefixed form where there is one */
     const char *retention, *delivery_period, *delivery_format; /* NULL: not said */
+    bool from_organisation;                            /* the organisation gives the data, and owes it where delivery is agreed; else the customer */
     size_t purpose_count, processing_count, recipient_count;
     const char *purposes[CL_SLOT_LIST_MAX], *processing[CL_SLOT_LIST_MAX], *recipients[CL_SLOT_LIST_MAX];
 };
@@ -114,5 +115,8 @@ CL_MUST_USE enum cl_status cl_body_file_text(struct cl_terms_text **out, const s
 
 /* ISO 8601 duration without fractions ("P1Y6M", "PT10M", "P2W"). */
 bool cl_duration_usable(const char *text);
+#define CL_DURATION_PLAIN_SIZE 160u
+/* "P1Y6M" -> "1 year 6 months"; of a usable one. */
+void cl_duration_plain(char out[CL_DURATION_PLAIN_SIZE], const char *duration);
 
 #endif

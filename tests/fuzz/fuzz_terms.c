@@ -1,10 +1,29 @@
 /* Terms texts and bodies. What parses makes a body, the body decodes, and the text that its disclosures make says the
-   same; a body of somebody else is read strictly and can be shown whatever it holds. */
+   same; a body of somebody else is read strictly and can be shown whatever it holds; what it says is delivered can be counted. */
+#include "consent/schedule.h"
 #include "consent/terms.h"
 
 #include "consent/record.h"
 #include "require.h"
 #include "terms_text.h"
+
+/* Times of any size; a period lies between its beginning and the next one's. */
+static void can_be_counted(const char *duration)
+{
+    static const uint64_t times[] = {0, 1, 1769853600000, 4102444800000, 253402300799999, UINT64_MAX};
+    struct cl_schedule_frame frame = {.until_ms = CL_SCHEDULE_NEVER};
+    struct cl_schedule_count count;
+    if (cl_schedule_parse(&frame.schedule, duration) != CL_OK)
+        return;
+    for (size_t i = 0; i < 6; i++)
+        for (size_t k = i; k < 6; k++) {
+            uint64_t period = cl_schedule_period(&frame.schedule, times[i], times[k]);
+            require(times[i] > times[4] || (cl_schedule_begin_ms(&frame.schedule, times[i], period) <= times[k] && cl_schedule_begin_ms(&frame.schedule, times[i], period + 1) > (times[k] > times[4] ? times[4] : times[k])));
+            frame.since_ms = times[i];
+            cl_schedule_count(&count, &frame, times, 6, times[k]);
+            require(count.delivered + count.extra == 6 - i && count.overdue <= count.periods);
+        }
+}
 
 static void can_be_shown(const struct cl_terms_text *text)
 {
@@ -17,6 +36,8 @@ static void can_be_shown(const struct cl_terms_text *text)
         const struct cl_terms_slot *slot = &text->slots[i];
         require(slot->number < CL_SLOTS_MAX && (slots >> slot->number & 1) != 0);
         require(i == 0 || slot->number > text->slots[i - 1].number);
+        if (slot->delivery_period != NULL)
+            can_be_counted(slot->delivery_period);
         for (size_t k = 0; k < slot->purpose_count; k++)
             require(cl_terms_slot_allows(slot, slot->purposes[k]));
     }
@@ -91,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(text, data, size);
     text[size] = '\0';
     (void)cl_duration_usable(text);
+    can_be_counted(text);
     (void)cl_vocabulary_nearest(CL_VOCABULARY_PURPOSE, size <= 80 ? text : "");
     text_of_anybody(data, size);
     body_of_anybody(data, size);

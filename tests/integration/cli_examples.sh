@@ -111,7 +111,7 @@ cd "$scratch" && CONSENT_WALLET=$scratch/me || exit 1
 # files, the node, the rest
 me revoke T --save r.cbor >/dev/null 2>&1
 me ack T --save r.cose >/dev/null 2>&1
-for command in sign submit audit "node status" "node peers" "node doctor" completions help "key backup"; do example 0 $command; done
+for command in sign submit audit "node status" "node peers" "node doctor" completions help due "key backup"; do example 0 $command; done
 example 0 webhooks secret
 printf '[crm]\nurl = http://127.0.0.1:9/\nsecret-file = crm.secret\nfollow = %s\n' "$profile" >webhooks.ini
 for command in "webhooks failed" "webhooks replay"; do example 0 $command; done

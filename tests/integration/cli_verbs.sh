@@ -53,6 +53,7 @@ expect 0 acme open sealed -o opened.txt --json && is slot 1 && { cmp -s mail.txt
 expect 0 alice contact "$anna" -o shopping.consent-contact --json && [ -s shopping.consent-contact ] || fail "contact"
 expect 0 alice inbox --json && is contact kept
 expect 0 acme deliver anna mail.txt --slot 1 --contact shopping.consent-contact --json && is kind data
+expect 0 alice due "$anna" --json && is entries.0.owed_by us && is entries.0.slot 2 && is overdue 0 # purchases, each month
 expect 0 alice inbox --to received --json && is slot 1 && { cmp -s mail.txt received/* || fail "inbox"; }
 expect 0 alice show shopping --json && is agreements.1.name shopping.2
 [ "$(json agreements.0.with)" != "$(json agreements.1.with)" ] || fail "with"

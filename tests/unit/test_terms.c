@@ -55,6 +55,8 @@ static void faults_are_named_with_their_line(void **state)
     refused(SLOT "retention: 30 days\n", 7, "ISO 8601");
     refused(SLOT "delivery: P1M csv\n", 7, "media type");
     refused(SLOT "colour: red\n", 7, "not known");
+    refused(SLOT "from: bank\n", 7, "'customer' or 'organisation'");
+    refused(SLOT "from: customer\nfrom: customer\n", 8, "twice");
     refused(SLOT "retention: P1D\nretention: P1D\n", 8, "twice");
     refused("what\n", 1, "key: value");
     refused("title: a\x01z\n", 1, "control");
@@ -101,6 +103,57 @@ static void the_body_gives_the_text_back(void **state)
     cl_terms_text_free(text);
     cl_terms_text_free(back);
     cl_buffer_deinit(&bytes);
+    cl_buffer_deinit(&page);
+}
+
+/* Texts from before have the bodies that they had. */
+static void who_gives_the_data_is_the_customer_unless_said(void **state)
+{
+    (void)state;
+    struct cl_terms_text *silent = parsed(SLOT "delivery: P1W text/csv\n"), *said = parsed(SLOT "delivery: P1W text/csv\nfrom: customer\n"), *other = parsed(SLOT "delivery: P1M\nfrom: organisation\n[slot 2 x]\ncategory: pd:Purchase\npurposes: dpv:Marketing\nfrom: customer\n");
+    struct cl_buffer a = {0}, b = {0}, c = {0}, page = {0};
+    memcpy(said->text_hash, silent->text_hash, 32); /* but for the text itself */
+    struct cl_terms_text *silent_back = around(&a, silent), *said_back = around(&b, said), *back = around(&c, other);
+    assert_int_equal(a.length, b.length);
+    assert_memory_equal(a.data, b.data, a.length);
+    assert_false(silent_back->slots[0].from_organisation);
+    assert_true(back->slots[0].from_organisation);
+    assert_false(back->slots[1].from_organisation);
+    size_t differences;
+    assert_int_equal(cl_terms_text_diff(&page, &differences, silent, other), CL_OK);
+    assert_int_equal(cl_buffer_append(&page, "", 1), CL_OK);
+    assert_non_null(strstr((const char *)page.data, "slot 1 (email) delivered: every 1 week (P1W) -> every 1 month (P1M)\n"));
+    assert_non_null(strstr((const char *)page.data, "slot 1 (email) delivered as: text/csv -> (nothing)\n"));
+    assert_non_null(strstr((const char *)page.data, "slot 1 (email) given by: the customer -> the organisation\n"));
+    /* a ninth item that says nothing else than the eight is refused */
+    struct cl_body_file *file = malloc(sizeof *file);
+    uint8_t changed[512];
+    size_t tried = 0;
+    assert_int_equal(cl_body_file_decode(file, c.data, c.length), CL_OK);
+    for (size_t i = 0; i < file->disclosure_count; i++) {
+        struct cl_view *disclosure = &file->disclosures[i];
+        if (disclosure->length > sizeof changed || disclosure->data[disclosure->length - 1] != 0x02 || disclosure->data[disclosure->length - 2] != 0xf6)
+            continue;
+        memcpy(changed, disclosure->data, disclosure->length);
+        disclosure->data = changed;
+        for (uint8_t value = 0; value < 4; value++, tried++) {
+            struct cl_terms_text *none = NULL;
+            changed[disclosure->length - 1] = value;
+            assert_int_equal(cl_body_file_text(&none, file), value == 2 ? CL_OK : CL_E_VALUE);
+            cl_terms_text_free(none);
+        }
+    }
+    assert_int_equal(tried, 4);
+    free(file);
+    cl_terms_text_free(silent);
+    cl_terms_text_free(said);
+    cl_terms_text_free(other);
+    cl_terms_text_free(silent_back);
+    cl_terms_text_free(said_back);
+    cl_terms_text_free(back);
+    cl_buffer_deinit(&a);
+    cl_buffer_deinit(&b);
+    cl_buffer_deinit(&c);
     cl_buffer_deinit(&page);
 }
 
@@ -215,7 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_template_is_good), cmocka_unit_test(faults_are_named_with_their_line), cmocka_unit_test(durations_are_those_of_iso_8601),
-        cmocka_unit_test(the_body_gives_the_text_back), cmocka_unit_test(a_damaged_body_file_is_refused),
+        cmocka_unit_test(the_body_gives_the_text_back), cmocka_unit_test(who_gives_the_data_is_the_customer_unless_said), cmocka_unit_test(a_damaged_body_file_is_refused),
         cmocka_unit_test(a_slot_beyond_the_last_is_not_shown),
         cmocka_unit_test(slots_are_found_by_number_name_and_category), cmocka_unit_test(the_vocabulary_is_the_published_one),
     };
