@@ -66,7 +66,7 @@ tsan() {
     ROUNDS=3 run_scripts "$build/tsan" tests/integration/busy_stop.py tests/integration/api_walk.py tests/integration/feed_resume.py \
         tests/integration/bad_input.py tests/integration/bad_http.py tests/integration/hostile_http.py tests/integration/disk_faults.py \
         tests/integration/kill_loop.py tests/integration/consortium.py tests/integration/consortium_busy.py tests/integration/mailboxes.py \
-        tests/integration/mailbox_disk.py || failures=1
+        tests/integration/mailbox_disk.py tests/integration/public_bodies.py || failures=1
     unset TSAN_OPTIONS
     return "$failures"
 }

@@ -63,9 +63,6 @@ static void list_deinit(struct kept_list *list)
 /* ---- gathering */
 static int keep(struct search *search, struct kept_list *list, const struct public_body *body, const uint8_t key33[33])
 {
-    for (size_t i = 0; i < list->count; i++) /* at another node too */
-        if (memcmp(list->items[i].id.bytes, body->object->id.bytes, 32) == 0)
-            return 0;
     search->bytes += body->content->shown.length;
     if (search->bytes > KEPT_BYTES_MAX)
         return output_fail(&search->context->output, CL_E_BOUND, "More fits than can be shown; say more of what you look for (--purpose, --category).");
@@ -183,12 +180,27 @@ static bool fits(const struct search *search, const struct cl_terms_text *text, 
     return good;
 }
 
+static int by_key(const void *a, const void *b) { return memcmp(((const struct kept *)a)->key, ((const struct kept *)b)->key, 33); }
+
+static int by_id(const void *a, const void *b) { return memcmp(((const struct kept *)a)->id.bytes, ((const struct kept *)b)->id.bytes, 32); }
+
+/* Profiles by key, so that they are found; terms by id, so that those which are public at several nodes stand together. */
+static void sort(struct search *search)
+{
+    if (search->profiles.count > 0)
+        qsort(search->profiles.items, search->profiles.count, sizeof(struct kept), by_key);
+    if (search->terms.count > 0)
+        qsort(search->terms.items, search->terms.count, sizeof(struct kept), by_id);
+}
+
+static bool is_again(const struct search *search, size_t position)
+{
+    return position > 0 && by_id(&search->terms.items[position - 1], &search->terms.items[position]) == 0;
+}
+
 static const struct kept *profile_of(const struct search *search, const struct kept *terms)
 {
-    for (size_t i = 0; i < search->profiles.count; i++)
-        if (memcmp(search->profiles.items[i].key, terms->key, 33) == 0)
-            return &search->profiles.items[i];
-    return NULL;
+    return search->profiles.count == 0 ? NULL : bsearch(terms, search->profiles.items, search->profiles.count, sizeof *terms, by_key);
 }
 
 /* ---- showing */
@@ -298,8 +310,9 @@ int run_terms_find(struct context *context)
         result = node_open(context);
     if (result == 0)
         result = public_walk(context, &walk, gather, &search);
+    sort(&search);
     for (size_t i = 0; i < search.terms.count && result == 0; i++)
-        result = judge(&search, &search.terms.items[i], list);
+        result = is_again(&search, i) ? 0 : judge(&search, &search.terms.items[i], list);
     if (result == 0) {
         sum_up(&search, &walk, json_array_size(list));
         output_json(&context->output, json_pack("{s:O, s:I, s:I, s:I, s:O}", "found", list, "open", (json_int_t)search.open, "bodies", (json_int_t)walk.bodies, "nodes", (json_int_t)walk.nodes, "silent", walk.silent));

@@ -70,6 +70,15 @@ static int put_answered(struct context *context, const struct cl_wallet_item *it
     return 0;
 }
 
+/* The state of it; only terms and profiles are public. */
+static int object_open(struct context *context, struct object *object, const struct cl_object_id *id, const char *name)
+{
+    int result = object_fetch(context, object, id, true);
+    if (result == 0 && object->kind != CL_STATE_TERMS && object->kind != CL_STATE_PROFILE)
+        result = output_fail(&context->output, CL_E_OBJECT_KIND, "'%.64s' is an agreement: what it is about is between its two sides. Only terms and profiles are public.", name);
+    return result;
+}
+
 /* Signed by the key that the object stands under now. */
 static int sign_public(struct context *context, struct cl_buffer *out, struct cl_public_body *content, const struct object *object)
 {
@@ -105,7 +114,7 @@ int public_put(struct context *context, const struct cl_wallet_item *item, const
     struct http_answer answer;
     struct cl_body_file *file = malloc(sizeof *file);
     struct cl_public_body *content = calloc(1, sizeof *content);
-    int result = file == NULL || content == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : object_fetch(context, &object, &item->object, true);
+    int result = file == NULL || content == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : object_open(context, &object, &item->object, item->name);
     if (result == 0 && object.kind == CL_STATE_TERMS && object.as.terms.audience.kind != 0)
         result = output_usage(&context->output, "'%.64s' is meant for somebody in particular, or for whoever holds its code; only what anybody may answer is public.", item->name);
     if (result == 0 && object.kind == CL_STATE_TERMS && !object.as.terms.open)
@@ -143,8 +152,6 @@ static int item_open(struct context *context, struct cl_wallet_item **item)
         return result;
     if (cl_wallet_item_find(item, context->wallet, name) != CL_OK)
         return output_fail(&context->output, CL_E_NOT_FOUND, "'%.80s'; 'consent list' shows what this wallet has.", name);
-    if ((*item)->kind != CL_ITEM_TERMS && (*item)->kind != CL_ITEM_PROFILE)
-        return output_fail(&context->output, CL_E_OBJECT_KIND, "'%.64s' is an agreement: what it is about is between its two sides. Only terms and profiles are public.", (*item)->name);
     return 0;
 }
 
@@ -173,7 +180,7 @@ static int own_one(void *each_context, const struct public_body *body)
     struct context *context = own->context;
     const struct cl_wallet_item *item = cl_wallet_item_of(context->wallet, &body->object->id);
     char names[160] = "";
-    if (own->only != NULL ? memcmp(own->only->bytes, body->object->id.bytes, 32) != 0 : item == NULL || key_of(context, body->object) == NULL)
+    if (own->only != NULL ? memcmp(own->only->bytes, body->object->id.bytes, 32) != 0 : key_of(context, body->object) == NULL)
         return 0;
     for (size_t i = 0, used = 0; i < body->content->body.disclosure_count && used < sizeof names; i++) {
         struct cl_body_field field;
@@ -181,7 +188,7 @@ static int own_one(void *each_context, const struct public_body *body)
             used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used == 0 ? "" : ", ", output_printable((const char *)field.name.data, field.name.length));
     }
     if (own->only == NULL)
-        output_line(&context->output, "%-20s at %-16s %s", item->name, body->node, item->kind == CL_ITEM_TERMS ? "the terms, all of them" : names);
+        output_line(&context->output, "%-20s at %-16s %s", item == NULL ? id_text(body->object->id.bytes) : item->name, body->node, body->object->kind == CL_STATE_TERMS ? "the terms, all of them" : names);
     (void)json_array_append_new(own->list, json_pack("{s:s, s:s, s:s, s:o}", "name", item == NULL ? "" : item->name, "object", id_text(body->object->id.bytes), "node", body->node, "fields", fields_json(&body->content->body)));
     return 0;
 }
@@ -207,34 +214,47 @@ int run_public_list(struct context *context)
 }
 
 /* It was not at the node in use: where is it? */
-static int removed_nothing(struct context *context, const struct cl_wallet_item *item)
+static int removed_nothing(struct context *context, const struct cl_object_id *id, const char *name)
 {
-    struct own own = {.context = context, .only = &item->object, .list = json_array()};
+    struct own own = {.context = context, .only = id, .list = json_array()};
     struct public_walk walk = {0};
     int result = public_walk(context, &walk, own_one, &own);
     const char *node = json_string_value(json_object_get(json_array_get(own.list, 0), "node"));
     if (result == 0)
         public_say_silent(context, &walk);
     if (result == 0 && node != NULL)
-        result = output_fail(&context->output, CL_E_NOT_FOUND, "'%.64s' is public at %s and not at the node in use. Ask that node: --node URL.", item->name, node);
+        result = output_fail(&context->output, CL_E_NOT_FOUND, "'%.64s' is public at %s and not at the node in use. Ask that node: --node URL.", name, node);
     if (result == 0) {
-        output_line(&context->output, "%s was not public.", item->name);
-        output_json(&context->output, json_pack("{s:i, s:s}", "removed", 0, "object", id_text(item->object.bytes)));
+        output_line(&context->output, "%s was not public.", name);
+        output_json(&context->output, json_pack("{s:i, s:s}", "removed", 0, "object", id_text(id->bytes)));
     }
     json_decref(own.list);
     json_decref(walk.silent);
     return result;
 }
 
-int run_public_remove(struct context *context)
+/* What was forgotten has an id still, and a key. */
+static int id_open(struct context *context, struct cl_object_id *id)
 {
     struct cl_wallet_item *item = NULL;
+    const char *name = positional(context, 0);
+    bool is_id = name != NULL && id_parse(id, name);
+    int result = is_id ? network_open(context) : item_open(context, &item);
+    if (result == 0 && item != NULL)
+        *id = item->object;
+    return result;
+}
+
+int run_public_remove(struct context *context)
+{
+    const char *name = positional(context, 0);
+    struct cl_object_id id;
     struct object object = {0};
     struct http_answer answer;
     json_error_t error;
-    int result = item_open(context, &item);
+    int result = id_open(context, &id);
     if (result == 0)
-        result = object_fetch(context, &object, &item->object, true);
+        result = object_open(context, &object, &id, name);
     if (result == 0)
         result = send_signed(context, &answer, "DELETE", &object, NULL);
     object_deinit(&object);
@@ -250,9 +270,9 @@ int run_public_remove(struct context *context)
     json_decref(json);
     http_answer_deinit(&answer);
     if (!removed)
-        return removed_nothing(context, item);
-    output_line(&context->output, "%s is public no more.", item->name);
+        return removed_nothing(context, &id, name);
+    output_line(&context->output, "%s is public no more.", name);
     output_say(&context->output, "It is in no file of the node any more; other nodes stop showing it within a minute or so. What others have read they may keep.");
-    output_json(&context->output, json_pack("{s:i, s:s}", "removed", 1, "object", id_text(item->object.bytes)));
+    output_json(&context->output, json_pack("{s:i, s:s}", "removed", 1, "object", id_text(id.bytes)));
     return 0;
 }

@@ -77,6 +77,11 @@ expect 0 acme subscribe "$hidden" --as acme --unseen
 expect 0 alice public remove car && has "public no more" && has_err "within a minute"
 ! grep -rqa "car insurance" "$scratch/node" || fail "it is in a file of the node"
 expect 0 alice public remove car && has "was not public"
+expect 0 alice public put car --fields age
+expect 0 alice forget car # its id and its key are enough
+expect 0 alice public list && has "$profile"
+expect 0 alice public remove "$profile" && has "public no more"
+expect 4 acme public remove "$profile" && has_err "not in this wallet"
 finds 0 --attribute age
 finds 1
 expect 0 alice revoke quotes
@@ -86,5 +91,7 @@ expect 0 alice public list --json && [ "$(count public)" = 1 ] || fail "$out"
 expect 4 acme public remove "$shop" && has_err "not in this wallet"
 expect 2 acme public remove
 expect 3 acme public remove nobody
+expect 1 acme public remove anna && has_err "between its two sides"
+expect 1 acme public put anna && has_err "between its two sides"
 expect 0 alice revoke shop && expect 0 alice public list && has_err "Nothing of this wallet is public"
 finish
