@@ -90,6 +90,31 @@ def other_terms_in_return(scene, anna, ben):
     reaches(ben, anna, "third.return", b"by other terms")
 
 
+def offers_of_a_friend(scene, anna, ben):
+    """Under an agreement whose card asked for the same in return: the same again, the same for less time, and no code at all. Nothing
+    is accepted for her a second time, nor what differs."""
+    ben.consent("grant", "again", "--terms", "terms.txt", "--until", "2099-12-31", "--code", "again.code")
+    anna.consent("terms", "publish", "terms.txt", "--limit", "1", "--standing", "--in-return", "--until", "2099-12-31", "--name", "fresh", "--code", "fresh.code")
+    anna.hand_over("fresh.code", ben)
+    scene.settled()
+    ben.consent("subscribe", "fresh", "--code", "fresh.code", "--in-return", "none")
+    ben.consent("grant", "shorter", "--terms", "terms.txt", "--until", "2098-12-31", "--code", "shorter.code")
+    scene.settled()
+    anna.consent("inbox", "--to", "first")
+    ben.consent("inbox")
+    for name, known_as in (("again.code", "anna2"), ("shorter.code", "fresh")):
+        code = ben.read(name).rstrip(b"\n")
+        ben.write("exact.code", code)
+        ben.consent("deliver", known_as, "exact.code", "--kind", "notice", "--media-type", "application/vnd.consent-code")
+        says(anna.consent("inbox", "--to", "offered"), "the other side offers you this", f"until {'2099' if name == 'again.code' else '2098'}-12-31", "accepts")
+    ben.write("exact.code", code[:-3])
+    ben.consent("deliver", "fresh", "exact.code", "--kind", "notice", "--media-type", "application/vnd.consent-code")
+    says(anna.consent("inbox", "--to", "offered"), "refused and deleted")
+    assert "fresh.1.return" not in names(anna)
+    for name in ("again", "shorter"):
+        assert ben.ask("show", name)["state"] == "offered", name
+
+
 # ---- what must not work
 
 def deposit(node, mailbox, sealed):
@@ -255,6 +280,7 @@ def test(build):
         of_ben = next(name for name in ("card.1", "card.2") if anna.ask("show", name)["object"] == ben.ask("show", "anna")["object"])
         mutual(scene, anna, ben)
         other_terms_in_return(scene, anna, ben)
+        offers_of_a_friend(scene, anna, ben)
         contacts_that_change_nothing(anna, ben, bank, of_ben)
         flooded(scene, anna, carl)
         home_away(scene, anna, carl)
