@@ -6,7 +6,7 @@
 #include "consent/terms.h"
 #include "consent/wallet.h"
 #include "cbor.h"
-#include "page.h"
+#include "inspect_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -236,6 +236,12 @@ static enum cl_file_kind array_kind(struct cl_cbor_reader *reader)
             return CL_FILE_USES_PROOF;
         if (magic.length == 22 && memcmp(magic.data, "consent-uses-statement", 22) == 0)
             return CL_FILE_USES_STATEMENT;
+        if (magic.length == 15 && memcmp(magic.data, "consent-release", 15) == 0)
+            return CL_FILE_SOURCE_RELEASE;
+        if (magic.length == 14 && memcmp(magic.data, "consent-source", 14) == 0)
+            return CL_FILE_SOURCE_POINTER;
+        if (magic.length == 22 && memcmp(magic.data, "consent-source-request", 22) == 0)
+            return CL_FILE_SOURCE_REQUEST;
         return CL_FILE_CBOR;
     }
     if (second == CL_CBOR_UINT)
@@ -287,6 +293,9 @@ const char *cl_file_kind_words(enum cl_file_kind kind)
     case CL_FILE_OFFER: return "an offer for the other side: for the two parties only";
     case CL_FILE_DISCLOSURE: return "some fields of a body, to be checked with a proof (.consent-disclosure)";
     case CL_FILE_CONTACT: return "a contact, under which somebody takes deliveries of one agreement: for the two parties only";
+    case CL_FILE_SOURCE_RELEASE: return "a release of data at its source: for the holder and its customer only";
+    case CL_FILE_SOURCE_POINTER: return "where data of a customer may be fetched: for the two parties of its agreement only";
+    case CL_FILE_SOURCE_REQUEST: return "a request to a holder of a customer's data: for that holder only";
     case CL_FILE_WALLET: return "a wallet, sealed under a passphrase";
     case CL_FILE_BACKUP: return "a wallet's backup, sealed under its words";
     case CL_FILE_STORE_KEY: return "a key from the folder beside a wallet, sealed under its words";
@@ -517,6 +526,9 @@ static enum cl_status words_of_contact(struct cl_page *page, const uint8_t *data
     return page->status;
 }
 
+void cl_inspect_bytes(struct cl_page *page, const char *label, const uint8_t *data, size_t length) { say_bytes(page, label, data, length); }
+void cl_inspect_time(struct cl_page *page, const char *label, uint64_t seconds) { say_time(page, label, seconds); }
+
 /* The parts of a proof that say what it is about; whether it holds is for `verify`. */
 static enum cl_status words_of_proof(struct cl_page *page, const uint8_t *data, size_t length)
 {
@@ -560,6 +572,9 @@ enum cl_status cl_inspect_words(struct cl_buffer *out, const uint8_t *data, size
     case CL_FILE_DISCLOSURE: status = words_of_disclosure(&page, data, length); break;
     case CL_FILE_CONTACT: status = words_of_contact(&page, data, length); break;
     case CL_FILE_STATE_PROOF: status = words_of_proof(&page, data, length); break;
+    case CL_FILE_SOURCE_RELEASE:
+    case CL_FILE_SOURCE_POINTER:
+    case CL_FILE_SOURCE_REQUEST: status = cl_inspect_source(&page, kind, data, length); break;
     case CL_FILE_OFFER:
         status = cl_offer_decode(&offer, data, length);
         if (status == CL_OK) {
