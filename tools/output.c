@@ -200,14 +200,45 @@ int output_exit_of(enum cl_status status)
     return status == CL_E_CANCELLED ? 130 : 1;
 }
 
+/* How many of these bytes are one character that may be shown; 0: none may. */
+static size_t shown_length(const uint8_t *at, size_t left)
+{
+    size_t length = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3 : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
+    if (length == 0 || length > left || at[0] < 0x20 || at[0] == 0x7f)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xc0u) != 0x80)
+            return 0;
+    bool control = at[0] == 0xc2 && at[1] < 0xa0; /* C1: some terminals obey them as they do ESC */
+    bool turns = at[0] == 0xe2 && ((at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae))) || (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
+    bool turns_arabic = at[0] == 0xd8 && at[1] == 0x9c;
+    return control || turns || turns_arabic ? 0 : length;
+}
+
+bool output_harmless(const char *text, size_t length)
+{
+    const uint8_t *at = (const uint8_t *)text;
+    for (size_t i = 0, step; i < length; i += step)
+        if ((step = shown_length(at + i, length - i)) == 0)
+            return false;
+    return true;
+}
+
 const char *output_printable(const char *text, size_t length)
 {
     static char storage[ROTATING][512];
     static unsigned next;
     char *out = storage[next++ % ROTATING];
-    size_t used = length < sizeof storage[0] - 1 ? length : sizeof storage[0] - 1;
-    for (size_t i = 0; i < used; i++)
-        out[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
+    size_t used = 0;
+    for (size_t i = 0, step; i < length && used + 4 < sizeof storage[0]; i += step) {
+        step = shown_length((const uint8_t *)text + i, length - i);
+        if (step > 0)
+            memcpy(out + used, text + i, step);
+        else
+            out[used] = '?';
+        used += step > 0 ? step : 1;
+        step += step == 0 ? 1 : 0;
+    }
     out[used] = '\0';
     return out;
 }

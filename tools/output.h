@@ -52,7 +52,9 @@ const char *output_coloured(const struct output *output, const char *code, const
 /* Exit status: 0 done · 1 error · 2 usage · 3 not found · 4 locked · 10 to 17 what verify and check find · 130. */
 int output_exit_of(enum cl_status status);
 
-/* A string of printable characters only, for text that comes from outside. Static storage, four at a time. */
+/* Text that comes from outside: whether it is one line of UTF-8 that plays no tricks on a terminal (controls, C1 too, marks that
+   turn the direction of writing); and with ? in place of what is not so. Static storage, four at a time, 511 bytes each. */
+bool output_harmless(const char *text, size_t length);
 const char *output_printable(const char *text, size_t length);
 
 /* Times as people write them, UTC. */
