@@ -181,15 +181,20 @@ static int send_next(struct webhook_endpoint *endpoint, uint64_t now_ms)
 
 /* ---- replay */
 
-/* What has failed waits again, as much as there is room for. Returns: whether that was all. */
-static enum cl_status requeue_failed(struct webhook_endpoint *endpoint, bool *all)
+/* What had failed before the replay was asked for waits again, as much as there is room for: what fails after that waits by the
+   schedule, and is given up, as anything else. *all: that was all. */
+static enum cl_status requeue_failed(struct webhook_endpoint *endpoint, uint64_t now_ms, bool *all)
 {
     struct webhook_journal *journal = &endpoint->journal;
     enum cl_status status = CL_OK;
-    for (size_t i = 0; i < journal->waiting.count; i++)
-        journal->waiting.items[i]->next_ms = 0;
-    while (journal->failed.count > 0 && journal->waiting.count < WEBHOOK_QUEUE_MAX / 2 && status == CL_OK) {
-        struct webhook_delivery *delivery = webhook_list_remove(&journal->failed, journal->failed.items[0]->index);
+    size_t at = 0;
+    while (at < journal->failed.count && journal->waiting.count < WEBHOOK_QUEUE_MAX / 2 && status == CL_OK) {
+        struct webhook_delivery *delivery = journal->failed.items[at];
+        if (delivery->last_ms > endpoint->replay_since_ms && delivery->last_ms <= now_ms) { /* later than now: before the clock was set back */
+            at++;
+            continue;
+        }
+        (void)webhook_list_remove(&journal->failed, delivery->index);
         delivery->attempts = 0;
         delivery->next_ms = 0;
         if (webhook_list_find(&endpoint->fresh, delivery->index) != NULL) {
@@ -198,18 +203,21 @@ static enum cl_status requeue_failed(struct webhook_endpoint *endpoint, bool *al
         }
         status = webhook_journal_waits(journal, delivery);
     }
-    *all = journal->failed.count == 0;
+    *all = at == journal->failed.count;
     return status;
 }
 
-static enum cl_status obey(struct webhook_endpoint *endpoint, const char *text, bool *all)
+/* Once for each time that it is asked; requeue_failed goes on for as long as it takes. */
+static enum cl_status obey(struct webhook_endpoint *endpoint, const char *text, uint64_t now_ms)
 {
     unsigned long long after = 0;
     enum cl_status status = endpoint->journal.off == 0 ? CL_OK : webhook_journal_off(&endpoint->journal, 0);
     endpoint->failures_in_row = 0;
-    *all = true;
+    endpoint->replay_since_ms = now_ms;
+    for (size_t i = 0; i < endpoint->journal.waiting.count; i++)
+        endpoint->journal.waiting.items[i]->next_ms = 0;
     if (status != CL_OK || sscanf(text, "after %llu", &after) != 1 || after >= INT64_MAX)
-        return status == CL_OK ? requeue_failed(endpoint, all) : status;
+        return status;
     if (endpoint->sending != NULL && webhook_list_find(&endpoint->fresh, endpoint->sending->index) == endpoint->sending) {
         http_transfer_stop(endpoint->post);
         endpoint->sending = NULL;
@@ -219,7 +227,7 @@ static enum cl_status obey(struct webhook_endpoint *endpoint, const char *text, 
 }
 
 /* What 'consent webhooks replay' left. */
-static int look_for_replay(struct webhook_endpoint *endpoint)
+static int look_for_replay(struct webhook_endpoint *endpoint, uint64_t now_ms)
 {
     char path[2300];
     bool all = true;
@@ -229,8 +237,10 @@ static int look_for_replay(struct webhook_endpoint *endpoint)
         return 0;
     int result = file_read(endpoint->context, &text, path, REPLAY_FILE_BYTES_MAX);
     enum cl_status status = result == 0 ? cl_buffer_append(&text, "", 1) : CL_OK;
-    if (result == 0 && status == CL_OK)
-        status = obey(endpoint, (const char *)text.data, &all);
+    if (result == 0 && status == CL_OK && endpoint->replay_since_ms == 0)
+        status = obey(endpoint, (const char *)text.data, now_ms);
+    if (result == 0 && status == CL_OK && strncmp((const char *)text.data, "after ", 6) != 0)
+        status = requeue_failed(endpoint, now_ms, &all);
     cl_buffer_deinit(&text);
     if (status != CL_OK)
         return fail(endpoint, status);
@@ -238,6 +248,7 @@ static int look_for_replay(struct webhook_endpoint *endpoint)
         result = webhook_journal_flush(endpoint->context, &endpoint->journal);
     if (result == 0 && all && unlink(path) != 0)
         return output_fail(&endpoint->context->output, CL_E_IO, "%s: %s", path, strerror(errno));
+    endpoint->replay_since_ms = all ? 0 : endpoint->replay_since_ms;
     return result;
 }
 
@@ -258,7 +269,7 @@ int webhook_endpoint_step(struct webhook_endpoint *endpoint)
     int result = http_transfer_done(endpoint->post, &status, &answer) ? attempt_ended(endpoint, status, answer, now_ms) : 0;
     if (result == 0 && now_ms - endpoint->replay_ms >= FLUSH_EVERY_MS) {
         endpoint->replay_ms = now_ms;
-        result = look_for_replay(endpoint);
+        result = look_for_replay(endpoint, now_ms);
     }
     if (result == 0)
         result = webhook_feed_step(endpoint, now_ms);

@@ -133,8 +133,12 @@ int webhook_journal_write(struct context *context, struct webhook_journal *journ
         ssize_t wrote = write(journal->file, text->data + at, text->length - at);
         if (wrote < 0 && errno == EINTR)
             continue;
-        if (wrote <= 0)
-            return disk_fail(context, journal->path);
+        if (wrote <= 0) {
+            int result = disk_fail(context, journal->path);
+            if (ftruncate(journal->file, (off_t)journal->written) != 0) /* half a line, with others behind it, would make the whole unreadable */
+                output_warn(&context->output, "What was half written could not be taken back: %s", strerror(errno));
+            return result;
+        }
         at += (size_t)wrote;
     }
     journal->synced = journal->synced && text->length == 0;

@@ -132,6 +132,7 @@ struct webhook_endpoint {
     size_t answer_bytes;
     unsigned failures_in_row;
     uint64_t outage_ms, flushed_ms, replay_ms;
+    uint64_t replay_since_ms;         /* when the replay that is under way was asked for; 0: none is */
     unsigned long long delivered;
 };
 int webhook_endpoint_new(struct context *context, struct webhook_endpoint **out, struct http_multi *multi, const struct webhook_config *config,

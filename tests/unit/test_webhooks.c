@@ -265,6 +265,58 @@ static void lines_that_are_none_are_refused(void **state)
     webhook_journal_close(&journal);
 }
 
+/* More has failed than may wait: the replay takes it in as there is room, and what fails anew meanwhile keeps to its schedule. */
+static void a_long_replay_is_no_storm(void **state)
+{
+    (void)state;
+    struct place place;
+    struct http_multi *multi = NULL;
+    struct webhook_endpoint *endpoint = NULL;
+    struct webhook_settings settings = {.name = "crm", .url = "http://127.0.0.1:9", .timeout_s = 1, .retry_ms = {5000}, .retry_count = 1};
+    char replay[2300];
+    make_place(&place);
+    strcpy(place.context.node_url, "http://127.0.0.1:9");
+    (void)snprintf(settings.secret_file, sizeof settings.secret_file, "/tmp/%s.secret", strrchr(place.config.state_directory, '/') + 1);
+    assert_int_equal(file_write(&place.context, settings.secret_file, SECRET, strlen(SECRET), true), 0);
+    assert_int_equal(http_multi_new(&multi), CL_OK);
+    assert_int_equal(webhook_endpoint_new(&place.context, &endpoint, multi, &place.config, &settings, &place.network, false), 0);
+    struct webhook_journal *journal = &endpoint->journal;
+    for (uint64_t index = 0; index < WEBHOOK_QUEUE_MAX / 2 + 900; index++)
+        assert_int_equal(webhook_journal_failed(journal, delivery_at(index)), CL_OK);
+    webhook_journal_path(replay, sizeof replay, &place.config, "crm", ".replay");
+    assert_int_equal(file_write(&place.context, replay, "failed\n", 7, true), 0);
+    assert_int_equal(webhook_endpoint_step(endpoint), 0);
+    assert_int_equal(journal->waiting.count, WEBHOOK_QUEUE_MAX / 2);
+    assert_int_equal(journal->failed.count, 900);
+
+    uint64_t later_ms = time_now_ms() + 3600000; /* all were tried, and did not succeed */
+    usleep(5000);
+    for (size_t i = 0; i < journal->waiting.count; i++)
+        journal->waiting.items[i]->last_ms = time_now_ms(), journal->waiting.items[i]->next_ms = later_ms;
+    assert_int_equal(webhook_journal_failed(journal, journal->waiting.items[0]), CL_OK);
+    usleep(5000);
+    endpoint->replay_ms = 0;
+    endpoint->failures_in_row = 5;
+    assert_int_equal(webhook_endpoint_step(endpoint), 0);
+    assert_int_equal(journal->waiting.count, WEBHOOK_QUEUE_MAX / 2); /* one of those that had failed before */
+    assert_non_null(webhook_list_find(&journal->failed, 0));
+    for (size_t i = 0; i < journal->waiting.count - 1; i++)
+        assert_int_equal(journal->waiting.items[i]->next_ms, later_ms);
+    assert_int_equal(endpoint->failures_in_row, 5);
+
+    while (journal->waiting.count > 0)
+        assert_int_equal(webhook_journal_delivered(journal, journal->waiting.items[0]->index), CL_OK);
+    endpoint->replay_ms = 0;
+    assert_int_equal(webhook_endpoint_step(endpoint), 0);
+    assert_int_equal(journal->waiting.count, 899);
+    assert_int_equal(journal->failed.count, 1); /* what failed since */
+    assert_int_equal(access(replay, F_OK), -1); /* and the replay is over */
+    webhook_endpoint_free(endpoint);
+    http_multi_free(multi);
+    assert_int_equal(unlink(settings.secret_file), 0);
+    remove_place(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +328,7 @@ int main(void)
         cmocka_unit_test(what_waits_and_what_failed_is_there_again_after_a_cut),
         cmocka_unit_test(the_file_stays_short_and_one_run_has_it),
         cmocka_unit_test(lines_that_are_none_are_refused),
+        cmocka_unit_test(a_long_replay_is_no_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
