@@ -44,7 +44,8 @@ struct mailboxes {
     struct cl_store_batch *batch;
     bool written, failed;
     struct mailbox_report report;
-    atomic_uint_fast64_t deleted_bytes;
+    uint64_t dropped_bytes;             /* of what the batch deletes */
+    atomic_uint_fast64_t deleted_bytes; /* written: a compaction that begins before would miss them */
 };
 
 /* ---- rows */
@@ -150,7 +151,7 @@ static void drop(struct mailboxes *mailboxes, struct mailbox *mailbox, size_t co
         delete_row(mailboxes, 'd', mailbox, delivery->number);
         mailbox->bytes -= delivery->length;
         mailboxes->report.bytes -= delivery->length;
-        atomic_fetch_add(&mailboxes->deleted_bytes, delivery->length);
+        mailboxes->dropped_bytes += delivery->length;
     }
     mailbox->count -= count;
     mailboxes->report.deliveries -= count;
@@ -405,6 +406,8 @@ enum cl_status mailboxes_commit(struct mailboxes *mailboxes)
     store->batch_free(mailboxes->batch);
     mailboxes->batch = store->batch_new(store->context);
     mailboxes->written = false;
+    atomic_fetch_add(&mailboxes->deleted_bytes, mailboxes->dropped_bytes);
+    mailboxes->dropped_bytes = 0;
     if (status == CL_OK && mailboxes->batch == NULL) status = CL_E_MEMORY;
     mailboxes->failed = mailboxes->report.failed = status != CL_OK;
     return status;

@@ -357,6 +357,7 @@ static void what_was_deleted_leaves_the_files(void **state)
         assert_true(found_in(folder, needle, sizeof needle));
         assert_int_equal(mailbox_acknowledge(world.mailboxes, &deleted, named(2), UINT64_MAX, fresh(&world), &world.now), MAILBOX_DONE);
         assert_int_equal(deleted, 1);
+        if (round == 2) mailboxes_compact(world.mailboxes); /* too early by a moment: what is not written yet is not gone yet */
         FIXTURE_OK(mailboxes_commit(world.mailboxes));
         assert_int_equal(mailboxes_deleted_bytes(world.mailboxes), 5000);
         mailboxes_compact(world.mailboxes);
