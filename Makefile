@@ -97,8 +97,8 @@ $(BUILD)/unit/test_buffer: private LDFLAGS_ALL += -Wl,--wrap=free
 $(BUILD)/unit/test_node_blocks: private LDFLAGS_ALL += -Wl,--wrap=node_on_votes -Wl,--wrap=consensus_certificate_good
 # And this one when the vote log is synced.
 $(BUILD)/unit/test_node_votes: private LDFLAGS_ALL += -Wl,--wrap=fdatasync
-# This one is of tools/ alone, where functions have names that node/ has too.
-$(BUILD)/unit/test_webhooks: $(BUILD)/tests/unit/test_webhooks.o $(BUILD)/libtools.a $(BUILD)/libconsent.a
+# These are of tools/ alone, where functions have names that node/ has too.
+$(BUILD)/unit/test_webhooks $(BUILD)/unit/test_bulk_list: $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libtools.a $(BUILD)/libconsent.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) $^ -lcmocka $(TOOLS_LIBS) $(PROGRAM_LIBS) -o $@
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)

@@ -49,7 +49,7 @@ bool list_next(struct bulk_list *list, struct bulk_item *item)
     size_t length;
     struct cl_object_id id;
     *item = (struct bulk_item){.why = CL_OK};
-    while (read_line(list, line, &length)) {
+    while (list->line < list->line_count && read_line(list, line, &length)) { /* what is put behind it meanwhile is of another list */
         if (!first_word(item->label, line))
             continue;
         bool good = id_parse(&id, item->label);
@@ -82,6 +82,8 @@ static int count_lines(struct bulk *bulk)
         if (list->line > LIST_LINES_MAX)
             return output_fail(&bulk->context->output, CL_E_BOUND, "A list has at most %u lines; split it.", LIST_LINES_MAX);
     }
+    if (http_interrupted)
+        return output_fail(&bulk->context->output, CL_E_CANCELLED, NULL);
     if (list->too_long)
         return output_fail(&bulk->context->output, CL_E_FORMAT, "Line %zu of %s has a zero byte or more than %u bytes.", list->line, bulk->path, LINE_SIZE - 2);
     if (ferror(list->file))
