@@ -42,9 +42,16 @@ const char *cl_dpv_contract_status(const struct cl_agreement *agreement, uint64_
     return status == CL_E_SUSPENDED ? "dpv:ContractTemporarilySuspended" : "dpv:ContractFullyExecuted";
 }
 
+/* What a spreadsheet would run: the signs, and the same in full width (U+FF0B, U+FF0D, U+FF1D, U+FF20), which some take for them. */
+static bool begins_as_formula(const char *text)
+{
+    bool wide = text[0] == '\xef' && text[1] == '\xbc' && text[2] != '\0' && strchr("\x8b\x8d\x9d\xa0", text[2]) != NULL;
+    return wide || (text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL);
+}
+
 static enum cl_status csv_field(struct cl_buffer *out, const char *text)
 {
-    bool formula = text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL;
+    bool formula = begins_as_formula(text);
     if (!formula && strpbrk(text, ",\"\r\n") == NULL)
         return text[0] == '\0' ? CL_OK : cl_buffer_append(out, text, strlen(text));
     enum cl_status status = cl_buffer_append(out, "\"'", formula ? 2 : 1);

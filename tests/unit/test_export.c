@@ -62,6 +62,7 @@ static void what_would_be_a_formula_is_text(void **state)
     (void)state;
     row_is("\"'=1+1\",\"'+1\",\"'-1\",\"'@x\",\"'\tx\"\r\n", (const char *const[]){"=1+1", "+1", "-1", "@x", "\tx"}, 5);
     row_is("\"'=cmd|'/c calc'!A1\",\"'=\"\"x\"\"\"\r\n", (const char *const[]){"=cmd|'/c calc'!A1", "=\"x\""}, 2);
+    row_is("\"'\xef\xbc\x9d" "1\",\"'\xef\xbc\xa0x\",\xef\xbc\xa1\r\n", (const char *const[]){"\xef\xbc\x9d" "1", "\xef\xbc\xa0x", "\xef\xbc\xa1"}, 3); /* full width; U+FF21 is a letter */
     row_is("\"'\rx\",a=b,2026-01-01\r\n", (const char *const[]){"\rx", "a=b", "2026-01-01"}, 3);
 }
 
