@@ -23,7 +23,7 @@ static bool wanted(const struct inbox *inbox, const struct cl_wallet_key *key)
     if (!mailbox_key(key) || inbox->only_count == 0)
         return mailbox_key(key);
     for (size_t i = 0; i < inbox->only_count; i++)
-        if (strncmp(key->uri + sizeof MAILBOX_URI - 1, id_text(inbox->only[i].bytes), 16) == 0)
+        if (mailbox_key_of(key, &inbox->only[i]))
             return true;
     return false;
 }
