@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Scene 10, a thing. A sensor has a key. After each reset it shows a fresh code; its owner scans it and grants; an old code is
 good for nothing. The owner lets it deliver to a hospital in her name, and takes that back: what it had sealed before and
-hands over afterwards is refused too. Nodes see neither a reading nor that the two codes were one thing's."""
+hands over afterwards is refused too; and once more, by mailbox, for as long as she says. Nodes see neither a reading nor that the two codes were one thing's."""
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from consent_node import main  # noqa: E402
+from consent_node import main, says  # noqa: E402
 from scene import Scene  # noqa: E402
 
 READING = b"heart rate 61, oxygen 97, 07:42\n"
@@ -57,6 +58,22 @@ def the_sensor_delivers(scene, sensor, owner, hospital, agreement):
     assert not os.path.exists(f"{hospital.folder}/late")
 
 
+def by_itself_for_a_while(scene, sensor, owner, hospital, agreement):
+    """Into the hospital's mailbox, without anybody's hand; and only until the time that the owner said."""
+    hospital.consent("contact", "patient", "-o", "hospital.contact")
+    hospital.hand_over("hospital.contact", sensor)
+    did = [key["did"] for key in sensor.ask("key", "list")["keys"] if key["name"] == "sensor"][0]
+    until = time.time() + 12
+    owner.consent("delegate", "hospital", did, "--powers", "deliver", "--until", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until)))
+    scene.settled()
+    sensor.write("reading", READING)
+    sensor.consent("deliver", agreement, "reading", "--slot", "1", "--key", "sensor", "--contact", "hospital.contact")
+    says(hospital.consent("inbox", "--to", "readings"), f"{len(READING)} bytes")
+    assert [hospital.read(f"readings/{name}") for name in os.listdir(f"{hospital.folder}/readings")] == [READING]
+    time.sleep(max(0, until + 1 - time.time()))
+    sensor.consent("deliver", agreement, "reading", "--slot", "1", "--key", "sensor", expected=4)
+
+
 def test(build):
     with Scene(build) as scene:
         sensor, owner, hospital = scene.party("sensor", 0), scene.party("owner", 1), scene.party("hospital", 2)
@@ -66,6 +83,7 @@ def test(build):
         hospital.consent("profile", "hospital", "--display", "Hospital of the town")
         agreement = scene.agreement(owner, hospital, "hospital", "patient")
         the_sensor_delivers(scene, sensor, owner, hospital, agreement)
+        by_itself_for_a_while(scene, sensor, owner, hospital, agreement)
         scene.nodes_lack("heart rate 61", "oxygen 97", "Hospital of the town", but_have=agreement)
 
 
