@@ -14,86 +14,9 @@ static int gather(struct context *context, struct export_agreement *out, struct 
     return export_history(context, out);
 }
 
-static int write_json(struct context *context, json_t *json, const char *path)
-{
-    char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(3));
-    int result = text == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : file_write(context, path, text, strlen(text), true);
-    if (result == 0 && strcmp(path, "-") == 0)
-        (void)putchar('\n');
-    free(text);
-    json_decref(json);
-    return result;
-}
+/* ---- as lines */
 
-/* One agreement as a DPV record, for oneself, or as CSV. */
-static int history_export(struct context *context, const struct subject *subject, bool csv)
-{
-    struct export_agreement agreement;
-    struct cl_terms_text *text;
-    struct cl_buffer rows = {0};
-    if (subject->object.kind != CL_STATE_AGREEMENT)
-        return subject_unfit(context, subject, "an agreement");
-    int result = gather(context, &agreement, &text, subject);
-    if (result == 0)
-        result = past_gather(context, &agreement, 1, option(context, "--uses"));
-    if (result == 0 && csv) {
-        enum cl_status status = csv_history(&rows, context, &agreement);
-        result = status != CL_OK ? output_fail(&context->output, status, NULL) : export_write(context, (const char *)rows.data, rows.length);
-    } else if (result == 0) {
-        json_t *record = dpv_record(&agreement, true);
-        (void)json_object_set_new(record, "@context", dpv_context());
-        const char *path = option(context, "--output");
-        result = write_json(context, record, path == NULL ? "-" : path);
-    }
-    cl_buffer_deinit(&rows);
-    cl_terms_text_free(text);
-    export_free(&agreement);
-    return result;
-}
-
-/* ---- the time line */
-
-enum { LINES_DEFAULT = 200, LINES_MAX = 1000000 };
-
-/* One line of it: a record, a delivery or a use of one agreement. */
-struct line { uint64_t time_ms; size_t agreement, position; enum { LINE_RECORD, LINE_DELIVERY, LINE_USE } kind; };
-
-/* What came is told by when it came, by our clock; what went, by when it went. */
-static uint64_t delivery_ms(const struct cl_exchange_delivery *delivery) { return delivery->seen_ms != 0 ? delivery->seen_ms : delivery->sent_ms; }
-
-static int compare_lines(const void *a, const void *b)
-{
-    const struct line *left = a, *right = b;
-    if (left->time_ms != right->time_ms)
-        return left->time_ms < right->time_ms ? -1 : 1;
-    if (left->agreement != right->agreement)
-        return left->agreement < right->agreement ? -1 : 1;
-    if (left->kind != right->kind)
-        return left->kind < right->kind ? -1 : 1;
-    return left->position < right->position ? -1 : left->position > right->position;
-}
-
-static size_t lines_of(struct line *lines, const struct export_agreement *agreement, size_t number, uint64_t since_ms)
-{
-    const struct past *past = agreement->past;
-    size_t count = 0;
-    for (size_t i = 0; i < agreement->event_count; i++)
-        lines[count++] = (struct line){agreement->events[i].block_ms, number, i, LINE_RECORD};
-    for (size_t i = 0; past != NULL && i < past->exchange->delivery_count; i++)
-        lines[count++] = (struct line){delivery_ms(&past->exchange->deliveries[i]), number, i, LINE_DELIVERY};
-    for (size_t i = 0; past != NULL && i < past->use_count; i++)
-        lines[count++] = (struct line){past->uses[i].time_ms, number, i, LINE_USE};
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (lines[i].time_ms >= since_ms)
-            lines[kept++] = lines[i];
-    return kept;
-}
-
-static size_t lines_most(const struct export_agreement *agreement)
-{
-    return agreement->event_count + (agreement->past == NULL ? 0 : agreement->past->exchange->delivery_count + agreement->past->use_count);
-}
+enum { LINES_DEFAULT = 200 };
 
 static void say_record(struct context *context, const struct export_agreement *agreement, const struct export_event *event, const char *when, const char *name)
 {
@@ -188,54 +111,81 @@ static void say_bounds(struct context *context, const struct export_agreement *a
         output_say(&context->output, "%s: %zu more uses are in the log; 'consent uses' shows them.", name, past->uses_left_out);
 }
 
-static int lines_asked(struct context *context, uint64_t *since_ms, uint64_t *limit)
+/* The newest lines of these, in the order of time; as JSON the same lines. */
+static int history_print(struct context *context, const struct export_agreement *agreements, size_t count, bool one, const char *format)
 {
-    const char *since = option(context, "--since"), *most = option(context, "--limit");
-    uint64_t seconds = 0;
-    *limit = LINES_DEFAULT;
-    if (since != NULL && !time_parse(&seconds, since, false))
-        return output_usage(&context->output, "--since is a day, as 2026-11-01, or a moment, as 2026-11-01T12:00:00Z.");
-    if (most != NULL && (!number_parse(limit, most, LINES_MAX) || *limit == 0))
-        return output_usage(&context->output, "--limit is 1 to %d.", LINES_MAX);
-    *since_ms = seconds * 1000u;
-    return 0;
-}
-
-/* The newest lines of these, in the order of time. */
-static int history_print(struct context *context, const struct export_agreement *agreements, size_t count, bool one)
-{
-    uint64_t since_ms = 0, limit = 0;
-    size_t most = 0, found = 0;
-    int result = lines_asked(context, &since_ms, &limit);
-    for (size_t i = 0; i < count; i++)
-        most += lines_most(&agreements[i]);
-    struct line *lines = calloc(most + 1, sizeof *lines);
-    if (result == 0 && lines == NULL)
-        result = output_fail(&context->output, CL_E_MEMORY, NULL);
-    for (size_t i = 0; result == 0 && i < count; i++)
-        found += lines_of(lines + found, &agreements[i], i, since_ms);
-    if (result == 0) {
-        qsort(lines, found, sizeof *lines, compare_lines);
-        size_t first = found > limit ? found - (size_t)limit : 0;
-        if (first > 0)
-            output_say(&context->output, "%zu older lines are left out; --limit %zu shows all, --since DAY a part.", first, found);
-        for (size_t i = first; i < found; i++)
-            say_line(context, &agreements[lines[i].agreement], &lines[i], !one);
-        json_t *list = json_array();
-        for (size_t i = 0; i < count; i++) {
-            say_bounds(context, &agreements[i]);
-            if (context->output.json)
-                (void)json_array_append_new(list, agreement_json(&agreements[i], lines + first, found - first, i));
-        }
-        if (context->output.json)
-            output_json(&context->output, one ? json_deep_copy(json_array_get(list, 0)) : json_pack("{s:O}", "agreements", list));
-        json_decref(list);
+    struct timeline timeline;
+    int result = timeline_make(context, &timeline, agreements, count, format == NULL ? LINES_DEFAULT : LINES_MAX);
+    if (result != 0)
+        return result;
+    if (timeline.left_out > 0)
+        output_say(&context->output, "%zu older lines are left out; --limit %zu shows all, --since DAY a part.", timeline.left_out, timeline.left_out + timeline.count);
+    for (size_t i = 0; i < timeline.count; i++)
+        say_line(context, &agreements[timeline.lines[i].agreement], &timeline.lines[i], !one);
+    json_t *list = json_array();
+    for (size_t i = 0; context->output.json && i < count; i++)
+        (void)json_array_append_new(list, agreement_json(&agreements[i], timeline.lines, timeline.count, i));
+    json_t *json = one ? json_incref(json_array_get(list, 0)) : json_pack("{s:O}", "agreements", list);
+    if (option(context, "--output") != NULL) {
+        (void)json_object_set_new(json, "version", json_integer(1));
+        result = export_json_write(context, json, option(context, "--output"));
+    } else {
+        output_json(&context->output, json);
     }
-    free(lines);
+    json_decref(list);
+    timeline_free(&timeline);
     return result;
 }
 
-static int history_of_one(struct context *context, const struct subject *subject)
+/* ---- as documents */
+
+static int csv_print(struct context *context, const struct export_agreement *agreements, size_t count)
+{
+    struct timeline timeline;
+    struct cl_buffer rows = {0};
+    int result = timeline_make(context, &timeline, agreements, count, LINES_MAX);
+    if (result != 0)
+        return result;
+    if (timeline.left_out > 0)
+        output_say(&context->output, "%zu older lines are left out.", timeline.left_out);
+    enum cl_status status = csv_history(&rows, context, agreements, &timeline);
+    result = status != CL_OK ? output_fail(&context->output, status, NULL) : export_write(context, (const char *)rows.data, rows.length);
+    cl_buffer_deinit(&rows);
+    timeline_free(&timeline);
+    return result;
+}
+
+static int dpv_print(struct context *context, const struct export_agreement *agreements, size_t count, bool one)
+{
+    json_t *json, *records = json_array();
+    if (option(context, "--since") != NULL || option(context, "--limit") != NULL) {
+        json_decref(records);
+        return output_usage(&context->output, "--since and --limit are for lines; a DPV record is whole, or it says what is not so.");
+    }
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(records, dpv_record(&agreements[i], true));
+    if (one) {
+        json = json_incref(json_array_get(records, 0));
+        (void)json_object_set_new(json, "@context", dpv_context());
+    } else {
+        json = json_pack("{s:o, s:O}", "@context", dpv_context(), "@graph", records);
+    }
+    json_decref(records);
+    return export_json_write(context, json, option(context, "--output"));
+}
+
+static int history_write(struct context *context, const struct export_agreement *agreements, size_t count, bool one, const char *format)
+{
+    for (size_t i = 0; i < count; i++)
+        say_bounds(context, &agreements[i]);
+    if (format != NULL && strcmp(format, "csv") == 0)
+        return csv_print(context, agreements, count);
+    if (format != NULL && strcmp(format, "dpv") == 0)
+        return dpv_print(context, agreements, count, one);
+    return history_print(context, agreements, count, one, format);
+}
+
+static int history_of_one(struct context *context, const struct subject *subject, const char *format)
 {
     struct export_agreement agreement = {.id = subject->object.id, .item = subject_item(context, subject), .network = &context->wallet->network, .now_ms = time_now_ms()};
     struct cl_terms_text *text = NULL;
@@ -244,11 +194,13 @@ static int history_of_one(struct context *context, const struct subject *subject
         result = gather(context, &agreement, &text, subject);
         if (result == 0)
             result = past_gather(context, &agreement, 1, option(context, "--uses"));
+    } else if (format != NULL && strcmp(format, "json") != 0) {
+        result = subject_unfit(context, subject, "an agreement");
     } else {
         result = option(context, "--uses") != NULL ? output_usage(&context->output, "--uses goes with an agreement.") : export_history(context, &agreement);
     }
     if (result == 0)
-        result = history_print(context, &agreement, 1, true);
+        result = history_write(context, &agreement, 1, true, format);
     cl_terms_text_free(text);
     export_free(&agreement);
     return result;
@@ -286,6 +238,10 @@ static int all_gather(struct context *context, struct all *all)
             result = 0;
             continue;
         }
+        if (result == 0 && object->kind != CL_STATE_AGREEMENT) {
+            object_deinit(object);
+            result = output_fail(&context->output, CL_E_OBJECT_KIND, "The node has something else than an agreement as '%s'; ask another member.", item->name);
+        }
         if (result != 0)
             break;
         struct export_agreement *agreement = &all->agreements[all->count];
@@ -300,7 +256,7 @@ static int all_gather(struct context *context, struct all *all)
     return result != 0 ? result : past_gather(context, all->agreements, all->count, option(context, "--uses"));
 }
 
-static int history_of_all(struct context *context)
+static int history_of_all(struct context *context, const char *format)
 {
     struct all all;
     int result = network_open(context);
@@ -308,7 +264,7 @@ static int history_of_all(struct context *context)
         return result;
     result = all_gather(context, &all);
     if (result == 0)
-        result = history_print(context, all.agreements, all.count, false);
+        result = history_write(context, all.agreements, all.count, false, format);
     if (result == 0 && all.count == 0)
         output_say(&context->output, "This wallet has no agreement on the ledger yet; 'consent list --refresh' looks for them.");
     all_free(&all);
@@ -319,19 +275,18 @@ int run_history(struct context *context)
 {
     struct subject subject;
     const char *format = option(context, "--format");
-    bool csv = format != NULL && strcmp(format, "csv") == 0, dpv = format != NULL && strcmp(format, "dpv") == 0;
-    if (format != NULL && !csv && !dpv && strcmp(format, "json") != 0)
+    if (format != NULL && strcmp(format, "csv") != 0 && strcmp(format, "dpv") != 0 && strcmp(format, "json") != 0)
         return output_usage(&context->output, "--format is csv, json or dpv; 'consent proof --format kantara' writes a Kantara receipt.");
     if (format == NULL && option(context, "--output") != NULL)
-        return output_usage(&context->output, "--output goes with --format csv or dpv.");
-    if (format != NULL && !csv && !dpv)
+        return output_usage(&context->output, "--output goes with --format csv, json or dpv.");
+    if (format != NULL && strcmp(format, "json") == 0)
         context->output.json = true;
     if (positional(context, 0) == NULL)
-        return csv || dpv ? output_usage(&context->output, "Of which agreement? 'consent list --format %s' writes all of them.", format) : history_of_all(context);
+        return history_of_all(context, format);
     int result = subject_open(context, &subject, positional(context, 0));
     if (result != 0)
         return result;
-    result = csv || dpv ? history_export(context, &subject, csv) : history_of_one(context, &subject);
+    result = history_of_one(context, &subject, format);
     subject_close(&subject);
     return result;
 }
@@ -354,7 +309,7 @@ int document_write(struct context *context, const struct subject *subject, bool 
     }
     (void)snprintf(made, sizeof made, "%.64s.%s", subject->item_name[0] != '\0' ? subject->item_name : "agreement", kantara ? "receipt.json" : "jsonld");
     if (result == 0)
-        result = write_json(context, json, path == NULL ? made : path);
+        result = export_json_write(context, json, path == NULL ? made : path);
     if (result == 0 && (path == NULL || strcmp(path, "-") != 0)) {
         output_line(&context->output, "%s", path == NULL ? made : path);
         output_json(&context->output, json_pack("{s:s, s:s}", "file", path == NULL ? made : path, "object", id_text(subject->object.id.bytes)));

@@ -162,17 +162,11 @@ static int list_export(struct context *context, bool csv)
             left_out++;
         cl_terms_text_free(text);
     }
-    char *document = NULL;
-    json_t *graph = csv ? NULL : json_pack("{s:o, s:O}", "@context", dpv_context(), "@graph", records);
-    if (graph != NULL)
-        document = json_dumps(graph, JSON_INDENT(1) | JSON_REAL_PRECISION(3));
     int result = status != CL_OK ? output_fail(&context->output, status, NULL) : csv ? export_write(context, (const char *)rows.data, rows.length)
-                 : document == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : export_write(context, document, strlen(document));
+                 : export_json_write(context, json_pack("{s:o, s:O}", "@context", dpv_context(), "@graph", records), option(context, "--output"));
     if (result == 0 && left_out > 0)
         output_say(&context->output, "%zu entr%s of the wallet %s not in there, being terms, profiles, or not on the ledger yet.", left_out, left_out == 1 ? "y" : "ies", left_out == 1 ? "is" : "are");
-    json_decref(graph);
     json_decref(records);
-    free(document);
     cl_buffer_deinit(&rows);
     return result;
 }

@@ -65,6 +65,18 @@ int export_write(struct context *context, const char *data, size_t length)
     return file_write(context, path == NULL ? "-" : path, data, length, true);
 }
 
+int export_json_write(struct context *context, json_t *json, const char *path)
+{
+    char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(3));
+    bool printed = path == NULL || strcmp(path, "-") == 0;
+    int result = text == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : file_write(context, printed ? "-" : path, text, strlen(text), true);
+    if (result == 0 && printed)
+        (void)putchar('\n');
+    free(text);
+    json_decref(json);
+    return result;
+}
+
 /* What the replay of a history keeps in mind. cut: the node left out the oldest records, so the first one told is not the
    one that opened the agreement. */
 struct replay { enum cl_agreement_status status; unsigned suspensions; bool cut, standing, renewed, amended; size_t last_revoke; };

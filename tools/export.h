@@ -43,10 +43,12 @@ const char *joined(const char *const *list, size_t count);
 const char *proof_url(const struct export_agreement *agreement); /* where the node has the proof; static storage */
 /* What is written for people and programs goes to --output, else to standard output. */
 int export_write(struct context *context, const char *data, size_t length);
+/* The same for a document, which is taken (NULL: there was no memory for it); path NULL, "-": standard output. */
+int export_json_write(struct context *context, json_t *json, const char *path);
 
 /* ---- export_dpv.c: ISO/IEC TS 27560 in the words of W3C DPV 2.3, as JSON-LD with its context inside */
 json_t *dpv_context(void);
-/* own: with the names that the owner gave, and where the node has the proof. */
+/* own: with the names that the owner gave, where the node has the proof, and what agreement->past has. */
 json_t *dpv_record(const struct export_agreement *agreement, bool own);
 json_t *dpv_receipt(const struct export_agreement *agreement, const char uuid[37]);
 void uuid_random(char out[37]);              /* RFC 9562, version 4; "" where there is no randomness */
@@ -55,7 +57,8 @@ void uuid_random(char out[37]);              /* RFC 9562, version 4; "" where th
 CL_MUST_USE enum cl_status csv_list_head(struct cl_buffer *out);
 /* One row for each slot of the terms; one where they are not at hand, or for what is no agreement (agreement NULL). */
 CL_MUST_USE enum cl_status csv_list_rows(struct cl_buffer *out, const struct cl_wallet_item *item, const struct object *object, const struct export_agreement *agreement);
-CL_MUST_USE enum cl_status csv_history(struct cl_buffer *out, struct context *context, const struct export_agreement *agreement);
+struct timeline;
+CL_MUST_USE enum cl_status csv_history(struct cl_buffer *out, struct context *context, const struct export_agreement *agreements, const struct timeline *timeline);
 
 /* ---- export_kantara.c: Kantara Consent Receipt Specification 1.1.0 */
 int kantara_receipt(struct context *context, json_t **out, const struct export_agreement *agreement);

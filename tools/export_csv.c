@@ -1,5 +1,5 @@
-/* Lists and histories as CSV: one header row, times in ISO 8601 UTC, one row for each slot or record. */
-#include "export.h"
+/* Lists and histories as CSV: one header row, times in ISO 8601 UTC, one row for each slot; for each record, delivery and use. */
+#include "past.h"
 
 enum { NAME, KIND, OBJECT, ROLE, CUSTOMER, ORGANISATION, STATE, CONSENT, CONTRACT, NOT_BEFORE, NOT_AFTER, LAST_CHANGE, HEAD, TERMS, SLOT, SLOT_STATE,
        SLOT_NAME, CATEGORY, PURPOSES, PROCESSING, RECIPIENTS, RETENTION, DELIVERY, PROOF, PROOF_KEPT, LIST_COLUMNS };
@@ -64,22 +64,87 @@ enum cl_status csv_list_rows(struct cl_buffer *out, const struct cl_wallet_item 
     return status;
 }
 
-enum cl_status csv_history(struct cl_buffer *out, struct context *context, const struct export_agreement *agreement)
+/* ---- history: a row for each line of it */
+
+enum { AGREEMENT, TIME, SIGNED_AT, HEIGHT, LOG_INDEX, RECORD_TYPE, RECORD, SIGNER, SIGNER_NAME, SLOTS, LED_TO_CONSENT, LED_TO_CONTRACT,
+       AGREEMENT_NAME, WHAT, LINE_SLOT_NAME, DELIVERY_ID, DELIVERY_KIND, MEDIA_TYPE, BYTES, SENT_AT, HANDED_OVER, ACKNOWLEDGED, PURPOSE, REFERENCE, SOURCE, HISTORY_COLUMNS };
+static const char *const history_columns[HISTORY_COLUMNS] = {
+    "agreement", "time", "signed_at", "height", "log_index", "record_type", "record", "signer", "signer_name", "slots", "consent_status", "contract_status",
+    "name", "what", "slot_name", "delivery", "kind", "media_type", "bytes", "sent_at", "handed_over", "acknowledged", "purpose", "reference", "source"};
+
+static const char *time_or_none(uint64_t milliseconds) { return milliseconds == 0 ? NULL : time_iso(milliseconds); }
+
+static void fill_slot(const char **fields, char number[8], const struct export_agreement *agreement, bool has_slot, uint8_t slot)
 {
-    static const char *const columns[] = {"agreement", "time", "signed_at", "height", "log_index", "record_type", "record", "signer", "signer_name", "slots", "consent_status", "contract_status"};
-    enum { COLUMNS = sizeof columns / sizeof columns[0] };
-    enum cl_status status = cl_csv_row(out, columns, COLUMNS);
-    for (size_t i = 0; status == CL_OK && i < agreement->event_count; i++) {
-        const struct export_event *event = &agreement->events[i];
-        struct cl_party signer = {.length = 33};
-        char height[24], position[24];
-        memcpy(signer.bytes, event->signer33, 33);
-        (void)snprintf(height, sizeof height, "%llu", (unsigned long long)event->height);
-        (void)snprintf(position, sizeof position, "%llu", (unsigned long long)event->log_index);
-        const char *iri = party_iri(&signer), *name = party_text(context, &signer);
-        const char *fields[COLUMNS] = {id_text(agreement->id.bytes), time_iso(event->block_ms), time_iso(event->issued_ms), height, position, event->type, id_text(event->record_id), iri,
-                                       strcmp(name, iri) == 0 ? NULL : name, event->has_slots ? slots_text(event->slots) : NULL, event->consent, event->contract};
-        status = cl_csv_row(out, fields, COLUMNS);
+    const struct cl_terms_slot *found = past_terms_slot(agreement, has_slot, slot);
+    (void)snprintf(number, 8, "%u", slot);
+    fields[SLOTS] = has_slot ? number : NULL;
+    fields[LINE_SLOT_NAME] = found == NULL ? NULL : found->name;
+}
+
+static enum cl_status record_row(struct cl_buffer *out, const char **fields, struct context *context, const struct export_event *event)
+{
+    struct cl_party signer = {.length = 33};
+    char height[24], position[24];
+    memcpy(signer.bytes, event->signer33, 33);
+    (void)snprintf(height, sizeof height, "%llu", (unsigned long long)event->height);
+    (void)snprintf(position, sizeof position, "%llu", (unsigned long long)event->log_index);
+    const char *iri = party_iri(&signer), *name = party_text(context, &signer);
+    fields[WHAT] = "record";
+    fields[SIGNED_AT] = time_iso(event->issued_ms);
+    fields[HEIGHT] = height;
+    fields[LOG_INDEX] = position;
+    fields[RECORD_TYPE] = event->type;
+    fields[RECORD] = id_text(event->record_id);
+    fields[SIGNER] = iri;
+    fields[SIGNER_NAME] = strcmp(name, iri) == 0 ? NULL : name;
+    fields[SLOTS] = event->has_slots ? slots_text(event->slots) : NULL;
+    fields[LED_TO_CONSENT] = event->consent;
+    fields[LED_TO_CONTRACT] = event->contract;
+    return cl_csv_row(out, fields, HISTORY_COLUMNS);
+}
+
+static enum cl_status delivery_row(struct cl_buffer *out, const char **fields, const struct export_agreement *agreement, const struct cl_exchange_delivery *delivery)
+{
+    char id[33], bytes[24], slot[8];
+    cl_hex_encode(id, delivery->id16, 16);
+    (void)snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)delivery->length);
+    fill_slot(fields, slot, agreement, delivery->has_slot, delivery->slot);
+    fields[WHAT] = delivery->received ? "received" : "sent";
+    fields[DELIVERY_ID] = id;
+    fields[DELIVERY_KIND] = cl_delivery_kind_name(delivery->kind);
+    fields[MEDIA_TYPE] = delivery->media_type;
+    fields[BYTES] = bytes;
+    fields[SENT_AT] = time_or_none(delivery->sent_ms);
+    fields[HANDED_OVER] = time_or_none(delivery->seen_ms);
+    fields[ACKNOWLEDGED] = time_or_none(delivery->acknowledged_ms);
+    return cl_csv_row(out, fields, HISTORY_COLUMNS);
+}
+
+static enum cl_status use_row(struct cl_buffer *out, const char **fields, const struct export_agreement *agreement, const struct past_use *use)
+{
+    char slot[8];
+    fill_slot(fields, slot, agreement, true, use->slot);
+    fields[WHAT] = "use";
+    fields[PURPOSE] = use->purpose;
+    fields[REFERENCE] = use->reference;
+    fields[SOURCE] = use->stated ? "statement" : "own log";
+    return cl_csv_row(out, fields, HISTORY_COLUMNS);
+}
+
+enum cl_status csv_history(struct cl_buffer *out, struct context *context, const struct export_agreement *agreements, const struct timeline *timeline)
+{
+    enum cl_status status = cl_csv_row(out, history_columns, HISTORY_COLUMNS);
+    for (size_t i = 0; status == CL_OK && i < timeline->count; i++) {
+        const struct line *line = &timeline->lines[i];
+        const struct export_agreement *agreement = &agreements[line->agreement];
+        const char *fields[HISTORY_COLUMNS] = {[AGREEMENT] = id_text(agreement->id.bytes), [TIME] = time_iso(line->time_ms), [AGREEMENT_NAME] = agreement->item == NULL ? NULL : agreement->item->name};
+        if (line->kind == LINE_RECORD)
+            status = record_row(out, fields, context, &agreement->events[line->position]);
+        else if (line->kind == LINE_DELIVERY)
+            status = delivery_row(out, fields, agreement, &agreement->past->exchange->deliveries[line->position]);
+        else
+            status = use_row(out, fields, agreement, &agreement->past->uses[line->position]);
     }
     return status;
 }

@@ -1,8 +1,9 @@
 /* Consent records and receipts after ISO/IEC TS 27560 in the words of W3C DPV 2.3 (https://w3id.org/dpv/guides/consent-27560),
    as JSON-LD 1.1 with the context inside, so that nobody has to fetch anything to read them. Purposes, categories and
    states are written as IRIs only where the project's vocabulary has them (terms files admit no others of dpv: and pd:);
-   kinds of processing, recipients and the jurisdiction are written as the text that the two sides agreed on. */
-#include "export.h"
+   kinds of processing, recipients and the jurisdiction are written as the text that the two sides agreed on. What happened
+   beside the ledger goes into one's own record as a record of processing: each delivery (dpv:Transmit) and use (dpv:Use). */
+#include "past.h"
 
 #define RECORD_PROFILE "https://w3id.org/dpv/schema/dpv-27560#record"
 #define RECEIPT_PROFILE "https://w3id.org/dpv/schema/dpv-27560#receipt"
@@ -15,6 +16,8 @@ json_t *dpv_context(void)
     for (size_t i = 0; i < sizeof references / sizeof references[0]; i++)
         (void)json_object_set_new(context, references[i], json_pack("{s:s}", "@type", "@id"));
     (void)json_object_set_new(context, "dct:created", json_pack("{s:s}", "@type", "xsd:dateTime"));
+    (void)json_object_set_new(context, "dct:date", json_pack("{s:s}", "@type", "xsd:dateTime"));
+    (void)json_object_set_new(context, "dct:dateAccepted", json_pack("{s:s}", "@type", "xsd:dateTime"));
     (void)json_object_set_new(context, "dpv:isIndicatedAtTime", json_pack("{s:s}", "@type", "xsd:dateTime"));
     return context;
 }
@@ -167,6 +170,73 @@ static const char *name_of(const struct export_agreement *agreement, enum cl_sid
     return item->role == side ? item->key_name : item->name;
 }
 
+/* ---- what was delivered and used */
+
+static json_t *activity_json(const struct export_agreement *agreement, const char *processing, bool has_slot, uint8_t number, uint64_t when_ms)
+{
+    const struct cl_terms_slot *slot = past_terms_slot(agreement, has_slot, number);
+    json_t *json = json_pack("{s:s, s:{s:s}, s:s, s:s}", "@type", "dpv:Process", "dpv:hasProcessing", "@id", processing, "dct:title", past_slot(agreement, has_slot, number), "dct:date", time_iso(when_ms));
+    if (slot != NULL)
+        set_text(json, "dpv:hasPersonalData", slot->category);
+    return json;
+}
+
+static json_t *delivery_json(const struct export_agreement *agreement, const struct cl_exchange_delivery *delivery)
+{
+    enum cl_side own = agreement->item == NULL ? CL_SIDE_NONE : agreement->item->role;
+    const struct cl_terms_slot *slot = past_terms_slot(agreement, delivery->has_slot, delivery->slot);
+    char id[33], extent[32], about[64];
+    cl_hex_encode(id, delivery->id16, 16);
+    (void)snprintf(extent, sizeof extent, "%llu bytes", (unsigned long long)delivery->length);
+    (void)snprintf(about, sizeof about, "%s, %s%s", cl_delivery_kind_name(delivery->kind), delivery->received ? "received" : "sent", delivery->seen_ms == 0 ? ", waits to be handed over" : "");
+    json_t *json = activity_json(agreement, "dpv:Transmit", delivery->has_slot, delivery->slot, delivery->seen_ms != 0 ? delivery->seen_ms : delivery->sent_ms);
+    set_text(json, "dct:identifier", id);
+    set_text(json, "dct:description", about);
+    set_text(json, "dct:format", delivery->media_type);
+    set_text(json, "dct:extent", extent);
+    if (own != CL_SIDE_NONE) {
+        const struct cl_party *to = (own == CL_SIDE_CUSTOMER) == delivery->received ? &agreement->state->customer : &agreement->state->organisation;
+        (void)json_object_set_new(json, "dpv:hasRecipient", json_pack("{s:s}", "@id", party_iri(to)));
+    }
+    if (slot != NULL)
+        (void)json_object_set_new(json, "dpv:hasPurpose", strings(slot->purposes, slot->purpose_count));
+    if (delivery->acknowledged_ms != 0)
+        set_text(json, "dct:dateAccepted", time_iso(delivery->acknowledged_ms));
+    return json;
+}
+
+static json_t *use_json(const struct export_agreement *agreement, const struct past_use *use)
+{
+    bool known = cl_vocabulary_find(CL_VOCABULARY_PURPOSE, use->purpose) != NULL;
+    char about[256];
+    json_t *json = activity_json(agreement, "dpv:Use", true, use->slot, use->time_ms);
+    (void)snprintf(about, sizeof about, "%s%s%s", use->stated ? "stated by the organisation" : "of our own log", known ? "" : ", for ", known ? "" : use->purpose);
+    set_text(json, "dct:identifier", use->reference);
+    set_text(json, "dct:description", about);
+    if (known)
+        set_text(json, "dpv:hasPurpose", use->purpose);
+    return json;
+}
+
+static void set_activity(json_t *json, const struct export_agreement *agreement)
+{
+    const struct past *past = agreement->past;
+    json_t *list = json_array();
+    for (size_t i = 0; i < past->exchange->delivery_count; i++)
+        (void)json_array_append_new(list, delivery_json(agreement, &past->exchange->deliveries[i]));
+    for (size_t i = 0; i < past->use_count; i++)
+        (void)json_array_append_new(list, use_json(agreement, &past->uses[i]));
+    if (json_array_size(list) > 0) {
+        json_t *activity = json_pack("{s:s, s:O}", "@type", "dpv:DataProcessingRecord", "dpv:hasProcess", list);
+        char missing[128];
+        (void)snprintf(missing, sizeof missing, "%llu older deliveries and %zu more uses are not in here.", (unsigned long long)past->exchange->dropped, past->uses_left_out);
+        if (past->exchange->dropped > 0 || past->uses_left_out > 0)
+            set_text(activity, "dct:description", missing);
+        (void)json_object_set_new(json, "dpv:hasRecordOfActivity", activity);
+    }
+    json_decref(list);
+}
+
 json_t *dpv_record(const struct export_agreement *agreement, bool own)
 {
     const struct cl_agreement *state = agreement->state;
@@ -192,6 +262,8 @@ json_t *dpv_record(const struct export_agreement *agreement, bool own)
     (void)json_object_set_new(json, "dct:isPartOf", ledger);
     if (own)
         set_text(json, "dct:source", proof_url(agreement));
+    if (own && agreement->past != NULL)
+        set_activity(json, agreement);
     return json;
 }
 

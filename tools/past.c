@@ -22,17 +22,23 @@ void past_free(struct past *past)
     free(past);
 }
 
+const struct cl_terms_slot *past_terms_slot(const struct export_agreement *agreement, bool has_slot, uint8_t slot)
+{
+    char number[8];
+    (void)snprintf(number, sizeof number, "%u", slot);
+    return !has_slot || agreement->text == NULL ? NULL : cl_terms_slot_find(agreement->text, number);
+}
+
 const char *past_slot(const struct export_agreement *agreement, bool has_slot, uint8_t slot)
 {
     static char storage[4][96];
     static unsigned next;
-    char *out = storage[next++ % 4], number[8];
-    (void)snprintf(number, sizeof number, "%u", slot);
-    const struct cl_terms_slot *found = !has_slot || agreement->text == NULL ? NULL : cl_terms_slot_find(agreement->text, number);
+    char *out = storage[next++ % 4];
+    const struct cl_terms_slot *found = past_terms_slot(agreement, has_slot, slot);
     if (found != NULL && found->name != NULL)
         (void)snprintf(out, sizeof storage[0], "%s", output_printable(found->name, strnlen(found->name, 64)));
     else
-        (void)snprintf(out, sizeof storage[0], has_slot ? "slot %s" : "no slot", number);
+        (void)snprintf(out, sizeof storage[0], has_slot ? "slot %u" : "no slot", slot);
     return out;
 }
 

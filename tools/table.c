@@ -268,7 +268,7 @@ static const struct { const char *name, *value, *help, *of; } option_table[] = {
     {"--purpose", "IRI", "a slot is for this, as dpv:RequestedServiceProvision", "terms find"},
     {"--purpose", "IRI", "what for, as dpv:Marketing", NULL},
     {"--format", "FORMAT", "csv (a row for each slot), json, dpv (ISO 27560 records in JSON-LD); for yourself: with the names that you gave", "list"},
-    {"--format", "FORMAT", "csv, json, dpv (an ISO 27560 record in JSON-LD); for yourself: with the names that you gave", "history"},
+    {"--format", "FORMAT", "csv (a row for each line), json, dpv (ISO 27560 records in JSON-LD); for yourself: with the names that you gave", "history"},
     {"--format", "FORMAT", "consent-proof, tlog-proof, cose; to show to others, without your names: dpv, kantara (receipts)", NULL},
     {"--digest-only", NULL, "print the digest to be signed, in hex", NULL},
     {"--signature", "FILE", "the signature that was made elsewhere (r||s, DER, or hex)", NULL},

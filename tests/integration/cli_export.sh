@@ -44,18 +44,56 @@ claim list.jsonld '{x["dct:title"] for x in d["@graph"]}=={"privatename.1","bank
 expect 0 alice list --active --format dpv && claim out 'len(d["@graph"])==2'
 expect 2 alice list --format xml && has_err "csv, json or dpv"
 
-# ---- history: every record, with what it led to
+# ---- deliveries both ways, and uses that the organisation states
+expect 0 alice inbox
+printf 'alice@example.org' >mail.txt
+expect 0 alice deliver bank mail.txt --slot 1 --media-type text/plain
+expect 0 acme inbox
+expect 0 alice inbox
+printf 'month,total\n' >statement.csv
+expect 0 acme deliver bank statement.csv --kind notice --media-type text/csv
+expect 0 alice inbox --no-acknowledge
+now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+begin=$(now); sleep 1.1
+printf '%s %s 1 dpv:ServiceProvision =1+1\n' "$(now)" "$(acme show bank --json | sed -n 's/.*"object": "\([0-9a-f]*\)".*/\1/p')" >uses.txt
+sleep 1.1; end=$(now); sleep 0.1
+expect 0 acme uses add secretname uses.txt
+expect 0 acme statement secretname --from "$begin" --until "$end"
+expect 0 acme uses prove secretname bank --from "$begin" --until "$end" -o bank.consent-uses
+
+# ---- history: every record, with what it led to, every delivery, every use
 expect 0 alice suspend bank
-expect 0 alice history bank --format csv -o history.csv
-rows history.csv '[(x["record_type"],x["consent_status"]) for x in r]==[("GRANT","dpv:ConsentRequested"),("SUBSCRIBE","dpv:ConsentGiven"),("REVOKE","dpv:ConsentGiven"),("SUSPEND","dpv:ConsentStatusInvalidForProcessing")]'
+expect 0 alice history bank --uses bank.consent-uses --format csv -o history.csv
+rows history.csv '[(x["record_type"],x["consent_status"]) for x in r if x["what"]=="record"]==[("GRANT","dpv:ConsentRequested"),("SUBSCRIBE","dpv:ConsentGiven"),("REVOKE","dpv:ConsentGiven"),("SUSPEND","dpv:ConsentStatusInvalidForProcessing")]'
+rows history.csv '[x["what"] for x in r]==["record","record","record","sent","sent","received","use","record"] and [x["time"] for x in r]==sorted(x["time"] for x in r)'
+rows history.csv '(r[3]["kind"],r[3]["media_type"])==("notice","application/vnd.consent-contact")' # where she can be reached
+rows history.csv 'all((x["name"],len(x["agreement"]))==("bank",64) for x in r)'
+rows history.csv '[(x["delivery"]!="",x["slots"],x["slot_name"],x["kind"],x["media_type"],x["bytes"],x["acknowledged"]!="") for x in r[4:6]]==[(True,"1","email","data","text/plain","17",True),(True,"","","notice","text/csv","12",False)]'
+rows history.csv '[(x["slots"],x["purpose"],x["reference"],x["source"],x["record_type"]) for x in r[6:7]]==[("1","dpv:ServiceProvision","'"'"'=1+1","statement","")]'
+expect 0 alice history bank --format csv && rows out 'len(r)==7' # no proof was given: the uses are not hers to know
+expect 0 acme history bank --format csv && rows out '[(x["what"],x["source"]) for x in r][-4:-1]==[("received",""),("sent",""),("use","own log")]'
+expect 0 alice history bank --limit 2 --format csv -o - && rows out 'len(r)==2' && has_err "5 older lines"
 expect 12 alice proof bank --format kantara -o never.json
 expect 0 alice resume bank
 expect 0 alice renew bank --until 2099-12-31
-expect 0 alice history bank --format dpv -o history.jsonld
+expect 0 alice history bank --uses bank.consent-uses --format dpv -o history.jsonld
 claim history.jsonld 'd["dct:title"]=="bank" and d["dpv:hasConsentStatus"][-1]["@type"][0]=="dpv:RenewedConsentGiven" and d["dct:valid"]=="2100-01-01T00:00:00Z"'
 claim history.jsonld '[p["dpv:hasPersonalData"] for p in d["dpv:hasProcess"]]==["pd:EmailAddress","pd:HealthRecord"]'
+claim history.jsonld '[(p["dpv:hasProcessing"]["@id"],p["dct:title"],p.get("dpv:hasPersonalData"),p.get("dct:format")) for p in d["dpv:hasRecordOfActivity"]["dpv:hasProcess"][1:]]==[("dpv:Transmit","email","pd:EmailAddress","text/plain"),("dpv:Transmit","no slot",None,"text/csv"),("dpv:Use","email","pd:EmailAddress",None)]'
+claim history.jsonld '[p["dpv:hasRecipient"]["@id"] for p in d["dpv:hasRecordOfActivity"]["dpv:hasProcess"][1:3]]==[d["dpv:hasDataController"]["@id"],d["dpv:hasDataSubject"]["@id"]]'
+expect 2 alice history bank --format dpv --limit 2 && has_err "is whole"
 expect 0 alice history bank --format json && claim out '[h["type"] for h in d["history"]]==["GRANT","SUBSCRIBE","REVOKE","SUSPEND","RESUME","RENEW"]'
 expect 1 alice history privatename --format csv && has_err "name an agreement"
+
+# ---- all of it at once
+expect 0 alice history --uses bank.consent-uses --format csv -o everything.csv
+rows everything.csv '{x["name"] for x in r}=={"bank","privatename.1"} and [x["time"] for x in r]==sorted(x["time"] for x in r)'
+rows everything.csv '[x["what"] for x in r if x["name"]=="bank"]==["record","record","record","sent","sent","received","use","record","record","record"]'
+expect 0 alice history --uses bank.consent-uses --format dpv -o everything.jsonld
+claim everything.jsonld '{x["dct:title"]:len(x.get("dpv:hasRecordOfActivity",{}).get("dpv:hasProcess",[])) for x in d["@graph"]}=={"bank":4,"privatename.1":1}'
+expect 0 alice history --uses bank.consent-uses --format json -o everything.json && [ -z "$out" ] || fail "it is in the file and on standard output"
+claim everything.json 'd["version"]==1 and {a["name"]:(len(a["history"]),len(a["deliveries"]),len(a["uses"])) for a in d["agreements"]}=={"bank":(6,3,1),"privatename.1":(1,1,0)}'
+expect 2 alice history -o never.csv && has_err "goes with --format"
 
 # ---- a node that tells less than all, or what nobody signed
 cat >proxy.py <<'PYTHON'
@@ -94,7 +132,7 @@ trap 'kill "$proxy" 2>/dev/null; stop' EXIT
 for _ in $(seq 100); do [ -s port ] && break; sleep 0.1; done
 printf cut >mode
 expect 0 alice history bank --format csv --node "http://127.0.0.1:$(cat port)" && has_err "newest 4 records"
-rows out '[(x["record_type"],x["consent_status"]) for x in r]==[("REVOKE","dpv:ConsentGiven"),("SUSPEND","dpv:ConsentStatusInvalidForProcessing"),("RESUME","dpv:ConsentGiven"),("RENEW","dpv:RenewedConsentGiven")]'
+rows out '[(x["record_type"],x["consent_status"]) for x in r if x["what"]=="record"]==[("REVOKE","dpv:ConsentGiven"),("SUSPEND","dpv:ConsentStatusInvalidForProcessing"),("RESUME","dpv:ConsentGiven"),("RENEW","dpv:RenewedConsentGiven")]'
 expect 0 alice proof bank --format kantara -o cut.json --node "http://127.0.0.1:$(cat port)" && claim cut.json 'd["collectionMethod"].endswith("(RENEW)")'
 printf forge >mode
 expect 10 alice history bank --format csv --node "http://127.0.0.1:$(cat port)" && has_err "does not hold, at record 2"
@@ -128,9 +166,9 @@ expect 2 alice import receipt.json && has_err "consent terms import"
 expect 0 alice revoke bank
 expect 11 alice proof bank --format kantara -o never.json && has_err "--format dpv"
 expect 0 alice proof bank --format dpv -o - && claim out 'd["dpv:hasRecordOfActivity"]["dpv:hasConsentStatus"][-1]["@type"]=="dpv:ConsentWithdrawn"'
-expect 0 alice history bank --format csv && rows out 'r[-1]["consent_status"]=="dpv:ConsentWithdrawn" and r[0]["consent_status"]=="dpv:ConsentRequested"'
+expect 0 alice history bank --format csv && rows out '[x for x in r if x["what"]=="record"][-1]["consent_status"]=="dpv:ConsentWithdrawn" and r[0]["consent_status"]=="dpv:ConsentRequested"'
 expect 0 acme revoke anna
-expect 0 acme history anna --format csv && rows out '[x["consent_status"] for x in r]==["dpv:ConsentGiven","dpv:ConsentRevoked"]'
+expect 0 acme history anna --format csv && rows out '[x["consent_status"] for x in r if x["what"]=="record"]==["dpv:ConsentGiven","dpv:ConsentRevoked"]'
 expect 0 alice list --refresh --format dpv && claim out '{x["dpv:hasContractStatus"] for x in d["@graph"]}=={"dpv:ContractTerminated"}'
 expect 0 alice erase bank
 expect 0 alice list --refresh --format csv && rows out '[x["slot"] for x in r if x["name"]=="bank"]==[""]'
@@ -187,5 +225,5 @@ for _ in range(300):
 assert 30 < good < 270, good
 PYTHON
 
-if [ -n "${KEEP-}" ]; then mkdir -p "$KEEP" && cp list.csv history.csv list.jsonld history.jsonld receipt.jsonld receipt.json acme-receipt.json t.txt draft.txt "$KEEP"; fi
+if [ -n "${KEEP-}" ]; then mkdir -p "$KEEP" && cp list.csv history.csv everything.csv list.jsonld history.jsonld everything.jsonld everything.json receipt.jsonld receipt.json acme-receipt.json t.txt draft.txt "$KEEP"; fi
 finish

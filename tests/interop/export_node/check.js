@@ -2,14 +2,15 @@
 //
 //   node check.js DIR      (through node_check.sh, which installs the package)
 //
-// Reads DIR/list.jsonld, DIR/history.jsonld, DIR/receipt.jsonld. Each is expanded in safe mode (whatever has no meaning
+// Reads DIR/list.jsonld, DIR/history.jsonld, DIR/everything.jsonld, DIR/receipt.jsonld. Each is expanded in safe mode (whatever has no meaning
 // in RDF is an error) with a document loader that refuses every fetch. Then every IRI in the namespaces of DPV has to
 // exist: purposes, categories, states and agreements in ledger/vocabulary.inc, which tests/unit/test_terms.c holds against
 // the published CSV files of DPV 2.3; classes and relations that give a record its shape in the list below, taken from the
-// guide to ISO/IEC TS 27560 and the modules of DPV 2 (context, consent, consent_controls, consent_types, contract).
+// guide to ISO/IEC TS 27560 and the modules of DPV 2 (context, consent, consent_controls, consent_types, contract, processing,
+// organisational measures).
 // The records have to carry what the guide demands.
 //
-// Exit status 0 only if the three are good and every altered twin is refused.
+// Exit status 0 only if the four are good and every altered twin is refused.
 "use strict";
 const fs = require("fs");
 const path = require("path");
@@ -21,7 +22,7 @@ const shape = new Set(("ConsentRecord ConsentReceipt Process DataSubject DataCon
   "ExpressedConsent UntilTimeDuration EndlessDuration hasIdentifier hasDataSubject hasDataController hasProcess hasPersonalData " +
   "hasPurpose hasProcessing hasRecipient hasStorageCondition hasDuration hasFrequency hasNotice hasJurisdiction hasContact " +
   "hasConsentControl hasConsequence hasConsentStatus hasContractStatus isIndicatedBy isIndicatedAtTime hasIndicationMethod " +
-  "hasRecordOfActivity").split(" "));
+  "hasRecordOfActivity DataProcessingRecord Transmit Use").split(" "));
 
 const terms = { PURPOSE: new Set(), PERSONAL_DATA: new Set(), AGREEMENT: new Set(), CONSENT_STATUS: new Set(), CONTRACT_STATUS: new Set() };
 for (const line of fs.readFileSync(path.join(__dirname, "../../../ledger/vocabulary.inc"), "utf8").split("\n")) {
@@ -60,7 +61,35 @@ const all = (node, iri) => node[iri] || [];
 const one = (node, iri) => (all(node, iri).length === 1 ? all(node, iri)[0] : refuse(`there is not one ${iri}`));
 const some = (node, iri) => (all(node, iri).length > 0 ? all(node, iri) : refuse(`there is no ${iri}`));
 
+// One delivery or one use: what was done, when, with which kind of data and what for. Returns which of the two.
+function checkActivity(node) {
+  if (!node["@type"].includes(DPV + "Process")) refuse("an activity that is no process");
+  const processing = one(node, DPV + "hasProcessing")["@id"];
+  if (processing !== DPV + "Transmit" && processing !== DPV + "Use") refuse(`${processing} is neither a delivery nor a use`);
+  for (const [name, needed] of [["date", true], ["dateAccepted", false]]) {
+    const times = needed ? [one(node, DCT + name)] : all(node, DCT + name);
+    for (const when of times)
+      if (when["@type"] !== "http://www.w3.org/2001/XMLSchema#dateTime" || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(when["@value"])) refuse("no UTC time of an activity");
+  }
+  for (const purpose of all(node, DPV + "hasPurpose"))
+    if (!terms.PURPOSE.has(String(purpose["@id"]).slice(DPV.length))) refuse(`${purpose["@id"]} is no purpose`);
+  for (const category of all(node, DPV + "hasPersonalData"))
+    if (!String(category["@id"]).startsWith("https://w3id.org/dpv/pd#")) refuse("no category of personal data");
+  if (processing === DPV + "Transmit") {
+    one(node, DPV + "hasRecipient")["@id"] || refuse("a recipient that is no IRI");
+    if (!/^[0-9a-f]{32}$/.test(one(node, DCT + "identifier")["@value"])) refuse("no id of a delivery");
+    one(node, DCT + "format");
+    one(node, DCT + "extent");
+  } else one(node, DPV + "hasPurpose");
+  return processing.slice(DPV.length);
+}
+
+const activities = { Transmit: 0, Use: 0 };
 function checkRecord(node) {
+  for (const activity of all(node, DPV + "hasRecordOfActivity")) {
+    if (!activity["@type"].includes(DPV + "DataProcessingRecord")) refuse("no record of processing");
+    for (const process of some(activity, DPV + "hasProcess")) activities[checkActivity(process)]++;
+  }
   if (!node["@type"].includes(DPV + "ConsentRecord")) refuse("not a consent record");
   if (one(node, DCT + "conformsTo")["@id"] !== "https://w3id.org/dpv/schema/dpv-27560#record") refuse("no profile of a record");
   for (const name of ["hasIdentifier", "hasDataSubject", "hasDataController", "hasNotice", "hasJurisdiction", "hasConsentControl"]) one(node, DPV + name);
@@ -95,7 +124,7 @@ async function check(document) {
 
 async function mustRefuse(what, document, alter) {
   const twin = JSON.parse(JSON.stringify(document));
-  alter(twin, twin["dpv:hasRecordOfActivity"]);
+  alter(twin, twin["dpv:hasRecordOfActivity"], twin["@graph"] && twin["@graph"].map((one) => one["dpv:hasRecordOfActivity"]).find((one) => one && one["dpv:hasProcess"].length > 1));
   const accepted = await check(twin).then(() => true, () => false);
   if (accepted) refuse(`${what} is accepted`);
 }
@@ -106,6 +135,17 @@ async function main() {
   const listed = await check(read("list.jsonld"));
   if (listed < 2) refuse("the list has fewer than two records");
   if ((await check(read("history.jsonld"))) !== 1) refuse("the history is not one record");
+  activities.Transmit = activities.Use = 0;
+  const everything = read("everything.jsonld");
+  const all = await check(everything);
+  if (activities.Transmit !== 4 || activities.Use !== 1) refuse(`${activities.Transmit} deliveries and ${activities.Use} uses, instead of 4 and 1`);
+  await mustRefuse("processing that does not exist", everything, (twin, record, activity) => { activity["dpv:hasProcess"][0]["dpv:hasProcessing"]["@id"] = "dpv:Transmitt"; });
+  await mustRefuse("processing that is neither", everything, (twin, record, activity) => { activity["dpv:hasProcess"][0]["dpv:hasProcessing"]["@id"] = "dpv:Marketing"; });
+  await mustRefuse("a delivery to nobody", everything, (twin, record, activity) => { delete activity["dpv:hasProcess"][0]["dpv:hasRecipient"]; });
+  await mustRefuse("a delivery at no time", everything, (twin, record, activity) => { activity["dpv:hasProcess"][0]["dct:date"] = "yesterday"; });
+  await mustRefuse("a use for nothing", everything, (twin, record, activity) => { delete activity["dpv:hasProcess"].at(-1)["dpv:hasPurpose"]; });
+  await mustRefuse("a use for a category", everything, (twin, record, activity) => { activity["dpv:hasProcess"].at(-1)["dpv:hasPurpose"] = "pd:EmailAddress"; });
+  await mustRefuse("a record of no kind", everything, (twin, record, activity) => { activity["@type"] = "dpv:Process"; });
   const receipt = read("receipt.jsonld");
   await check(receipt);
   await mustRefuse("a category that does not exist", receipt, (twin, record) => { record["dpv:hasProcess"][0]["dpv:hasPersonalData"] = "pd:EmailAddres"; });
@@ -117,6 +157,6 @@ async function main() {
   await mustRefuse("a context from the web", receipt, (twin) => { twin["@context"] = "https://w3id.org/dpv/context.jsonld"; });
   await mustRefuse("no data subject", receipt, (twin, record) => { delete record["dpv:hasDataSubject"]; });
   await mustRefuse("no profile", receipt, (twin) => { delete twin["dct:conformsTo"]; });
-  console.log(`jsonld expands ${listed + 2} records offline; every term of DPV in them exists; 9 altered twins refused`);
+  console.log(`jsonld expands ${listed + all + 2} records offline, with 4 deliveries and 1 use; every term of DPV in them exists; 16 altered twins refused`);
 }
 main().catch((error) => { console.error(error.message); process.exit(1); });
