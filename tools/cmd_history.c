@@ -18,11 +18,14 @@ static int gather(struct context *context, struct export_agreement *out, struct 
 
 enum { LINES_DEFAULT = 200 };
 
-static void say_record(struct context *context, const struct export_agreement *agreement, const struct export_event *event, const char *when, const char *name)
+static void say_record(struct context *context, const struct export_event *event, const char *when, const char *name)
 {
-    struct cl_party signer = {.length = 33};
-    memcpy(signer.bytes, event->signer33, 33);
-    output_line(&context->output, "%s  %s%-10s %s%s by %s, height %llu", when, name, event->type, event->has_slots ? "slots " : "", event->has_slots ? slots_text(event->slots) : agreement->state == NULL ? "" : "all", party_text(context, &signer), (unsigned long long)event->height);
+    char did[CL_DID_KEY_SIZE];
+    struct cl_public_key key;
+    memcpy(key.bytes, event->signer33, 33);
+    cl_did_key_encode(did, &key);
+    bool ours = cl_wallet_key_find(context->wallet, did) != NULL; /* by its name it could be taken for the other side */
+    output_line(&context->output, "%s  %s%-10s %s%s%sby %s, height %llu", when, name, event->type, event->has_slots ? "slots " : "", event->has_slots ? slots_text(event->slots) : "", event->has_slots ? " " : "", ours ? "you" : did, (unsigned long long)event->height);
 }
 
 static void say_delivery(struct context *context, const struct export_agreement *agreement, const struct cl_exchange_delivery *delivery, const char *when, const char *name)
@@ -46,7 +49,7 @@ static void say_line(struct context *context, const struct export_agreement *agr
     if (named)
         (void)snprintf(name, sizeof name, "%-18s ", agreement->item != NULL ? agreement->item->name : id_short(agreement->id.bytes));
     if (line->kind == LINE_RECORD) {
-        say_record(context, agreement, &agreement->events[line->position], when, name);
+        say_record(context, &agreement->events[line->position], when, name);
     } else if (line->kind == LINE_DELIVERY) {
         say_delivery(context, agreement, &agreement->past->exchange->deliveries[line->position], when, name);
     } else {

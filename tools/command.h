@@ -41,6 +41,7 @@ struct context {
     struct cl_code *code;    /* that was given to this command; NULL: none */
     struct cl_reception reception; /* of the code or offer that was given to it: where its maker takes our contact */
     bool node_of_code;       /* only the code named the node in use */
+    bool backup_said;        /* where the backup is has been told */
     bool mailboxes_tried;    /* this command has tried to close those that wait for it */
     /* What is to be done once the record of this command is final, before its result is told; into: the result. NULL: nothing. */
     int (*once_final)(struct context *context, const struct cl_object_id *object, json_t *into);

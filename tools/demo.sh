@@ -47,7 +47,7 @@ place() { case $1 in hospital) echo 0 ;; bank) echo 1 ;; union) echo 2 ;; *) ech
 url_of() { echo "http://127.0.0.1:$((ports + $(place "$1")))"; }
 link_of() { echo "127.0.0.1:$((ports + 4 + 2 * $(place "$1")))"; }
 # Everybody has a member whose node they use.
-home_of() { case $1 in anna) echo union ;; ben) echo hospital ;; *) echo bank ;; esac; }
+home_of() { case $1 in anna) echo union ;; ben) echo hospital ;; lender) echo town ;; *) echo bank ;; esac; }
 CONSENT_NODE=$(url_of bank)
 export CONSENT_NODE
 year=$(($(date -u +%Y) + 1))
@@ -127,12 +127,12 @@ together
 "$consent" node policy >network.policy
 tell "They run, linked by TLS that lets nobody else in, and agree. network.policy is the trust file: whose signatures count. Whoever verifies needs this file and nothing else from us."
 
-chapter "2. Anna states her terms"
-for who in anna ben bakery; do
+chapter "2. Anna states her terms, and shows a code"
+for who in anna ben bakery lender; do
     od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$who.passphrase"
     as "$who" key new --name "$who" --no-ask >"$who.words"
 done
-tell "Anna, Ben and the bakery each have a wallet with their own keys; 24 words rebuild it. Anna writes down what she shares, for what and how long, in words of the W3C Data Privacy Vocabulary and IEEE 7012:"
+tell "Anna, Ben, the bakery and a bank each have a wallet with their own keys; 24 words rebuild it. Anna writes down what she shares, for what and how long, in words of the W3C Data Privacy Vocabulary and IEEE 7012:"
 "$consent" terms new >terms.txt
 grep -v '^#' terms.txt | grep -v '^$' | sed 's/^/    /'
 if [ -f "$root/../shared/data/dpv-2.3/dpv-purposes.csv" ]; then
@@ -144,16 +144,19 @@ if [ -f "$root/../shared/data/dpv-2.3/dpv-purposes.csv" ]; then
 else
     tell "(The published vocabulary is not beside this checkout, so its identifiers are not looked up here.)"
 fi
-as anna terms publish terms.txt --limit 500 --standing --until "$year-06-30" --name shopping -o anna.consent-offer
+as anna terms publish terms.txt --limit 1 --standing --until "$year-06-30" --name shopping -o anna.consent-offer --code anna.code --png anna.png
 together
-tell "She uses the union's node; a moment later all four have it. On the ledger stand a fresh key, a salted commitment and slot numbers. No name, no text, nothing to guess."
+tell "She uses the union's node; a moment later all four have it. On the ledger stand a fresh key, a salted commitment and slot numbers. No name, no text, nothing to guess. The code is a line of text and a picture (build/demo/anna.png); whoever scans it may answer, here one of them:"
+cut -c1-96 anna.code | sed 's/^/    /; s/$/ …/'
 
-chapter "3. The bakery subscribes to her terms"
+chapter "3. The bakery scans it"
 as bakery profile bakery --display "Corner Bakery"
-as bakery import anna.consent-offer --name anna --quiet
-as bakery subscribe anna --as bakery --name anna-shopping
+as bakery subscribe anna-shopping --code anna.code --as bakery
 as bakery check anna-shopping --slot email --purpose dpv:Marketing
 together
+tell "It knew her terms from the code alone. Ben had photographed the same code:"
+expect 1
+as ben subscribe anna --code anna.code
 
 chapter "4. Ben makes an offer to the bakery alone"
 profile=$(CONSENT_WALLET=bakery.wallet CONSENT_PASSPHRASE_FILE=bakery.passphrase "$consent" show bakery --json | field '["object"]')
@@ -168,7 +171,88 @@ tell "Ben thinks again: only his e-mail address. One command, no questions."
 as ben amend bakery --slots 1
 as ben history bakery
 
-chapter "5. Somebody pulls the plug"
+chapter "5. Contact details that stay right"
+tell "Anna and Ben each keep their number and address in the vault of their wallet, every item encrypted under a key of its own:"
+printf '+31 6 1111 1111' >anna.phone; printf 'anna@example.org' >anna.mail
+printf '+44 20 7946 0000' >ben.phone; printf 'ben@example.org' >ben.mail
+for who in anna ben; do
+    as "$who" vault put mobile --category pd:TelephoneNumber "$who.phone"
+    as "$who" vault put mail --category pd:EmailAddress "$who.mail"
+done
+cat >friends.txt <<'END'
+proffered-by: customer
+title: How to reach me
+language: en
+withdraw: at any time, with one signed record, at any node
+
+[slot 1 email]
+category: pd:EmailAddress
+purposes: dpv:ServiceProvision
+
+[slot 2 phone]
+category: pd:TelephoneNumber
+purposes: dpv:ServiceProvision
+END
+tell "Her card for friends says what they may have, and asks for the same in return. Ben scans it: one command each, two agreements, and each knows where to deliver."
+as anna terms publish friends.txt --limit 20 --standing --in-return --until "$year-12-31" --name friends --code friends.code
+as anna vault share mobile friends
+as anna vault share mail friends
+together
+as ben subscribe anna --code friends.code --in-return same
+together
+as anna inbox
+together
+as ben inbox --show
+as ben vault share mobile anna.return
+as ben vault share mail anna.return
+as anna inbox --show
+before=$(checkpoint_size bank)
+tell "Then she gets a new number. One command:"
+printf '+31 6 2222 2222' >anna.phone
+as anna vault change mobile anna.phone
+as ben inbox --show
+together
+[ "$(checkpoint_size bank)" = "$before" ] || fail "the ledger has a record of it"
+tell "The ledger has still $before entries: the change went sealed from one to the other, and nobody can read an address book off it. The bakery, whom she gave no number, learned nothing."
+
+chapter "6. A bank that fits into Anna's world"
+cat >statements.txt <<'END'
+proffered-by: organisation
+title: Statements of your account
+language: en
+jurisdiction: NL
+withdraw: at any time, with one signed record, at any node
+
+[slot 1 statement]
+category: pd:FinancialAccount
+purposes: dpv:ServiceProvision
+recipients: the customer
+retention: P7Y
+delivery: P1M application/pdf
+from: organisation
+END
+sed 's|P1M application/pdf|P1W text/csv|' statements.txt >weekly.txt
+as lender profile lender --display "Lighthouse Bank"
+did=$(CONSENT_WALLET=anna.wallet CONSENT_PASSPHRASE_FILE=anna.passphrase "$consent" key list --json | field '["keys"][0]["did"]')
+together
+as lender request anna --to "$did" --terms statements.txt --as lender --until "$year-12-31" -o lender.consent-offer
+together
+tell "It would send a PDF each month. She would rather have a table each week, and says so:"
+as anna counter bank --offer lender.consent-offer --terms weekly.txt --until "$year-12-31"
+together
+as lender inbox
+as lender subscribe anna --as lender
+together
+as anna inbox
+printf 'date;amount;what\n%s-01-02;-17.42;Herring stall at the quay\n' "$year" >statement.csv
+as lender deliver anna statement.csv --slot statement
+as anna inbox
+as lender inbox
+tell "Sealed, delivered, acknowledged, and counted at both sides against what was agreed:"
+as lender due
+as anna due
+
+chapter "7. Somebody pulls the plug"
 tell "The hospital's node is killed in the middle (kill -9). Three of four go on: Ben uses the bank's node meanwhile, and tells the bakery to stop for now."
 stop_node KILL hospital
 show ben "ben: consent suspend bakery" env CONSENT_NODE="$(url_of bank)" CONSENT_WALLET=ben.wallet CONSENT_PASSPHRASE_FILE=ben.passphrase "$consent" suspend bakery
@@ -184,7 +268,7 @@ kill -CONT "$(cat town/node.pid)"
 together
 tell "All four agree again: $(checkpoint_size town) leaves, the same root, signed by at least three."
 
-chapter "6. A stranger verifies, offline"
+chapter "8. A stranger verifies, offline"
 as bakery proof anna-shopping -o before.consent-proof
 tell "The file goes to somebody who has only network.policy. No node is asked:"
 outsider verify before.consent-proof --policy network.policy
@@ -198,13 +282,13 @@ curl -fs "$CONSENT_NODE/v1/network" | field '["network_id"]' >others/network_id.
 curl -fs "$CONSENT_NODE/v1/records/$record" | field '["signer"]' >others/signer.hex
 sh "$root/tests/interop/record_openssl.sh" others | sed 's/^/    /'
 
-chapter "7. Anna withdraws"
+chapter "9. Anna withdraws"
 as anna list --refresh
 as anna revoke shopping.1
 together
 expect 11
 as bakery check anna-shopping --slot email --purpose dpv:Marketing
-tell "The bakery's feed has it at once (last two events):"
+tell "The bakery's feed has it at once (last two events); its webhooks, if it had any, would be posted now:"
 "$consent" feed --once --reader-token-file bank/reader.token 2>/dev/null | tail -n 2 | cut -c1-150 | sed 's/^/    /'
 as bakery proof anna-shopping -o after.consent-proof
 tell "A fresh proof says so:"
@@ -228,9 +312,12 @@ status=0
 sed 's/^/    /' said
 case $status in 10|13|14) ;; *) fail "a flipped byte was not refused" ;; esac
 
-chapter "8. What remains"
+chapter "10. What remains"
+as bakery list --due-erasure
 as bakery erase anna-shopping
 as anna list --refresh
+tell "Everything that ever happened between Anna and the others, and nobody but her can tell it so:"
+as anna history
 size=$(wc -c <before.consent-proof | tr -d ' ')
 tell "In build/demo: terms.txt, the two proofs ($size bytes the first), the trust file, the wallets and the nodes' data. Try:"
 echo "    build/consent inspect build/demo/before.consent-proof"

@@ -371,8 +371,9 @@ int wallet_backup(struct context *context, const char *path)
     int result = status == CL_OK ? file_write(context, path == NULL ? beside : path, sealed.data, sealed.length, true) : output_fail(&context->output, status, NULL);
     if (result == 0 && path != NULL && (status = cl_store_mirror(context->store, directory, context->wallet)) != CL_OK)
         result = store_fail(context, status, directory);
-    if (result == 0)
+    if (result == 0 && (path != NULL || !context->backup_said)) /* a command that saves often says it once */
         output_say(&context->output, "An encrypted backup is in %s and the folder %s; your 24 words open them.", path == NULL ? beside : path, directory);
+    context->backup_said = context->backup_said || (result == 0 && path == NULL);
     cl_buffer_deinit(&sealed);
     return result;
 }
