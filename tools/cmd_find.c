@@ -230,23 +230,46 @@ static void put_slot(struct context *context, const struct cl_terms_slot *slot)
     output_line(&context->output, "    %u %s: %s, for %s", slot->number, output_printable(slot->name, strlen(slot->name)), output_printable(slot->category, strlen(slot->category)), output_printable(purposes, strlen(purposes)));
 }
 
-/* Lines of words, each set in. */
-static void put_words(struct context *context, const struct cl_body_file *file)
+/* Lines of words, each set in; words is taken. */
+static void put_words(struct context *context, struct cl_buffer *words, enum cl_status status)
 {
-    struct cl_buffer words = {0};
-    if (cl_body_file_words(&words, file) == CL_OK && cl_buffer_append(&words, "", 1) == CL_OK)
-        for (char *line = (char *)words.data, *end; *line != '\0'; line = end) {
+    if (status == CL_OK && cl_buffer_append(words, "", 1) == CL_OK)
+        for (char *line = (char *)words->data, *end; *line != '\0'; line = end) {
             size_t length = strcspn(line, "\n");
             end = line + length + (line[length] == '\n' ? 1 : 0);
             output_line(&context->output, "    %.*s", (int)length, line);
         }
-    cl_buffer_deinit(&words);
+    cl_buffer_deinit(words);
+}
+
+static void put_profile(struct context *context, const struct cl_body_file *file)
+{
+    struct cl_buffer words = {0};
+    enum cl_status status = cl_body_file_words(&words, file);
+    put_words(context, &words, status);
+}
+
+/* What they give access to and what for; --full: the whole text. */
+static void put_text(struct context *context, const struct cl_terms_text *text)
+{
+    const char *in_return = text->fields[CL_FIELD_IN_RETURN];
+    struct cl_buffer words = {0};
+    if (flag(context, "--full")) {
+        enum cl_status status = cl_terms_text_plain(&words, text, ~0ull);
+        put_words(context, &words, status);
+        return;
+    }
+    output_line(&context->output, "  Gives access to:");
+    for (size_t i = 0; i < text->slot_count; i++)
+        put_slot(context, &text->slots[i]);
+    if (in_return != NULL)
+        output_line(&context->output, "  In return: %s", output_printable(in_return, strlen(in_return)));
 }
 
 static void found_say(struct context *context, const struct kept *terms, const struct cl_terms_text *text, const struct kept *profile, const struct cl_body_file *profile_file)
 {
     char until[TIME_TEXT_SIZE] = "";
-    const char *title = text->fields[CL_FIELD_TITLE], *in_return = text->fields[CL_FIELD_IN_RETURN];
+    const char *title = text->fields[CL_FIELD_TITLE];
     if (terms->state.not_after.present)
         time_until_text(until, terms->state.not_after.seconds);
     output_line(&context->output, "%s", output_coloured(&context->output, "1", id_text(terms->id.bytes)));
@@ -254,14 +277,10 @@ static void found_say(struct context *context, const struct kept *terms, const s
         output_line(&context->output, "  %s", output_printable(title, strlen(title)));
     output_line(&context->output, "  At %s; admits %llu more%s%s; %s%s.", terms->node, (unsigned long long)(terms->state.limit - terms->state.answers), until[0] == '\0' ? "" : ", until ", until,
                 (terms->state.mode & 1) != 0 ? "in force as soon as you subscribe" : "its owner answers each one", (terms->state.mode & 2) != 0 ? "; vouched organisations only" : "");
-    output_line(&context->output, "  Gives access to:");
-    for (size_t i = 0; i < text->slot_count; i++)
-        put_slot(context, &text->slots[i]);
-    if (in_return != NULL)
-        output_line(&context->output, "  In return: %s", output_printable(in_return, strlen(in_return)));
+    put_text(context, text);
     if (profile != NULL) {
         output_line(&context->output, "  Its owner's profile %s says:", id_text(profile->id.bytes));
-        put_words(context, profile_file);
+        put_profile(context, profile_file);
     }
     output_line(&context->output, "%s", "");
 }
@@ -296,7 +315,7 @@ static void sum_up(const struct search *search, const struct public_walk *walk, 
     if (found == 0)
         output_line(&context->output, "None of the %zu open terms that are public at %zu node%s fit%s.", search->open, walk->nodes, walk->nodes == 1 ? "" : "s", search->open == 1 ? "s" : "");
     else
-        output_say(&context->output, "%zu of %zu open terms fit. To answer one: consent subscribe ID (--as PROFILE, in the name of your profile).", found, search->open);
+        output_say(&context->output, "%zu of %zu open terms fit.%s To answer one: consent subscribe ID (--as PROFILE, in the name of your profile).", found, search->open, flag(context, "--full") ? "" : " Their whole text: --full.");
     output_say(&context->output, "The search was done here: nodes gave all that is public (%zu bodies), and know nothing of what you look for.", walk->bodies);
 }
 

@@ -144,8 +144,8 @@ static int publish(struct context *context, const char *name, const struct cl_pr
         memcpy(item->key_name, signer.key_name, sizeof item->key_name);
         memcpy(item->recovery_key, recovery_key, sizeof item->recovery_key);
         if (person != NULL)
-            output_say(&context->output, "You publish the profile '%s' under a key of its own. Its %zu attribute%s stay%s here until you show some: consent disclose %s --fields NAME,NAME", name, person->count,
-                       person->count == 1 ? "" : "s", person->count == 1 ? "s" : "", name);
+            output_say(&context->output, "You publish the profile '%s' under a key of its own. Its %zu attribute%s stay%s here%s until you show some: consent disclose %s --fields NAME,NAME", name, person->count,
+                       person->count == 1 ? "" : "s", person->count == 1 ? "s" : "", context->once_final != NULL ? ", but for the public ones," : "", name);
         else
             output_say(&context->output, "You publish the profile '%s'; its id says nothing about you, its text is for whom you give it to.", name);
         result = act_sign(context, &record, &act, &signer);

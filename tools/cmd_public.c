@@ -62,7 +62,7 @@ static int put_answered(struct context *context, const struct cl_wallet_item *it
     if (!context->output.json && item->kind != CL_ITEM_TERMS && cl_body_file_words(&words, shown) == CL_OK && words.length > 0)
         (void)fwrite(words.data, 1, words.length, stdout);
     json_int_t days = json_integer_value(json_object_get(json, "body_days"));
-    output_say(&context->output, "For %lld days, unless you put it again; or until you take it away: consent public remove %s%s. What others have read they may keep.", (long long)days, item->name,
+    output_say(&context->output, "It stays there for %lld days (put it again for more), or until you take it away: consent public remove %s%s. What others have read they may keep.", (long long)days, item->name,
                item->kind == CL_ITEM_TERMS ? ", or close the terms with 'consent revoke'" : "");
     (void)json_object_set_new(into, "public", json_pack("{s:s, s:o}", "node", node, "fields", fields_json(shown)));
     cl_buffer_deinit(&words);

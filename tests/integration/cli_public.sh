@@ -44,8 +44,10 @@ expect 0 alice public list --json && [ "$(count public)" = 3 ] || fail "$out"
 # ---- find
 finds 2
 expect 0 acme terms find && has "My e-mail address and how often I shop" && has "Only my purchases" && has "its owner answers each one" && has "in force as soon as you subscribe" && has "Its owner's profile $profile says:" && has "age: 40 to 50" && has_err "know nothing of what you look for"
+case $out in *"How to withdraw"*) fail "not asked for: $out" ;; esac
 case $out in *no-claims*) fail "what is not public is shown: $out" ;; esac
 quotes=$(echo "$out" | sed -n '/^[0-9a-f]\{64\}$/p' | grep -v "$shop")
+expect 0 acme terms find --full && has "How to withdraw: at any time" && has "kept        30 days"
 finds 1 --purpose dpv:Marketing
 finds 1 --purpose https://w3id.org/dpv#Marketing
 finds 2 --purpose dpv:ServicePersonalisation
