@@ -167,6 +167,14 @@ static bool is_of_agreement(const char *folder, const char *name, const struct c
     return access(other, F_OK) != 0;
 }
 
+/* A code that was delivered, by which this agreement was offered (in_return.c): its text and salts are in it. */
+static bool is_code_of(const char *name, const struct cl_object_id *agreement)
+{
+    char ending[64];
+    size_t length = strlen(name), wanted = (size_t)snprintf(ending, sizeof ending, "-%.16s.consent-code", id_text(agreement->bytes));
+    return length > wanted && strcmp(name + length - wanted, ending) == 0;
+}
+
 /* Files that consent inbox wrote where it writes unless told otherwise; their names begin with the delivery's id. */
 static int received_destroy(struct context *context, struct cl_exchange *exchange, const struct cl_object_id *agreement, bool keep, struct destroyed *destroyed)
 {
@@ -178,10 +186,10 @@ static int received_destroy(struct context *context, struct cl_exchange *exchang
     for (int i = 0; i < count; i++) {
         uint8_t id[16];
         (void)snprintf(hex, sizeof hex, "%.32s", names[i]->d_name);
-        bool its = cl_hex_decode(id, 16, hex) && was_received(exchange, id) && is_of_agreement(folder, names[i]->d_name, agreement);
-        if (its && !keep && result == 0)
+        bool code = is_code_of(names[i]->d_name, agreement), its = code || (cl_hex_decode(id, 16, hex) && was_received(exchange, id) && is_of_agreement(folder, names[i]->d_name, agreement));
+        if (its && (!keep || code) && result == 0)
             result = path_destroy(context, folder, names[i]->d_name);
-        *(keep ? &destroyed->kept : &destroyed->received) += its ? 1 : 0;
+        *(keep && !code ? &destroyed->kept : &destroyed->received) += its ? 1 : 0;
         free(names[i]);
     }
     free(names);

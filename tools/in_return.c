@@ -224,15 +224,17 @@ static int accept(struct context *context, const struct cl_code *code, const cha
     return result;
 }
 
-/* For the owner to read and answer: the words, and the code in a file. */
-static int tell(struct context *context, const struct cl_code *code, struct cl_view content, const struct object *offered, const char *from, const char *name, const char *folder)
+/* For the owner to read and answer: the words, and the code in a file, which goes when either agreement is erased: it is called
+   by the delivery, the agreement that it came under, and the one that it offers. */
+static int tell(struct context *context, const struct cl_delivery *delivery, const struct cl_code *code, struct cl_view content, const struct object *offered, const char *from, const char *name, const char *folder)
 {
-    char path[4096];
+    char path[4096], hex[33];
     struct cl_terms_text *text = NULL;
     struct cl_wallet_item probe = {.body_count = 0};
     struct cl_buffer page = {0};
     const char *verb = offered->kind == CL_STATE_AGREEMENT && offered->as.agreement.turn == (uint8_t)CL_SIDE_CUSTOMER ? "grant" : "subscribe";
-    if ((size_t)snprintf(path, sizeof path, "%s/%.16s.consent-code", folder, id_text(code->object.bytes)) >= sizeof path)
+    cl_hex_encode(hex, delivery->id16, 16);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s-%.8s-%.16s.consent-code", folder, hex, id_text(delivery->agreement.bytes), id_text(code->object.bytes)) >= sizeof path)
         return output_usage(&context->output, "The folder's name is too long.");
     int result = file_write(context, path, content.data, content.length, true);
     if (result != 0)
@@ -285,7 +287,7 @@ int in_return_take(struct opening *opening, struct cl_view content, const char *
         if (!open)
             output_warn(&context->output, "%s: the other side sent an offer that cannot be answered.", from);
         else if (!accepted)
-            result = tell(context, &code, content, &offered, from, name, folder);
+            result = tell(context, &opening->part.delivery, &code, content, &offered, from, name, folder);
     }
     object_deinit(&offered);
     cl_code_deinit(&code);

@@ -88,6 +88,9 @@ def other_terms_in_return(scene, anna, ben):
     ben.consent("inbox")
     says(anna.consent("inbox"), "more.1.return: the other side can be reached")
     reaches(ben, anna, "third.return", b"by other terms")
+    os.rename(f"{anna.folder}/offers/{code[0]}", f"{anna.folder}/wallet.received/{code[0]}")
+    anna.consent("forget", "more.1.return")
+    assert not os.path.exists(f"{anna.folder}/wallet.received/{code[0]}"), "a code with text and salts outlives them"
 
 
 def offers_of_a_friend(scene, anna, ben):
