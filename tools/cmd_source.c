@@ -137,16 +137,12 @@ static int hand_over(struct context *context, const struct subject *subject, con
     return result;
 }
 
-static int release_send(struct context *context, const struct subject *holder, const struct act_signer *signer, const struct cl_buffer *file, struct recipient *to)
+/* A notice, of no slot: what it tells of is within, and no schedule of deliveries counts it. */
+static int notice_send(struct context *context, const struct subject *subject, const struct act_signer *signer, const char *media_type, const struct cl_buffer *file, struct recipient *to)
 {
-    struct cl_delivery delivery = {.kind = CL_DELIVERY_NOTICE, .media_type = RELEASE_MEDIA_TYPE};
-    return hand_over(context, holder, signer, &delivery, file, to);
-}
-
-static int pointer_send(struct context *context, const struct subject *reader, const struct act_signer *signer, const struct cl_buffer *file, uint8_t slot, struct recipient *to)
-{
-    struct cl_delivery delivery = {.kind = CL_DELIVERY_DATA, .has_slot = true, .slot = slot, .media_type = POINTER_MEDIA_TYPE};
-    return hand_over(context, reader, signer, &delivery, file, to);
+    struct cl_delivery delivery = {.kind = CL_DELIVERY_NOTICE};
+    (void)snprintf(delivery.media_type, sizeof delivery.media_type, "%s", media_type);
+    return hand_over(context, subject, signer, &delivery, file, to);
 }
 
 /* ---- release */
@@ -243,9 +239,9 @@ static int release(struct context *context, const struct subject *holder, const 
     if (result == 0)
         result = given_save(context, &release_file);
     if (result == 0)
-        result = release_send(context, holder, &to_holder, &release_file, &at_holder);
+        result = notice_send(context, holder, &to_holder, RELEASE_MEDIA_TYPE, &release_file, &at_holder);
     if (result == 0)
-        result = pointer_send(context, reader, &to_reader, &pointer_file, pointer.slot, &at_reader);
+        result = notice_send(context, reader, &to_reader, POINTER_MEDIA_TYPE, &pointer_file, &at_reader);
     if (result == 0) {
         const char *out = option(context, "--out");
         output_line(&context->output, "release %s", source_reference(released.reference16));
@@ -316,7 +312,7 @@ static int withdraw(struct context *context, struct cl_source_release *back, jso
     if (status != CL_OK)
         result = output_fail(&context->output, status, NULL);
     if (result == 0)
-        result = release_send(context, &holder, &signer, &file, &to);
+        result = notice_send(context, &holder, &signer, RELEASE_MEDIA_TYPE, &file, &to);
     if (result == 0)
         result = given_save(context, &file);
     if (result == 0) {

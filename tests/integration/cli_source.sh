@@ -39,7 +39,7 @@ rm -rf to; expect 0 alice source list && has_err "Nothing is released"
 expect 0 alice source release bank landlord --slot 2 --for email --uses 2 --where "the desk at acme.example" --out to && has "release " && has_err "Nobody else learns anything"
 reference=$(echo "$out" | cut -c9-)
 expect 0 acme open to/holder -o release --json && [ "$(json media_type) $(json kind)" = "application/vnd.consent-release notice" ] || fail "release: $out"
-expect 0 home open to/reader -o pointer --json && [ "$(json media_type) $(json slot)" = "application/vnd.consent-source 1" ] || fail "pointer: $out"
+expect 0 home open to/reader -o pointer --json && [ "$(json media_type) $(json kind)" = "application/vnd.consent-source notice" ] || fail "pointer: $out"
 bytes_of() { /usr/bin/python3 -c 'import sys;print(bytes.fromhex(sys.argv[2]) in open(sys.argv[1],"rb").read())' "$1" "$2"; }
 [ "$(bytes_of pointer "$bank_agreement")" = False ] || fail "the landlord learns which agreement the bank has"
 expect 0 acme source take release && has "may be served"
