@@ -62,6 +62,8 @@ static int amend_propose(struct context *context, struct subject *subject)
         result = act_period(context, &act, "--from");
     if (result == 0)
         result = body_make(context, &body, &act, text, &subject->object.id);
+    if (result == 0 && item != NULL)
+        proposal_room(item, subject->object.as.agreement.commitment);
     if (result == 0 && item != NULL && cl_wallet_item_body_add(item, body.data, body.length) != CL_OK)
         result = output_fail(&context->output, CL_E_MEMORY, NULL);
     if (result == 0 && item != NULL && offer != NULL)

@@ -82,11 +82,11 @@ static bool commits(const struct cl_buffer *body, const uint8_t commitment32[32]
     return memcmp(commitment.bytes, commitment32, 32) == 0;
 }
 
-/* Where there is no room, whoever proposes often would drive out the terms that stand: those stay, all other texts go. */
-static void bodies_thin(struct cl_wallet_item *item, const uint8_t present32[32], struct cl_body_file *file)
+void proposal_room(struct cl_wallet_item *item, const uint8_t present32[32])
 {
+    struct cl_body_file *file = item->body_count < CL_WALLET_BODIES_MAX ? NULL : malloc(sizeof *file);
     size_t kept = 0;
-    if (item->body_count < CL_WALLET_BODIES_MAX)
+    if (file == NULL)
         return;
     for (size_t i = 0; i < item->body_count; i++)
         if (commits(&item->bodies[i], present32, file))
@@ -96,6 +96,7 @@ static void bodies_thin(struct cl_wallet_item *item, const uint8_t present32[32]
     for (size_t i = kept; i < item->body_count; i++)
         item->bodies[i] = (struct cl_buffer){0};
     item->body_count = kept;
+    free(file);
 }
 
 /* The text that they take the place of: of the terms in force, or what was offered last. */
@@ -144,7 +145,7 @@ int proposal_take(struct opening *opening, struct cl_view content, enum cl_statu
         struct cl_wallet_item *item = *status == CL_OK && result == 0 ? subject_item(context, subject) : NULL;
         if (item != NULL) {
             struct cl_terms_text *before = text_before(item, agreement, amends, commitment.bytes, file);
-            bodies_thin(item, agreement->commitment, file);
+            proposal_room(item, agreement->commitment);
             enum cl_status added = cl_wallet_item_body_add(item, content.data, content.length);
             result = added == CL_OK ? wallet_save(context) : output_fail(&context->output, added, NULL);
             struct cl_terms_text *after = body_text_of(item, commitment.bytes);

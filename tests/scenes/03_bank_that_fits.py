@@ -6,6 +6,8 @@ are at different nodes, and no node holds a line of it."""
 import os
 import sys
 
+import cbor2
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import main, says  # noqa: E402
 from scene import Scene, read_all, secrets_of  # noqa: E402
@@ -80,6 +82,35 @@ def pdf_is_not_what_was_agreed(bank):
     says(bank.consent("deliver", "anna", "statement.pdf", "--slot", "statement", expected=1), "no text in UTF-8")
 
 
+def not_its_terms(bank, anna):
+    """What the bank sends as the text of terms has to be what the ledger has its commitment to."""
+    bank.write("noise", os.urandom(400))
+    old = cbor2.loads(read_all(f"{bank.folder}/bank.consent-offer"))
+    bank.write("old", next(part for part in old if isinstance(part, bytes) and len(part) > 200))
+    for name, expected in (("noise", "refused and deleted"), ("old", "Nothing has arrived")):
+        bank.consent("deliver", "anna", name, "--kind", "notice", "--media-type", "application/vnd.consent-body")
+        says(anna.consent("inbox"), expected)
+    assert debt(anna)["every"] == "P1W"
+
+
+def monthly_after_all(scene, bank, anna):
+    """Proposals go the same way; however many there are, the text of the terms that stand stays."""
+    for number in range(9):
+        bank.write("other.txt", OFFER.replace("P1M", f"P{number + 3}M"))
+        says(bank.consent("amend", "anna", "--terms", "other.txt"), f"every 1 week (P1W) -> every {number + 3} months", "Their text is in the other side's mailbox")
+        scene.settled()
+        says(anna.consent("inbox"), f"every 1 week (P1W) -> every {number + 3} months", "'consent amend bank --accept' accepts them")
+    for party in (anna, bank):
+        assert debt(party)["every"] == "P1W"
+    anna.consent("amend", "bank", "--accept")
+    scene.settled()
+    for party in (anna, bank):
+        now = debt(party)
+        assert (now["every"], now["format"], now["delivered"], now["overdue"]) == ("P11M", "application/pdf", 0, 0), now
+    bank.consent("deliver", "anna", "statement.pdf", "--slot", "statement")
+    assert debt(bank)["delivered"] == 1
+
+
 def test(build):
     with Scene(build) as scene:
         anna, bank = scene.party("anna", 2), scene.party("bank", 1)
@@ -108,6 +139,8 @@ def test(build):
         anna.consent("resume", "bank")
         scene.settled()
         assert debt(bank)["overdue"] == 0
+        not_its_terms(bank, anna)
+        monthly_after_all(scene, bank, anna)
         lines = [line for text in texts for line in text.splitlines()[1:]]
         titles = {line for line in OFFER.splitlines() if line.startswith(("title", "contact"))}
         anna.consent("export", "bank", "-o", "agreed.consent-offer")
