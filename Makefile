@@ -98,7 +98,7 @@ $(BUILD)/unit/test_node_blocks: private LDFLAGS_ALL += -Wl,--wrap=node_on_votes 
 # And this one when the vote log is synced.
 $(BUILD)/unit/test_node_votes: private LDFLAGS_ALL += -Wl,--wrap=fdatasync
 # These are of tools/ alone, where functions have names that node/ has too.
-$(BUILD)/unit/test_webhooks $(BUILD)/unit/test_bulk_list: $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libtools.a $(BUILD)/libconsent.a
+$(BUILD)/unit/test_webhooks $(BUILD)/unit/test_bulk_list $(BUILD)/unit/test_delivery_log: $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libtools.a $(BUILD)/libconsent.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) $^ -lcmocka $(TOOLS_LIBS) $(PROGRAM_LIBS) -o $@
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJECTS) $(TEST_ARCHIVES)
