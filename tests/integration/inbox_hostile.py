@@ -142,7 +142,8 @@ def test(build):
         one_id_twice(anna, first, second)
         one_wallet_or_two(anna, first, second)
         never_whole(anna, first, second)
-        short_of_memory(anna, bakery)
+        if b"__sanitizer" not in read_all(f"{build}/consent"):  # those need room themselves, and report that there is none
+            short_of_memory(anna, bakery)
         erased(scene, anna)
 
 
