@@ -137,6 +137,24 @@ def meanwhile(scene, anna, ben, dora, eve):
     assert b"after dora had left" in fetched(eve) and b"after dora had left" not in received(dora)
 
 
+def other_terms_and_keys(scene, anna, eve, gil):
+    """Slot 3 of Gil's agreement is for something else now; and Eve has another key, so her old contact counts no more."""
+    anna.write("less.txt", TERMS[:TERMS.rindex("pd:TelephoneNumber")] + "pd:EmailAddress\npurposes: dpv:ServiceProvision\n")
+    anna.consent("amend", "gil", "--terms", "less.txt", "-o", "amended.consent-offer")
+    anna.hand_over("amended.consent-offer", gil)
+    scene.settled()
+    gil.consent("amend", "anna", "--accept", "--offer", "amended.consent-offer")
+    eve.consent("rotate", "anna")
+    scene.settled()
+    said = change(anna, b"by the terms and keys of now")
+    says(said, "told 1 of 3: ben", "not told: gil: the terms have no such slot", "not told: eve: no mailbox of theirs is known")
+    says(anna.consent("inbox"), "'mobile': told 1 of 2: eve")
+    assert b"by the terms and keys of now" in fetched(eve) and b"by the terms and keys of now" not in fetched(gil)
+    anna.consent("vault", "unshare", "mobile", "gil")
+    says(anna.consent("vault", "share", "mobile", "gil"), "slot 2 (phone)", "told 1 of 1: gil")
+    assert b"by the terms and keys of now" in fetched(gil)
+
+
 def mailbox_of(party):
     party.consent("contact", "anna", "-o", f"{party.name}.consent-contact")
     return read_all(f"{party.folder}/{party.name}.consent-contact").split(f"{party.home.name}/".encode())[1][:64].decode()
@@ -243,6 +261,7 @@ def test(build):
         shown(anna, ben)
         without_telling(anna, ben)
         meanwhile(scene, anna, ben, dora, eve)
+        other_terms_and_keys(scene, anna, eve, gil)
         some_cannot_be_told(anna, ben, eve, gil)
         node_in_use_away(anna)
         removed(anna, ben)
