@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#define OVER_MS_MAX 86400000u
 #define FOUND_MAX 4u /* slots that fit, of which a sentence is made */
 
 /* ---- which slot */
@@ -197,25 +198,32 @@ static int item_missing(struct context *context, const char *name)
     return output_fail(&context->output, CL_E_NOT_FOUND, "'%.80s' is not in the vault; 'consent vault list' shows what is.", name);
 }
 
+/* --over. */
+static int over_asked(struct context *context, uint64_t *over_ms)
+{
+    const char *text = option(context, "--over");
+    *over_ms = 0;
+    if (text == NULL || (duration_parse(over_ms, text) && *over_ms <= OVER_MS_MAX))
+        return 0;
+    return output_usage(&context->output, "--over takes a time of at most 24h, as 30s, 10m or 2h.");
+}
+
 /* What was done stands; the telling may be gone on with. */
 static int tell_after(struct context *context, json_t *object, const char *item)
 {
-    struct telling telling;
-    if (flag(context, "--no-tell")) {
+    uint64_t over_ms = 0;
+    json_t *tellings = json_array();
+    int result = flag(context, "--no-tell") ? 0 : over_asked(context, &over_ms);
+    if (result == 0 && !flag(context, "--no-tell"))
+        result = tell_over(context, item, over_ms, tellings);
+    if (result == 0 || result == output_exit_of(CL_E_PENDING)) {
+        (void)json_object_set(object, "tellings", tellings);
         output_json(&context->output, object);
-        return 0;
-    }
-    int result = tell(context, &telling, item);
-    if (result == 0) {
-        telling_say(context, &telling);
-        (void)json_object_set_new(object, "tellings", telling_json(context, &telling));
-        output_json(&context->output, object);
-        result = telling_exit(&telling);
     } else {
         output_warn(&context->output, "What was changed here stays so; 'consent vault tell' goes on with telling it.");
         json_decref(object);
     }
-    telling_free(&telling);
+    json_decref(tellings);
     return result;
 }
 
@@ -285,21 +293,21 @@ int run_vault_unshare(struct context *context)
 int run_vault_tell(struct context *context)
 {
     const char *name = positional(context, 0);
-    struct telling telling;
-    int result = wallet_open(context);
+    uint64_t over_ms;
+    int result = over_asked(context, &over_ms);
+    if (result == 0)
+        result = wallet_open(context);
     if (result == 0 && name != NULL && cl_vault_find(context->store, name) == NULL)
         result = item_missing(context, name);
     if (result != 0)
         return result;
-    result = tell(context, &telling, name);
-    if (result == 0 && telling.count == 0)
+    json_t *tellings = json_array();
+    result = tell_over(context, name, over_ms, tellings);
+    if (result == 0 && json_array_size(tellings) == 0)
         output_line(&context->output, "everybody has what is shared with them");
-    if (result == 0) {
-        telling_say(context, &telling);
-        output_json(&context->output, json_pack("{s:o}", "tellings", telling_json(context, &telling)));
-        result = telling_exit(&telling);
-    }
-    telling_free(&telling);
+    if (result == 0 || result == output_exit_of(CL_E_PENDING))
+        output_json(&context->output, json_pack("{s:O}", "tellings", tellings));
+    json_decref(tellings);
     return result;
 }
 

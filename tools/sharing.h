@@ -89,18 +89,12 @@ struct tale {
     uint64_t sent_ms, next_ms;          /* next_ms: not sent before */
     uint32_t part;                      /* the next one */
 };
-struct telling { size_t count, told; struct tale *tales; };
-/* Everybody who does not have the present value of the item (NULL: of every item) is told it. out: what became of each; the
-   caller calls telling_free also where it failed. Returns: 0 also where some could not be told. */
-int tell(struct context *context, struct telling *out, const char *item);
-/* The same on the side, for consent inbox: says who was told; others are left for the next time. */
+/* Everybody who does not have the present value of the item (NULL: of every item) is told it; at once (over_ms 0), or in rounds at
+   moments of chance until so much time has passed, so that the node in use does not see all of them in a row. Says what became of
+   each, and appends it to tellings. Returns: the exit status; 15 where some wait to be told. */
+int tell_over(struct context *context, const char *item, uint64_t over_ms, json_t *tellings);
+/* At once, on the side, for consent inbox: says who was told; others are left for the next time. */
 void tell_aside(struct context *context);
-void telling_free(struct telling *telling);
-/* What became of it, in sentences; and as JSON, for a result. */
-void telling_say(struct context *context, const struct telling *telling);
-json_t *telling_json(struct context *context, const struct telling *telling);
-/* The exit status: 15 where some wait to be told. */
-int telling_exit(const struct telling *telling);
 
 /* telling_send.c: what tales of one item share while they are handed over */
 struct tale_source {

@@ -4,11 +4,15 @@
 #include "sharing.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define PATIENCE_S 10u       /* unless --timeout says otherwise */
 #define PATIENCE_ASIDE_S 2u
+#define OVER_ROUNDS 20u      /* of a telling that is spread over a time */
 
 #define ID_LABEL "consent/v1 change"
+
+struct telling { size_t count; struct tale *tales; };
 
 /* ---- one at a time: whether, and where to */
 
@@ -131,7 +135,25 @@ static int item_tell(struct context *context, struct tale *tales, size_t count, 
     return result;
 }
 
-static int tell_within(struct context *context, struct telling *out, const char *item, uint64_t patience_s)
+static uint32_t chance(void)
+{
+    uint32_t out = 0;
+    return cl_random_bytes(&out, sizeof out) == CL_OK ? out : 0;
+}
+
+/* By chance so many that in this and the other rounds all get their turn. */
+static void pick(struct telling *telling, uint64_t rounds)
+{
+    size_t wanted = (size_t)((telling->count + rounds - 1) / rounds), kept = 0;
+    for (size_t i = 0; i < telling->count; i++) {
+        if (chance() % (telling->count - i) < wanted - kept)
+            telling->tales[kept++] = telling->tales[i];
+    }
+    telling->count = kept;
+}
+
+/* *rounds: how many there can be, this one among them; then, how many there have to be. */
+static int tell_within(struct context *context, struct telling *out, const char *item, uint64_t patience_s, uint64_t *rounds)
 {
     struct shares shares;
     *out = (struct telling){.count = 0};
@@ -147,6 +169,9 @@ static int tell_within(struct context *context, struct telling *out, const char 
     if (shares.dangling > 0)
         output_warn(&context->output, "%zu links are to data items that the vault does not have; 'consent vault unshare' takes them away.", shares.dangling);
     shares_free(&shares);
+    *rounds = out->count < *rounds ? out->count : *rounds;
+    if (result == 0 && *rounds > 1)
+        pick(out, *rounds);
     if (result == 0 && out->count > 0)
         result = network_open(context);
     if (option(context, "--timeout") != NULL)
@@ -156,14 +181,10 @@ static int tell_within(struct context *context, struct telling *out, const char 
             end++;
         result = item_tell(context, &out->tales[at], end - at, patience_s);
     }
-    for (size_t i = 0; i < out->count; i++)
-        out->told += out->tales[i].end == TALE_TOLD ? 1 : 0;
     return result;
 }
 
-int tell(struct context *context, struct telling *out, const char *item) { return tell_within(context, out, item, PATIENCE_S); }
-
-void telling_free(struct telling *telling)
+static void telling_free(struct telling *telling)
 {
     if (telling->tales != NULL)
         cl_wipe_bytes(telling->tales, telling->count * sizeof *telling->tales);
@@ -189,8 +210,10 @@ static const char *const end_names[] = {
 #undef X
 };
 
-/* Of one item: a line for those who were told, and (aside false) one for each reason why others were not. */
-static void item_say(struct context *context, const struct tale *tales, size_t count, size_t *positions, bool aside)
+enum saying { SAY_ALL, SAY_TOLD, SAY_ASIDE }; /* aside: those who were told, on standard error */
+
+/* Of one item: a line for those who were told, and one for each reason why others were not. */
+static void item_say(struct context *context, const struct tale *tales, size_t count, size_t *positions, enum saying saying)
 {
     for (unsigned i = 0; i < TALE_END_COUNT; i++) {
         enum tale_end end = (enum tale_end)((TALE_TOLD + i) % TALE_END_COUNT); /* the good news first */
@@ -198,27 +221,35 @@ static void item_say(struct context *context, const struct tale *tales, size_t c
         for (size_t at = 0; at < count; at++)
             if (tales[at].end == end)
                 positions[found++] = tales[at].share.position;
-        if (end == TALE_TOLD && (!aside || found > 0))
-            (aside ? output_say : output_line)(&context->output, "'%s': told %zu of %zu%s%s", tales->share.item->name, found, count, found == 0 ? "" : ": ", names_text(context, positions, found));
-        else if (end != TALE_TOLD && found > 0 && !aside)
+        if (end == TALE_TOLD && (saying == SAY_ALL || found > 0))
+            (saying == SAY_ASIDE ? output_say : output_line)(&context->output, "'%s': told %zu of %zu%s%s", tales->share.item->name, found, count, found == 0 ? "" : ": ", names_text(context, positions, found));
+        else if (end != TALE_TOLD && found > 0 && saying == SAY_ALL)
             output_line(&context->output, "not told: %s: %s", names_text(context, positions, found), end_texts[end]);
     }
 }
 
-static void all_say(struct context *context, const struct telling *telling, bool aside)
+static void all_say(struct context *context, const struct telling *telling, enum saying saying)
 {
     size_t *positions = calloc(telling->count + 1, sizeof *positions);
     for (size_t at = 0, end; positions != NULL && at < telling->count; at = end) {
         for (end = at; end < telling->count && telling->tales[end].share.item == telling->tales[at].share.item;)
             end++;
-        item_say(context, &telling->tales[at], end - at, positions, aside);
+        item_say(context, &telling->tales[at], end - at, positions, saying);
     }
     free(positions);
 }
 
-void telling_say(struct context *context, const struct telling *telling)
+static int telling_exit(const struct telling *telling)
 {
-    all_say(context, telling, false);
+    for (size_t i = 0; i < telling->count; i++)
+        if (ends_later[telling->tales[i].end])
+            return output_exit_of(CL_E_PENDING);
+    return 0;
+}
+
+static void telling_say(struct context *context, const struct telling *telling)
+{
+    all_say(context, telling, SAY_ALL);
     if (telling_exit(telling) != 0)
         output_say(&context->output, "'consent vault tell' goes on with those who wait; so does 'consent inbox'.");
 }
@@ -228,13 +259,13 @@ void tell_aside(struct context *context)
     struct telling telling;
     bool soft = context->output.soft;
     context->output.soft = true;
-    if (tell_within(context, &telling, NULL, PATIENCE_ASIDE_S) == 0)
-        all_say(context, &telling, true);
+    if (tell_within(context, &telling, NULL, PATIENCE_ASIDE_S, &(uint64_t){1}) == 0)
+        all_say(context, &telling, SAY_ASIDE);
     telling_free(&telling);
     context->output.soft = soft;
 }
 
-json_t *telling_json(struct context *context, const struct telling *telling)
+static json_t *telling_json(struct context *context, const struct telling *telling)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < telling->count; i++) {
@@ -246,10 +277,42 @@ json_t *telling_json(struct context *context, const struct telling *telling)
     return list;
 }
 
-int telling_exit(const struct telling *telling)
+/* Waits about so long; the wallet is free meanwhile, and what others changed in it is read again. */
+static int rest(struct context *context, uint64_t about_ms)
 {
-    for (size_t i = 0; i < telling->count; i++)
-        if (ends_later[telling->tales[i].end])
-            return output_exit_of(CL_E_PENDING);
-    return 0;
+    uint64_t until_ms = time_now_ms() + about_ms / 2 + chance() % (about_ms + 1);
+    wallet_yield(context);
+    while (time_now_ms() < until_ms && !http_interrupted)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    return http_interrupted ? output_fail(&context->output, CL_E_CANCELLED, NULL) : wallet_resume(context);
+}
+
+int tell_over(struct context *context, const char *item, uint64_t over_ms, json_t *tellings)
+{
+    uint64_t gap_ms = over_ms / OVER_ROUNDS, end_ms = time_now_ms() + over_ms;
+    for (bool last = false;;) {
+        struct telling telling;
+        uint64_t now_ms = time_now_ms(), left_ms = now_ms >= end_ms ? 0 : end_ms - now_ms, rounds = gap_ms == 0 ? 1 : left_ms / gap_ms + 1;
+        int result = tell_within(context, &telling, item, PATIENCE_S, &rounds);
+        last = rounds <= 1;
+        json_t *list = result == 0 ? telling_json(context, &telling) : NULL, *one;
+        size_t at;
+        json_array_foreach(list, at, one) {
+            if (last || json_is_true(json_object_get(one, "told")))
+                (void)json_array_append(tellings, one);
+        }
+        json_decref(list);
+        if (result == 0 && last)
+            telling_say(context, &telling);
+        else if (result == 0)
+            all_say(context, &telling, SAY_TOLD);
+        if (result == 0 && last)
+            result = telling_exit(&telling);
+        telling_free(&telling);
+        (void)fflush(stdout);
+        if (result == 0 && !last)
+            result = rest(context, left_ms / rounds);
+        if (result != 0 || last)
+            return result;
+    }
 }

@@ -120,6 +120,21 @@ def shown(anna, ben):
     shutil.rmtree(f"{ben.folder}/wallet.received")
 
 
+def spread(anna, ben):
+    """Over some seconds: not all at once, everybody once, and the wallet is free meanwhile."""
+    anna.write("value", b"spread")
+    process = anna.start("vault", "change", "mobile", "value", "--over", "6s")
+    lines = [process.stdout.readline() for _ in range(2)]
+    assert "'mobile': told 1 of 1" in lines[1], lines
+    began = time.monotonic()
+    anna.consent("vault", "list")
+    rest = process.communicate(timeout=60)[0]
+    assert process.returncode == 0 and time.monotonic() - began > 1 and all(one["has_it"] for one in shared(anna)), rest
+    assert fetched(ben).count(b"spread") == 1
+    says(anna.consent("vault", "tell", "--over", "3w", expected=2), "at most 24h")
+    shutil.rmtree(f"{ben.folder}/wallet.received")
+
+
 def meanwhile(scene, anna, ben, dora, eve):
     """Between the change and the telling one withdraws, one suspends."""
     change(anna, b"after dora had left", "--no-tell")
@@ -259,6 +274,7 @@ def test(build):
         words_and_refusals(anna)
         sizes(anna, ben)
         shown(anna, ben)
+        spread(anna, ben)
         without_telling(anna, ben)
         meanwhile(scene, anna, ben, dora, eve)
         other_terms_and_keys(scene, anna, eve, gil)
