@@ -313,7 +313,7 @@ sed 's/^/    /' said
 case $status in 10|13|14) ;; *) fail "a flipped byte was not refused" ;; esac
 
 chapter "10. What remains"
-as bakery list --due-erasure
+as bakery list --refresh --due-erasure
 as bakery erase anna-shopping
 as anna list --refresh
 tell "Everything that ever happened between Anna and the others, and nobody but her can tell it so:"

@@ -25,7 +25,7 @@ def decode(data):
     try:
         value = cbor2.loads(data)
         again = cbor2.dumps(value, canonical=True)
-    except (cbor2.CBORError, ValueError, TypeError, EOFError) as why:
+    except (cbor2.CBORError, ValueError, TypeError, EOFError, MemoryError, OverflowError) as why:
         raise Refused("not CBOR: %s" % why)
     need(again == data, "not deterministic CBOR, or bytes behind it")
     return value
