@@ -242,6 +242,34 @@ const char *state_word(const struct object *object)
     return status == CL_E_EXPIRED ? "expired" : status == CL_E_NOT_YET ? "not yet" : "active";
 }
 
+enum { SLOTS_LINE_MAX = 96 };
+
+/* "1 email, 2 phone". NULL: the text of one of them is not at hand, or they do not fit a line. Static storage. */
+static const char *slots_named(struct context *context, const struct object *object, uint64_t slots)
+{
+    static char out[SLOTS_LINE_MAX];
+    const struct cl_wallet_item *item = context->wallet == NULL ? NULL : cl_wallet_item_of(context->wallet, &object->id);
+    struct cl_terms_text *text = item == NULL ? NULL : body_text_of(item, object_commitment(object));
+    size_t used = 0, named = 0;
+    out[0] = '\0';
+    for (size_t i = 0; text != NULL && i < text->slot_count && used < sizeof out; i++) {
+        const struct cl_terms_slot *slot = &text->slots[i];
+        if ((slots >> slot->number & 1u) == 0)
+            continue;
+        bool has_name = slot->name != NULL && slot->name[0] != '\0';
+        used += (size_t)snprintf(out + used, sizeof out - used, "%s%u%s%s", named++ == 0 ? "" : ", ", slot->number, has_name ? " " : "", has_name ? output_printable(slot->name, strnlen(slot->name, SLOTS_LINE_MAX)) : "");
+        slots &= ~(1ull << slot->number);
+    }
+    cl_terms_text_free(text);
+    return named > 0 && used < sizeof out && slots == 0 ? out : NULL;
+}
+
+static const char *slots_told(struct context *context, const struct object *object, uint64_t slots)
+{
+    const char *named = slots_named(context, object, slots);
+    return named != NULL ? named : slots_text(slots);
+}
+
 const char *state_line(struct context *context, const struct object *object)
 {
     static char out[512];
@@ -251,12 +279,12 @@ const char *state_line(struct context *context, const struct object *object)
         const char *pending = agreement->pending.present ? "; an amendment is proposed" : "";
         uint64_t due = cl_agreement_due(agreement, time_now_ms());
         int length = agreement->live == 0 ? snprintf(out, sizeof out, "%s", state_word(object))
-                                          : snprintf(out, sizeof out, "%s; slots %s; %s%s%s", state_word(object), slots_text(agreement->live), period_text(&agreement->not_before, &agreement->not_after), turn, pending);
+                                          : snprintf(out, sizeof out, "%s; slots %s; %s%s%s", state_word(object), slots_told(context, object, agreement->live), period_text(&agreement->not_before, &agreement->not_after), turn, pending);
         if (due != 0)
-            (void)snprintf(out + length, sizeof out - (size_t)length, "; to be erased: slots %s", slots_text(due));
+            (void)snprintf(out + length, sizeof out - (size_t)length, "; to be erased: slots %s", slots_told(context, object, due));
     } else if (object->kind == CL_STATE_TERMS) {
         const struct cl_terms *terms = &object->as.terms;
-        (void)snprintf(out, sizeof out, "%s; slots %s; %llu of %llu agreements; %s; %s", state_word(object), slots_text(terms->slots), (unsigned long long)terms->answers, (unsigned long long)terms->limit,
+        (void)snprintf(out, sizeof out, "%s; slots %s; %llu of %llu agreements; %s; %s", state_word(object), slots_told(context, object, terms->slots), (unsigned long long)terms->answers, (unsigned long long)terms->limit,
                        (terms->mode & 1) != 0 ? "standing consent" : "each answer waits for the customer", period_text(&terms->not_before, &terms->not_after));
     } else {
         struct cl_party key = {.length = 33};

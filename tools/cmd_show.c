@@ -2,6 +2,7 @@
 #include "discover.h"
 #include "export.h"
 #include "joint.h"
+#include "sharing.h"
 
 #include <stdlib.h>
 
@@ -45,9 +46,16 @@ static json_t *object_json(struct context *context, const struct object *object)
     return json;
 }
 
-static const char *item_word(const struct cl_wallet_item *item)
+static const char *item_kind(const struct cl_wallet_item *item) { return item->kind == CL_ITEM_TERMS ? "terms" : item->kind == CL_ITEM_PROFILE ? "profile" : "agreement"; }
+
+/* Of which no side is ours: an offer that somebody may answer, or what others agreed on. */
+static const char *item_word(const struct cl_wallet_item *item, const struct object *object)
 {
-    return item->kind == CL_ITEM_TERMS ? "terms" : item->kind == CL_ITEM_PROFILE ? "profile" : item->role == CL_SIDE_CUSTOMER ? "given" : "received";
+    if (item->kind != CL_ITEM_AGREEMENT)
+        return item_kind(item);
+    if (item->role != CL_SIDE_NONE)
+        return item->role == CL_SIDE_CUSTOMER ? "given" : "received";
+    return object == NULL || object->as.agreement.turn != 0 ? "offer" : "others'";
 }
 
 /* The other side of an agreement in which one side is ours; NULL where there is none to name. */
@@ -58,26 +66,39 @@ static const struct cl_party *other_side(const struct cl_wallet_item *item, cons
     return item->role == CL_SIDE_CUSTOMER ? &object->as.agreement.organisation : &object->as.agreement.customer;
 }
 
+static int refresh_some(struct context *context, struct states *states, size_t first, size_t count)
+{
+    struct cl_object_id *ids = calloc(count, sizeof *ids);
+    if (ids == NULL)
+        return output_fail(&context->output, CL_E_MEMORY, NULL);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = context->wallet->items[first + i].object;
+    int result = states_fetch_objects(context, states, ids, count);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        struct cl_wallet_item *item = &context->wallet->items[first + i];
+        const struct object *object = states_object(states, i);
+        const struct cl_party *other = object == NULL ? NULL : other_side(item, object);
+        if (other != NULL)
+            item->party = *other;
+        if (object != NULL && cl_buffer_replace(&item->state, object->value.data, object->value.length) != CL_OK)
+            result = output_fail(&context->output, CL_E_MEMORY, NULL);
+    }
+    free(ids);
+    return result;
+}
+
 /* What the ledger says now goes into the wallet's entries; those from first_new on were just fetched. */
 static int refresh(struct context *context, size_t first_new)
 {
-    int result = 0;
-    for (size_t i = 0; i < first_new && result == 0; i++) {
-        struct cl_wallet_item *item = &context->wallet->items[i];
-        struct object object;
-        int fetched = object_fetch(context, &object, &item->object, false);
-        output_progress(&context->output, "refreshed", i + 1, first_new);
-        if (fetched == 0) {
-            const struct cl_party *other = other_side(item, &object);
-            if (other != NULL)
-                item->party = *other;
-            if (cl_buffer_replace(&item->state, object.value.data, object.value.length) != CL_OK)
-                fetched = output_fail(&context->output, CL_E_MEMORY, NULL);
-            object_deinit(&object);
-        }
-        result = fetched == 3 ? 0 : fetched;
+    struct states *states = states_new();
+    int result = states == NULL ? output_fail(&context->output, CL_E_MEMORY, NULL) : 0;
+    for (size_t i = 0; i < first_new && result == 0; i += STATES_MAX) {
+        size_t count = first_new - i < STATES_MAX ? first_new - i : STATES_MAX;
+        result = refresh_some(context, states, i, count);
+        output_progress(&context->output, "refreshed", i + count, first_new);
     }
     output_progress_end(&context->output);
+    states_free(states);
     return result;
 }
 
@@ -100,8 +121,8 @@ static int discover_and_refresh(struct context *context)
 static void list_item(struct context *context, json_t *list, const struct cl_wallet_item *item, const struct object *object, bool known)
 {
     const struct cl_party *other = known ? other_side(item, object) : NULL;
-    output_line(&context->output, "%-18s %-9s %-24s %s", item->name, item_word(item), other == NULL ? "" : party_short(context, other), known ? state_line(context, object) : "not on the ledger yet");
-    json_t *json = known ? object_json(context, object) : json_pack("{s:s}", "object", id_text(item->object.bytes));
+    output_line(&context->output, "%-18s %-9s %-24s %s", item->name, item_word(item, known ? object : NULL), other == NULL ? "" : party_short(context, other), known ? state_line(context, object) : "not on the ledger yet");
+    json_t *json = known ? object_json(context, object) : json_pack("{s:s, s:s, s:s}", "object", id_text(item->object.bytes), "kind", item_kind(item), "state", "not on the ledger");
     (void)json_object_set_new(json, "name", json_string(item->name));
     (void)json_object_set_new(json, "role", json_string(item->role == CL_SIDE_CUSTOMER ? "customer" : item->role == CL_SIDE_ORGANISATION ? "organisation" : "none"));
     if (other != NULL)

@@ -45,6 +45,9 @@ struct states *states_new(void);        /* NULL: no memory */
 void states_free(struct states *states);
 /* Takes the place of what was in it; at most STATES_MAX. */
 int states_fetch(struct context *context, struct states *states, const struct cl_object_id *ids, size_t count);
+/* The same without the parties. */
+int states_fetch_objects(struct context *context, struct states *states, const struct cl_object_id *ids, size_t count);
+const struct object *states_object(const struct states *states, size_t position); /* NULL: the ledger has none */
 /* NULL: the ledger has no such object, or it is no agreement (TERMS). */
 const struct cl_agreement *states_agreement(const struct states *states, size_t position);
 struct cl_view states_value(const struct states *states, size_t position); /* its bytes */

@@ -83,7 +83,7 @@ static void parties_arrange(struct states *states)
     states->party_count = kept;
 }
 
-int states_fetch(struct context *context, struct states *states, const struct cl_object_id *ids, size_t count)
+int states_fetch_objects(struct context *context, struct states *states, const struct cl_object_id *ids, size_t count)
 {
     clear(states);
     assert(count <= STATES_MAX);
@@ -92,7 +92,12 @@ int states_fetch(struct context *context, struct states *states, const struct cl
     for (size_t i = 0; i < count; i++)
         states->objects[i] = (struct object){.id = ids[i]};
     states->count = count;
-    int result = ask(context, states->objects, count);
+    return ask(context, states->objects, count);
+}
+
+int states_fetch(struct context *context, struct states *states, const struct cl_object_id *ids, size_t count)
+{
+    int result = states_fetch_objects(context, states, ids, count);
     for (size_t i = 0; i < count && result == 0; i++)
         if (states->objects[i].kind == CL_STATE_AGREEMENT) {
             party_note(states, &states->objects[i].as.agreement.customer);
@@ -102,6 +107,11 @@ int states_fetch(struct context *context, struct states *states, const struct cl
     for (size_t at = 0; at < states->party_count && result == 0; at += STATES_MAX)
         result = ask(context, &states->parties[at], states->party_count - at < STATES_MAX ? states->party_count - at : STATES_MAX);
     return result;
+}
+
+const struct object *states_object(const struct states *states, size_t position)
+{
+    return states->objects[position].kind == 0 ? NULL : &states->objects[position];
 }
 
 const struct cl_agreement *states_agreement(const struct states *states, size_t position)

@@ -212,6 +212,21 @@ expect 0 alice vault remove email
 expect 3 alice vault show email && has_err "vault list"
 for word in alice@example email; do grep -rqa "$word" "$scratch"/alice.store "$scratch/alice" && fail "'$word' is readable beside the wallet"; done
 
+# ---- data that stay at the source: acme holds them, ben rents out a flat
+expect 0 ben profile flat --json; flat=$(json object)
+expect 0 alice grant holder --to "$profile" --terms t.txt -o holder.consent-offer
+expect 0 acme subscribe --offer holder.consent-offer --as acme --name held
+expect 0 alice grant landlord --to "$flat" --terms t.txt -o landlord.consent-offer
+expect 0 ben subscribe --offer landlord.consent-offer --as flat --name tenant
+expect 0 alice source release holder landlord --slot 2 --for 1 --out to
+expect 0 acme open to/holder -o release && expect 0 ben open to/reader -o pointer
+expect 0 acme source take release
+expect 0 ben source ask pointer -o source-request
+expect 0 acme source serve source-request email.txt -o source-answer
+expect 0 ben source open source-answer -o served && { cmp -s email.txt served || fail "another content than what was served"; }
+expect 0 alice source list && has holder
+expect 0 alice source withdraw holder landlord --out back
+
 # ---- a connect code, shown again from the wallet and from its file
 expect 0 ben grant coded --terms t.txt --code coded.code --json && is state offered
 expect 0 ben code show coded --json && is kind agreement && is text_included True && is code "$(cat coded.code)"
