@@ -48,14 +48,17 @@ static json_t *object_json(struct context *context, const struct object *object)
 
 static const char *item_kind(const struct cl_wallet_item *item) { return item->kind == CL_ITEM_TERMS ? "terms" : item->kind == CL_ITEM_PROFILE ? "profile" : "agreement"; }
 
-/* Of which no side is ours: an offer that somebody may answer, or what others agreed on. */
+/* "offer": nobody has given anything yet, or it was refused. */
 static const char *item_word(const struct cl_wallet_item *item, const struct object *object)
 {
     if (item->kind != CL_ITEM_AGREEMENT)
         return item_kind(item);
-    if (item->role != CL_SIDE_NONE)
-        return item->role == CL_SIDE_CUSTOMER ? "given" : "received";
-    return object == NULL || object->as.agreement.turn != 0 ? "offer" : "others'";
+    if (object != NULL && object->kind == CL_STATE_AGREEMENT) {
+        uint8_t status = object->as.agreement.status;
+        if (status == CL_OFFERED || status == CL_REQUESTED || status == CL_SUBSCRIBED || status == CL_COUNTERED || status == CL_REFUSED)
+            return "offer";
+    }
+    return item->role == CL_SIDE_CUSTOMER ? "given" : item->role == CL_SIDE_ORGANISATION ? "received" : object == NULL ? "offer" : "others'";
 }
 
 /* The other side of an agreement in which one side is ours; NULL where there is none to name. */
