@@ -109,7 +109,7 @@ def without_telling(anna, ben):
 def shown(anna, ben):
     """What Ben's terminal gets to see, and what it does not."""
     says((change(anna, "+31 6 5\u00e9\n".encode()), ben.consent("inbox", "--show"))[1], "anna: phone is now +31 6 5\u00e9\n")
-    says((change(anna, b"one\ntwo"), ben.consent("inbox", "--show"))[1], "anna: phone is now:\none\ntwo")
+    says((change(anna, b"one\ntwo"), ben.consent("inbox", "--show"))[1], "anna: phone is now:\n    one\n    two\n")
     for value in (b"\x1b[2Jcleared", "8-bit \u009b2J".encode(), "turned \u202e123".encode(), "isolated \u2067123".encode(), b"not UTF-8 \xff", b"x" * 2000, b"1\n" * 20):
         change(anna, value, "--media-type", "text/plain")
         told = ben.consent("inbox", "--show")
