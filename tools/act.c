@@ -270,12 +270,24 @@ static const char *slots_told(struct context *context, const struct object *obje
     return named != NULL ? named : slots_text(slots);
 }
 
+/* To its owner a wallet says "you", where it knows which side is ours. */
+static const char *turn_text(struct context *context, const struct object *object)
+{
+    const struct cl_wallet_item *item = context->wallet == NULL ? NULL : cl_wallet_item_of(context->wallet, &object->id);
+    const unsigned turn = object->as.agreement.turn;
+    if (turn == 0)
+        return "";
+    if (item != NULL && item->role != CL_SIDE_NONE)
+        return (unsigned)item->role == turn ? "; you are to answer" : "; the other side is to answer";
+    return turn == 1 ? "; the customer is to answer" : "; the organisation is to answer";
+}
+
 const char *state_line(struct context *context, const struct object *object)
 {
     static char out[512];
     if (object->kind == CL_STATE_AGREEMENT) {
         const struct cl_agreement *agreement = &object->as.agreement;
-        const char *turn = agreement->turn == 1 ? "; the customer is to answer" : agreement->turn == 2 ? "; the other side is to answer" : "";
+        const char *turn = turn_text(context, object);
         const char *pending = agreement->pending.present ? "; an amendment is proposed" : "";
         uint64_t due = cl_agreement_due(agreement, time_now_ms());
         int length = agreement->live == 0 ? snprintf(out, sizeof out, "%s", state_word(object))

@@ -25,20 +25,35 @@ static void say_record(struct context *context, const struct export_event *event
     memcpy(key.bytes, event->signer33, 33);
     cl_did_key_encode(did, &key);
     bool ours = cl_wallet_key_find(context->wallet, did) != NULL; /* by its name it could be taken for the other side */
-    output_line(&context->output, "%s  %s%-10s %s%s%sby %s, height %llu", when, name, event->type, event->has_slots ? "slots " : "", event->has_slots ? slots_text(event->slots) : "", event->has_slots ? " " : "", ours ? "you" : did, (unsigned long long)event->height);
+    output_line(&context->output, "%s  %s%-10s %s%s%sby %.16s%s, height %llu", when, name, event->type, event->has_slots ? "slots " : "", event->has_slots ? slots_text(event->slots) : "", event->has_slots ? " " : "", ours ? "you" : did, ours ? "" : "...", (unsigned long long)event->height);
+}
+
+/* What passes between the two wallets by itself, in words; NULL: it is something else. Nobody acknowledges these. */
+static const char *own_word(const struct cl_exchange_delivery *delivery)
+{
+    if (delivery->kind == CL_DELIVERY_NOTICE && strcmp(delivery->media_type, CL_MEDIA_TYPE_CONTACT) == 0)
+        return delivery->received ? "how to reach the other side" : "how to reach you";
+    if (delivery->kind == CL_DELIVERY_NOTICE && strcmp(delivery->media_type, CL_MEDIA_TYPE_BODY) == 0)
+        return "the text of proposed terms";
+    return NULL;
 }
 
 static void say_delivery(struct context *context, const struct export_agreement *agreement, const struct cl_exchange_delivery *delivery, const char *when, const char *name)
 {
     char answered[TIME_TEXT_SIZE + 32] = "";
+    const char *word = own_word(delivery), *way = delivery->received ? "received" : "sent";
     if (delivery->acknowledged_ms != 0) {
         char text[TIME_TEXT_SIZE];
         time_text(text, delivery->acknowledged_ms / 1000u);
         (void)snprintf(answered, sizeof answered, ", acknowledged %s", text);
     } else if (!delivery->received) {
-        (void)snprintf(answered, sizeof answered, delivery->seen_ms == 0 ? ", waits to be sent" : ", not acknowledged");
+        (void)snprintf(answered, sizeof answered, delivery->seen_ms == 0 ? ", waits to be sent" : word != NULL ? "" : ", not acknowledged");
     }
-    output_line(&context->output, "%s  %s%-10s %s, %s: %llu bytes of %s%s", when, name, delivery->received ? "received" : "sent", past_slot(agreement, delivery->has_slot, delivery->slot), cl_delivery_kind_name(delivery->kind),
+    if (word != NULL) {
+        output_line(&context->output, "%s  %s%-10s %s%s", when, name, way, word, answered);
+        return;
+    }
+    output_line(&context->output, "%s  %s%-10s %s, %s: %llu bytes of %s%s", when, name, way, past_slot(agreement, delivery->has_slot, delivery->slot), cl_delivery_kind_name(delivery->kind),
                 (unsigned long long)delivery->length, output_printable(delivery->media_type, strlen(delivery->media_type)), answered);
 }
 

@@ -36,7 +36,7 @@ def the_bank_asks_for_more(scene, anna, bank):
     anna.consent("import", "more.consent-offer", "--name", "more-of-it")
     waiting = entries(anna, "--refresh")["more-of-it"]
     assert waiting["state"] == "requested", waiting
-    says(anna.consent("list"), "more-of-it         offer", "the customer is to answer")
+    says(anna.consent("list"), "more-of-it         offer", "you are to answer")
     anna.consent("refuse", "more-of-it", "--key", "anna")
     scene.settled()
 
