@@ -53,12 +53,10 @@ static const char *item_word(const struct cl_wallet_item *item, const struct obj
 {
     if (item->kind != CL_ITEM_AGREEMENT)
         return item_kind(item);
-    if (object != NULL && object->kind == CL_STATE_AGREEMENT) {
-        uint8_t status = object->as.agreement.status;
-        if (status == CL_OFFERED || status == CL_REQUESTED || status == CL_SUBSCRIBED || status == CL_COUNTERED || status == CL_REFUSED)
-            return "offer";
-    }
-    return item->role == CL_SIDE_CUSTOMER ? "given" : item->role == CL_SIDE_ORGANISATION ? "received" : object == NULL ? "offer" : "others'";
+    uint8_t status = object == NULL || object->kind != CL_STATE_AGREEMENT ? CL_OFFERED : object->as.agreement.status;
+    if (status == CL_OFFERED || status == CL_REQUESTED || status == CL_SUBSCRIBED || status == CL_COUNTERED || status == CL_REFUSED)
+        return "offer";
+    return item->role == CL_SIDE_CUSTOMER ? "given" : item->role == CL_SIDE_ORGANISATION ? "received" : "others'";
 }
 
 /* The other side of an agreement in which one side is ours; NULL where there is none to name. */

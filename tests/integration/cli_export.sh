@@ -6,6 +6,7 @@
 start_node
 cd "$scratch" || exit 1
 python() { /usr/bin/python3 "$@"; }
+bob() { CONSENT_WALLET=$scratch/bob "$consent" "$@"; }
 # claim FILE EXPRESSION: of the JSON document d
 claim() { python -c 'import json,sys; d=json.load(open(sys.argv[1])); sys.exit(0 if eval(sys.argv[2]) else 1)' "$1" "$2" || fail "$1: not so: $2"; }
 # rows FILE EXPRESSION: of the CSV rows r, each by column name
@@ -60,6 +61,11 @@ sleep 1.1; end=$(now); sleep 0.1
 expect 0 acme uses add secretname uses.txt
 expect 0 acme statement secretname --from "$begin" --until "$end"
 expect 0 acme uses prove secretname bank --from "$begin" --until "$end" -o bank.consent-uses
+
+# ---- what was signed and kept back is an offer that stands nowhere
+expect 0 bob key new --name bob --no-ask && expect 0 bob grant kept --to "$profile" --terms t.txt -o kept.consent-offer --save kept.cose
+expect 0 bob list && has "kept               offer" && has "not on the ledger yet"
+expect 0 bob list --json && claim out '[(e["kind"],e["state"]) for e in d["entries"]]==[("agreement","not on the ledger")]'
 
 # ---- history: every record, with what it led to, every delivery, every use
 expect 0 alice suspend bank

@@ -127,7 +127,7 @@ def the_history_is_complete(anna):
     assert told_by_csv(anna.read("all.csv").decode()) == told
     assert told_by_dpv(json.loads(anna.read("all.dpv"))) == told
     says(anna.consent("history", *proofs), "used       email for dpv:Marketing, reference letter-of-friday (stated by the organisation)", "sent       email, data: 25 bytes of text/plain, acknowledged",
-         "REFUSE", "AMEND      slots 1 by", "received   no slot, notice")
+         "REFUSE", "AMEND      slots 1 by", "received   no slot, notice", "moneybank          sent       how to reach you")
     # without the proof the uses are the bank's to know
     assert not any(uses for _, _, uses in told_by_json(anna.ask("history")).values())
     proof = anna.read("anna.consent-uses")
