@@ -49,7 +49,7 @@ asan() {
     # the foreign tools judge bytes, not memory; install.sh and man.sh install, which builds again without the sanitizers
     ASAN_OPTIONS="detect_leaks=1:log_path=$absolute/asan/report" \
     UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:log_path=$absolute/asan/report" \
-        run_scripts "$build/asan" $(ls tests/integration/*.py tests/integration/*.sh | grep -vE '/(interop|install|man|consortium_faults|consortium_hostile|consortium_soak)\.')
+        run_scripts "$build/asan" $(ls tests/integration/*.py tests/integration/*.sh tests/scenes/*.py | grep -vE '/(interop|install|man|consortium_faults|consortium_hostile|consortium_soak)\.')
 }
 # The threads are in the node: what drives it with many clients at once, and stops or kills it while busy; and the unit tests
 # that start real nodes or threads.
