@@ -3,6 +3,7 @@
 #include "consent/delivery.h"
 #include "cbor.h"
 #include "crypto.h"
+#include "sealing.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -122,20 +123,11 @@ static void signed_digest(uint8_t out32[32], const uint8_t *items, size_t length
     cl_wipe(&hash, sizeof hash);
 }
 
-static enum cl_status sign(uint8_t signature64[64], const struct cl_signer *signer, const uint8_t digest32[32])
-{
-    uint8_t raw[64];
-    enum cl_status status = signer->sign(signer->context, raw, digest32);
-    if (status == CL_OK)
-        status = cl_signature_normalise(signature64, raw, sizeof raw);
-    return status == CL_OK ? cl_ecdsa_verify(signer->key.bytes, digest32, signature64) : status;
-}
-
 enum cl_status cl_delivery_seal(struct cl_buffer *out, const struct cl_delivery *delivery, uint32_t number, const uint8_t *content, size_t length, const struct cl_signer *signer, const uint8_t recipient32[32])
 {
     struct cl_buffer part = {.secret = true};
     struct cl_cbor_writer writer;
-    uint8_t digest[32], signature[64];
+    uint8_t digest[32];
     uint8_t *sealed = NULL;
     if (!fields_agree(delivery) || length != delivery->length || number >= delivery->part_count)
         return CL_E_VALUE;
@@ -147,11 +139,9 @@ enum cl_status cl_delivery_seal(struct cl_buffer *out, const struct cl_delivery 
     if (status != CL_OK)
         goto out;
     signed_digest(digest, part.data + start, part.length - start);
-    status = sign(signature, signer, digest);
+    status = cl_sign_put(&writer, signer, digest);
     if (status != CL_OK)
         goto out;
-    cl_cbor_put_bytes(&writer, signature, 64);
-    status = writer.status;
     size_t class = class_of(part.length);
     assert(status != CL_OK || class != 0);
     static const uint8_t zeros[1024];
@@ -242,18 +232,6 @@ enum cl_status cl_delivery_read(struct cl_delivery_part *out, const uint8_t *pad
 
 enum cl_status cl_delivery_open(struct cl_buffer *opened, struct cl_delivery_part *out, const uint8_t *sealed, size_t length, const uint8_t delivery_secret32[32])
 {
-    bool is_class = false;
-    for (size_t i = 0; i < CLASS_COUNT; i++)
-        is_class = is_class || classes[i] == length;
-    if (!is_class)
-        return CL_E_FORMAT;
-    uint8_t *plain = malloc(length - CL_BOX_EXTRA);
-    if (plain == NULL)
-        return CL_E_MEMORY;
-    enum cl_status status = cl_box_open(plain, sealed, length, delivery_secret32);
-    if (status == CL_OK)
-        status = cl_buffer_replace(opened, plain, length - CL_BOX_EXTRA);
-    cl_wipe(plain, length - CL_BOX_EXTRA);
-    free(plain);
+    enum cl_status status = cl_box_open_class(opened, classes, CLASS_COUNT, sealed, length, delivery_secret32);
     return status == CL_OK ? cl_delivery_read(out, opened->data, opened->length) : status;
 }

@@ -3,6 +3,7 @@
 #include "cbor.h"
 #include "consent/delivery.h"
 #include "crypto.h"
+#include "sealing.h"
 
 #define CONTACT_MAGIC "consent-contact"
 #define ITEMS 10u /* the signature is the last */
@@ -33,7 +34,7 @@ static bool usable(const struct cl_contact *contact)
 enum cl_status cl_contact_sign(struct cl_buffer *out, const struct cl_contact *contact, const struct cl_signer *signer)
 {
     struct cl_cbor_writer writer;
-    uint8_t digest[32], raw[64], signature[64];
+    uint8_t digest[32];
     size_t before = out->length;
     if (!usable(contact))
         return CL_E_VALUE;
@@ -51,15 +52,7 @@ enum cl_status cl_contact_sign(struct cl_buffer *out, const struct cl_contact *c
     enum cl_status status = writer.status;
     if (status == CL_OK) {
         digest_of(digest, out->data + before + 1, out->length - before - 1); /* the head of an array of ten is one byte */
-        status = signer->sign(signer->context, raw, digest);
-    }
-    if (status == CL_OK)
-        status = cl_signature_normalise(signature, raw, sizeof raw);
-    if (status == CL_OK)
-        status = cl_ecdsa_verify(signer->key.bytes, digest, signature);
-    if (status == CL_OK) {
-        cl_cbor_put_bytes(&writer, signature, 64);
-        status = writer.status;
+        status = cl_sign_put(&writer, signer, digest);
     }
     if (status != CL_OK)
         out->length = before;

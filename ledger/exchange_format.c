@@ -6,14 +6,11 @@
 
 #include "cbor.h"
 #include "crypto.h"
+#include "sealing.h"
 
-#define MAGIC "consent-exchange"
-#define LABEL "consent/v1 exchange file"
-#define LABEL_BYTES (sizeof LABEL - 1 + 16)
-#define STEP 4096u
-#define SEAL_OVERHEAD 16u
+static const struct cl_sealed_form form = {"consent-exchange", "consent/v1 exchange file", CL_EXCHANGE_BYTES_MAX};
 
-static_assert(CL_CONTACT_BYTES_MAX + CL_EXCHANGE_LINKS_MAX * (CL_NAME_BYTES_MAX + 16u) + CL_OPENED_BYTES_MAX + CL_EXCHANGE_LOG_MAX * (CL_MEDIA_TYPE_BYTES_MAX + 64u) + STEP + 128u <= CL_EXCHANGE_BYTES_MAX,
+static_assert(CL_CONTACT_BYTES_MAX + CL_EXCHANGE_LINKS_MAX * (CL_NAME_BYTES_MAX + 16u) + CL_OPENED_BYTES_MAX + CL_EXCHANGE_LOG_MAX * (CL_MEDIA_TYPE_BYTES_MAX + 64u) + CL_SEALED_STEP + 128u <= CL_EXCHANGE_BYTES_MAX,
               "the fullest one fits");
 
 void cl_exchange_name(uint8_t id16[16], const uint8_t secret32[32], const struct cl_object_id *agreement)
@@ -24,13 +21,6 @@ void cl_exchange_name(uint8_t id16[16], const uint8_t secret32[32], const struct
     cl_sha256_of_secret(hash, "consent/v1 exchange name", both, sizeof both);
     memcpy(id16, hash, 16);
     cl_wipe(both, sizeof both);
-}
-
-/* Additional data: the label, then the id that the file is named by. */
-static void label_of(uint8_t out[LABEL_BYTES], const uint8_t id16[16])
-{
-    memcpy(out, LABEL, sizeof LABEL - 1);
-    memcpy(out + sizeof LABEL - 1, id16, 16);
 }
 
 static void put_delivery(struct cl_cbor_writer *writer, const struct cl_exchange_delivery *delivery)
@@ -158,59 +148,20 @@ enum cl_status cl_exchange_content_decode(struct cl_exchange *out, const uint8_t
 
 enum cl_status cl_exchange_file_encode(struct cl_buffer *out, const struct cl_exchange *exchange, const uint8_t id16[16], const uint8_t secret32[32], const uint8_t nonce24[24])
 {
-    static const uint8_t zeros[STEP] = {0};
-    struct cl_buffer clear = {.secret = true}, sealed = {0};
-    struct cl_cbor_writer writer;
-    uint8_t label[LABEL_BYTES];
-    enum cl_status status = cl_exchange_content_encode(&clear, exchange);
+    struct cl_buffer content = {.secret = true};
+    enum cl_status status = cl_exchange_content_encode(&content, exchange);
     if (status == CL_OK)
-        status = cl_buffer_append(&clear, "\x80", 1); /* ISO/IEC 7816-4 */
-    if (status == CL_OK && clear.length % STEP != 0)
-        status = cl_buffer_append(&clear, zeros, STEP - clear.length % STEP);
-    if (status == CL_OK)
-        status = cl_buffer_append(&sealed, clear.data, clear.length); /* room; sealed over in place of it below */
-    if (status == CL_OK)
-        status = cl_buffer_append(&sealed, zeros, SEAL_OVERHEAD);
-    if (status == CL_OK) {
-        label_of(label, id16);
-        cl_seal(sealed.data, clear.data, clear.length, label, sizeof label, nonce24, secret32);
-        cl_cbor_writer_init(&writer, out);
-        cl_cbor_put_file_head(&writer, 4, MAGIC);
-        cl_cbor_put_bytes(&writer, nonce24, 24);
-        cl_cbor_put_bytes(&writer, sealed.data, sealed.length);
-        status = writer.status;
-    }
-    cl_buffer_wipe(&clear);
-    cl_buffer_wipe(&sealed);
+        status = cl_sealed_file_encode(out, &form, &content, id16, secret32, nonce24);
+    cl_buffer_wipe(&content);
     return status;
 }
 
 enum cl_status cl_exchange_file_decode(struct cl_exchange *out, const uint8_t *data, size_t length, const uint8_t id16[16], const uint8_t secret32[32])
 {
-    struct cl_cbor_reader reader;
-    uint8_t label[LABEL_BYTES];
-    cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_file_head(&reader, 4, MAGIC);
-    const uint8_t *nonce = cl_cbor_bytes_fixed(&reader, 24);
-    struct cl_view sealed = cl_cbor_bytes(&reader);
-    enum cl_status status = cl_cbor_finish(&reader);
-    if (status != CL_OK)
-        return status;
-    if (sealed.length < STEP + SEAL_OVERHEAD || sealed.length > CL_EXCHANGE_BYTES_MAX || sealed.length % STEP != SEAL_OVERHEAD)
-        return CL_E_BOUND;
-    size_t size = sealed.length - SEAL_OVERHEAD, used = size;
-    uint8_t *clear = malloc(size);
-    if (clear == NULL)
-        return CL_E_MEMORY;
-    label_of(label, id16);
-    status = cl_open(clear, sealed.data, sealed.length, label, sizeof label, nonce, secret32);
-    while (status == CL_OK && used > 0 && clear[used - 1] == 0)
-        used--;
-    if (status == CL_OK && (used == 0 || clear[used - 1] != 0x80 || size - used >= STEP))
-        status = CL_E_FORMAT;
+    struct cl_buffer content = {.secret = true};
+    enum cl_status status = cl_sealed_file_decode(&content, &form, data, length, id16, secret32);
     if (status == CL_OK)
-        status = cl_exchange_content_decode(out, clear, used - 1);
-    cl_wipe(clear, size);
-    free(clear);
+        status = cl_exchange_content_decode(out, content.data, content.length);
+    cl_buffer_wipe(&content);
     return status;
 }

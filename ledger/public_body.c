@@ -2,6 +2,7 @@
 #include "consent/public.h"
 #include "cbor.h"
 #include "crypto.h"
+#include "sealing.h"
 #include "reception.h"
 
 #define MAGIC "consent-public"
@@ -21,7 +22,7 @@ static void digest_of(uint8_t out32[32], const uint8_t *items, size_t length)
 enum cl_status cl_public_body_sign(struct cl_buffer *out, const struct cl_public_body *in, const struct cl_signer *signer)
 {
     struct cl_cbor_writer writer;
-    uint8_t digest[32], raw[64], signature[64];
+    uint8_t digest[32];
     size_t before = out->length;
     if (!cl_reception_usable(&in->reception))
         return CL_E_ARGUMENT;
@@ -35,15 +36,7 @@ enum cl_status cl_public_body_sign(struct cl_buffer *out, const struct cl_public
     enum cl_status status = writer.status;
     if (status == CL_OK) {
         digest_of(digest, out->data + before + 1, out->length - before - 1); /* the head of an array of eight is one byte */
-        status = signer->sign(signer->context, raw, digest);
-    }
-    if (status == CL_OK)
-        status = cl_signature_normalise(signature, raw, sizeof raw);
-    if (status == CL_OK)
-        status = cl_ecdsa_verify(signer->key.bytes, digest, signature);
-    if (status == CL_OK) {
-        cl_cbor_put_bytes(&writer, signature, 64);
-        status = writer.status;
+        status = cl_sign_put(&writer, signer, digest);
     }
     if (status == CL_OK && out->length - before > CL_PUBLIC_BODY_BYTES_MAX)
         status = CL_E_BOUND;

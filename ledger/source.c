@@ -4,6 +4,7 @@
 
 #include "cbor.h"
 #include "crypto.h"
+#include "sealing.h"
 #include "utf8.h"
 
 #include <assert.h>
@@ -36,20 +37,12 @@ static void digest_of(uint8_t out32[32], const struct form *form, const uint8_t 
 static enum cl_status finish(struct cl_cbor_writer *writer, const struct form *form, size_t before, const struct cl_signer *signer)
 {
     struct cl_buffer *out = writer->buffer;
-    uint8_t digest[32], raw[64], signature[64];
+    uint8_t digest[32];
     cl_cbor_put_bytes(writer, signer->key.bytes, 33);
     enum cl_status status = writer->status;
     if (status == CL_OK) {
         digest_of(digest, form, out->data + before + 1, out->length - before - 1); /* the head of so short an array is one byte */
-        status = signer->sign(signer->context, raw, digest);
-    }
-    if (status == CL_OK)
-        status = cl_signature_normalise(signature, raw, sizeof raw);
-    if (status == CL_OK)
-        status = cl_ecdsa_verify(signer->key.bytes, digest, signature);
-    if (status == CL_OK) {
-        cl_cbor_put_bytes(writer, signature, 64);
-        status = writer->status;
+        status = cl_sign_put(writer, signer, digest);
     }
     if (status == CL_OK && out->length - before > form->bytes_max)
         status = CL_E_BOUND;
@@ -329,18 +322,6 @@ enum cl_status cl_source_answer_read(struct cl_source_answer *out, const uint8_t
 
 enum cl_status cl_source_answer_open(struct cl_buffer *opened, struct cl_source_answer *out, const uint8_t *sealed, size_t length, const uint8_t secret32[32])
 {
-    bool is_class = false;
-    for (size_t i = 0; i < CLASS_COUNT; i++)
-        is_class = is_class || classes[i] == length;
-    if (!is_class)
-        return CL_E_FORMAT;
-    uint8_t *plain = malloc(length - CL_BOX_EXTRA);
-    if (plain == NULL)
-        return CL_E_MEMORY;
-    enum cl_status status = cl_box_open(plain, sealed, length, secret32);
-    if (status == CL_OK)
-        status = cl_buffer_replace(opened, plain, length - CL_BOX_EXTRA);
-    cl_wipe(plain, length - CL_BOX_EXTRA);
-    free(plain);
+    enum cl_status status = cl_box_open_class(opened, classes, CLASS_COUNT, sealed, length, secret32);
     return status == CL_OK ? cl_source_answer_read(out, opened->data, opened->length) : status;
 }

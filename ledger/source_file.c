@@ -6,15 +6,12 @@
 
 #include "cbor.h"
 #include "crypto.h"
+#include "sealing.h"
 
-#define MAGIC "consent-source-file"
-#define LABEL "consent/v1 source file"
-#define LABEL_BYTES (sizeof LABEL - 1 + 16)
-#define STEP 4096u
-#define SEAL_OVERHEAD 16u
-#define SEALED_MAX (4u * STEP + SEAL_OVERHEAD)
+#define SEALED_MAX (4u * CL_SEALED_STEP + 16u)
+static const struct cl_sealed_form form = {"consent-source-file", "consent/v1 source file", SEALED_MAX};
 
-static_assert(CL_SOURCE_POINTER_BYTES_MAX + CL_SOURCE_USES_MAX * 32u + 128u < SEALED_MAX - SEAL_OVERHEAD, "the fullest one fits");
+static_assert(CL_SOURCE_POINTER_BYTES_MAX + CL_SOURCE_USES_MAX * 32u + 128u < SEALED_MAX - 16u, "the fullest one fits");
 
 void cl_source_entry_deinit(struct cl_source_entry *entry)
 {
@@ -103,60 +100,22 @@ enum cl_status cl_source_content_decode(struct cl_source_entry *out, const uint8
     return status;
 }
 
-/* Additional data: the label, then the id that the file is named by. */
-static void label_of(uint8_t out[LABEL_BYTES], const uint8_t id16[16])
-{
-    memcpy(out, LABEL, sizeof LABEL - 1);
-    memcpy(out + sizeof LABEL - 1, id16, 16);
-}
-
 enum cl_status cl_source_file_encode(struct cl_buffer *out, const struct cl_source_entry *entry, const uint8_t id16[16], const uint8_t secret32[32], const uint8_t nonce24[24])
 {
-    static const uint8_t zeros[STEP] = {0};
-    struct cl_buffer clear = {.secret = true};
-    struct cl_cbor_writer writer;
-    uint8_t label[LABEL_BYTES], sealed[SEALED_MAX];
-    enum cl_status status = cl_source_content_encode(&clear, entry);
+    struct cl_buffer content = {.secret = true};
+    enum cl_status status = cl_source_content_encode(&content, entry);
     if (status == CL_OK)
-        status = cl_buffer_append(&clear, "\x80", 1); /* ISO/IEC 7816-4 */
-    if (status == CL_OK && clear.length % STEP != 0)
-        status = cl_buffer_append(&clear, zeros, STEP - clear.length % STEP);
-    if (status == CL_OK) {
-        assert(clear.length + SEAL_OVERHEAD <= sizeof sealed);
-        label_of(label, id16);
-        cl_seal(sealed, clear.data, clear.length, label, sizeof label, nonce24, secret32);
-        cl_cbor_writer_init(&writer, out);
-        cl_cbor_put_file_head(&writer, 4, MAGIC);
-        cl_cbor_put_bytes(&writer, nonce24, 24);
-        cl_cbor_put_bytes(&writer, sealed, clear.length + SEAL_OVERHEAD);
-        status = writer.status;
-    }
-    cl_buffer_wipe(&clear);
+        status = cl_sealed_file_encode(out, &form, &content, id16, secret32, nonce24);
+    cl_buffer_wipe(&content);
     return status;
 }
 
 enum cl_status cl_source_file_decode(struct cl_source_entry *out, const uint8_t *data, size_t length, const uint8_t id16[16], const uint8_t secret32[32])
 {
-    struct cl_cbor_reader reader;
-    uint8_t label[LABEL_BYTES], clear[SEALED_MAX];
-    cl_cbor_reader_init(&reader, data, length);
-    cl_cbor_file_head(&reader, 4, MAGIC);
-    const uint8_t *nonce = cl_cbor_bytes_fixed(&reader, 24);
-    struct cl_view sealed = cl_cbor_bytes(&reader);
-    enum cl_status status = cl_cbor_finish(&reader);
-    if (status != CL_OK)
-        return status;
-    if (sealed.length < STEP + SEAL_OVERHEAD || sealed.length > SEALED_MAX || sealed.length % STEP != SEAL_OVERHEAD)
-        return CL_E_BOUND;
-    size_t size = sealed.length - SEAL_OVERHEAD, used = size;
-    label_of(label, id16);
-    status = cl_open(clear, sealed.data, sealed.length, label, sizeof label, nonce, secret32);
-    while (status == CL_OK && used > 0 && clear[used - 1] == 0)
-        used--;
-    if (status == CL_OK && (used == 0 || clear[used - 1] != 0x80 || size - used >= STEP))
-        status = CL_E_FORMAT;
+    struct cl_buffer content = {.secret = true};
+    enum cl_status status = cl_sealed_file_decode(&content, &form, data, length, id16, secret32);
     if (status == CL_OK)
-        status = cl_source_content_decode(out, clear, used - 1);
-    cl_wipe(clear, sizeof clear);
+        status = cl_source_content_decode(out, content.data, content.length);
+    cl_buffer_wipe(&content);
     return status;
 }

@@ -116,7 +116,7 @@ class Scene(Consortium):
         with open(offset, "wb") as file:
             file.write(struct.pack("=q", days * 86_400_000))
         self.stop()
-        self.clock = {"LD_PRELOAD": library, "CLOCK_SHIFT_FILE": offset}
+        self.clock = {"LD_PRELOAD": library, "CLOCK_SHIFT_FILE": offset, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
         for member in self:
             member.environment = {**os.environ, **self.clock}
         for member in self:
