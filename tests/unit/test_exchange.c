@@ -11,30 +11,20 @@
 
 #include "exchange_format.h"
 #include "vault_format.h"
+#include "scratch.h"
 #include "vectors.h"
 
 #define OK(call) assert_int_equal((call), CL_OK)
 
-static char scratch[64], directory[96], elsewhere[96];
+static char directory[96], elsewhere[96];
 static const struct cl_object_id bank = {{7}}, shop = {{8}};
 
 static int make_scratch(void **state)
 {
-    (void)state;
-    strcpy(scratch, "/tmp/consent-test-XXXXXX");
-    if (mkdtemp(scratch) == NULL)
-        return -1;
+    int made = scratch_make(state);
     (void)snprintf(directory, sizeof directory, "%s/wallet.store", scratch);
     (void)snprintf(elsewhere, sizeof elsewhere, "%s/copy.store", scratch);
-    return 0;
-}
-
-static int remove_scratch(void **state)
-{
-    char command[128];
-    (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-    return system(command);
+    return made;
 }
 
 static size_t files(const char *folder)
@@ -314,11 +304,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_file_is_that_of_the_vectors),
         cmocka_unit_test(links_are_one_for_each_slot),
-        cmocka_unit_test_setup_teardown(the_log_drops_the_oldest_and_the_fullest_one_is_written, make_scratch, remove_scratch),
-        cmocka_unit_test_setup_teardown(another_wallets_file_is_not_taken, make_scratch, remove_scratch),
-        cmocka_unit_test_setup_teardown(destroyed_is_gone_also_where_it_was_interrupted, make_scratch, remove_scratch),
-        cmocka_unit_test_setup_teardown(many_are_written_as_one_is, make_scratch, remove_scratch),
-        cmocka_unit_test_setup_teardown(a_copy_follows, make_scratch, remove_scratch),
+        cmocka_unit_test_setup_teardown(the_log_drops_the_oldest_and_the_fullest_one_is_written, make_scratch, scratch_remove),
+        cmocka_unit_test_setup_teardown(another_wallets_file_is_not_taken, make_scratch, scratch_remove),
+        cmocka_unit_test_setup_teardown(destroyed_is_gone_also_where_it_was_interrupted, make_scratch, scratch_remove),
+        cmocka_unit_test_setup_teardown(many_are_written_as_one_is, make_scratch, scratch_remove),
+        cmocka_unit_test_setup_teardown(a_copy_follows, make_scratch, scratch_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include "crypto.h"
 #include "proof_world.h"
 #include "source_format.h"
+#include "scratch.h"
 #include "vectors.h"
 
 #define OK(call) assert_int_equal((call), CL_OK)
@@ -31,24 +32,13 @@ static int unload(void **state)
 
 static enum cl_status sign_with(void *context, uint8_t signature64[64], const uint8_t digest32[32]) { return cl_ecdsa_sign(signature64, context, digest32); }
 
-static char scratch[64], directory[96];
+static char directory[96];
 
 static int make_scratch(void **state)
 {
-    (void)state;
-    strcpy(scratch, "/tmp/consent-test-XXXXXX");
-    if (mkdtemp(scratch) == NULL)
-        return -1;
+    int made = scratch_make(state);
     (void)snprintf(directory, sizeof directory, "%s/wallet.store", scratch);
-    return 0;
-}
-
-static int remove_scratch(void **state)
-{
-    char command[128];
-    (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-    return system(command);
+    return made;
 }
 
 static void files_are_those_of_the_vectors(void **state)
@@ -179,8 +169,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_those_of_the_vectors),
-        cmocka_unit_test_setup_teardown(what_was_served_is_there_after_the_fullest_use, make_scratch, remove_scratch),
-        cmocka_unit_test_setup_teardown(what_is_over_or_erased_leaves_the_register, make_scratch, remove_scratch),
+        cmocka_unit_test_setup_teardown(what_was_served_is_there_after_the_fullest_use, make_scratch, scratch_remove),
+        cmocka_unit_test_setup_teardown(what_is_over_or_erased_leaves_the_register, make_scratch, scratch_remove),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

@@ -12,28 +12,18 @@
 
 #include "crypto.h"
 #include "vault_format.h"
+#include "scratch.h"
 #include "vectors.h"
 
 #define OK(call) assert_int_equal((call), CL_OK)
 
-static char scratch[64], directory[96];
+static char directory[96];
 
 static int make_scratch(void **state)
 {
-    (void)state;
-    strcpy(scratch, "/tmp/consent-test-XXXXXX");
-    if (mkdtemp(scratch) == NULL)
-        return -1;
+    int made = scratch_make(state);
     (void)snprintf(directory, sizeof directory, "%s/wallet.store", scratch);
-    return 0;
-}
-
-static int remove_scratch(void **state)
-{
-    char command[128];
-    (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-    return system(command);
+    return made;
 }
 
 /* How many files of the folder end so; the path of the last one. */
@@ -469,7 +459,7 @@ static void a_copy_elsewhere_follows(void **state)
 
 int main(void)
 {
-#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, make_scratch, remove_scratch)
+#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, make_scratch, scratch_remove)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_those_of_the_vectors), cmocka_unit_test(the_content_of_an_item_is_that_of_the_vectors),
         cmocka_unit_test(a_key_file_opens_whole_under_its_name_and_its_wallet_only), cmocka_unit_test(what_a_key_file_says_has_one_form),
