@@ -2,6 +2,7 @@
 #include "uses.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* The statement of a period as it was kept, and the record that committed to it with its receipt. */
 struct stated { struct cl_buffer data, record; struct cl_uses_statement statement; struct cl_uses_tree *tree; struct http_answer receipt; bool has_receipt; };
@@ -53,58 +54,109 @@ static int stated_open(struct context *context, struct stated *out, const struct
 }
 
 /* What is handed over holds: checked as its receiver will. */
-static int prove(struct context *context, struct cl_buffer *proof, struct cl_uses_report *report, const struct stated *stated, const struct cl_object_id *agreement)
+static int prove(struct context *context, struct cl_buffer *proof, struct cl_uses_report *report, const struct stated *stated, const struct cl_object_id *agreement, const struct cl_policy *policy)
 {
-    struct cl_policy *policy = NULL;
-    int result = policy_open(context, &policy);
-    if (result == 0) {
-        enum cl_status status = cl_uses_prove(proof, stated->tree, &context->wallet->network.id, (struct cl_view){stated->record.data, stated->record.length},
-                                              (struct cl_view){stated->receipt.body.data, stated->receipt.body.length}, agreement);
-        if (status == CL_OK)
-            status = cl_uses_verify(report, proof->data, proof->length, policy);
-        if (status != CL_OK)
-            result = output_fail(&context->output, status, "No proof that holds could be made of the statement that was kept.");
+    enum cl_status status = cl_uses_prove(proof, stated->tree, &context->wallet->network.id, (struct cl_view){stated->record.data, stated->record.length},
+                                          (struct cl_view){stated->receipt.body.data, stated->receipt.body.length}, agreement);
+    if (status == CL_OK)
+        status = cl_uses_verify(report, proof->data, proof->length, policy);
+    return status == CL_OK ? 0 : output_fail(&context->output, status, "No proof that holds could be made of the statement that was kept.");
+}
+
+/* One file for each agreement that the statement names, called by ids and times. Those that are there were made before. */
+static int prove_all(struct context *context, const struct stated *stated, const struct period *period, const struct cl_policy *policy, struct cl_uses_report *report)
+{
+    const char *folder = option(context, "--output");
+    const size_t count = stated->statement.account_count;
+    size_t made = 0;
+    int result = folder_make(context, folder);
+    for (size_t i = 0; result == 0 && i < count && !http_interrupted; i++) {
+        const struct cl_object_id *agreement = &stated->statement.accounts[i].agreement;
+        struct cl_buffer proof = {.secret = true};
+        char path[4096];
+        if (snprintf(path, sizeof path, "%s/%s.%llu-%llu.consent-uses", folder, id_text(agreement->bytes), (unsigned long long)period->from_s, (unsigned long long)period->until_s) >= (int)sizeof path)
+            return output_usage(&context->output, "The folder's name is too long.");
+        if (access(path, F_OK) != 0) {
+            result = prove(context, &proof, report, stated, agreement, policy);
+            if (result == 0)
+                result = file_write(context, path, proof.data, proof.length, true);
+            made += result == 0 ? 1 : 0;
+        }
+        cl_buffer_deinit(&proof);
+        output_progress(&context->output, "proven", i + 1, count);
     }
-    cl_policy_free(policy);
+    output_progress_end(&context->output);
+    if (result == 0 && http_interrupted)
+        result = output_fail(&context->output, CL_E_CANCELLED, "%zu proofs are in %s; the same command goes on.", made, folder);
+    if (result == 0) {
+        output_line(&context->output, "%zu proof%s in %s, %zu of them made now", count, count == 1 ? "" : "s", folder, made);
+        output_json(&context->output, json_pack("{s:s, s:I, s:I}", "folder", folder, "proofs", (json_int_t)count, "made", (json_int_t)made));
+    }
     return result;
 }
 
-int run_uses_prove(struct context *context)
+/* The agreement that is asked about, by name or id. */
+static int agreement_named(struct context *context, struct cl_object_id *out, struct cl_wallet_item **item, const char *text)
 {
-    struct cl_object_id profile, agreement;
+    if (cl_wallet_item_find(item, context->wallet, text) == CL_OK)
+        *out = (*item)->object;
+    else if (!id_parse(out, text))
+        return output_fail(&context->output, CL_E_NOT_FOUND, "'%.80s'", text);
+    return 0;
+}
+
+static int prove_one(struct context *context, const struct stated *stated, const struct period *period, const struct cl_policy *policy, struct cl_uses_report *report)
+{
+    struct cl_object_id agreement;
     struct cl_wallet_item *item = NULL;
-    struct period period;
-    struct stated stated = {.has_receipt = false};
     struct cl_buffer proof = {.secret = true};
-    struct cl_uses_report *report = calloc(1, sizeof *report);
     char made[CL_NAME_BYTES_MAX + 32];
-    const char *what = positional(context, 1), *out = option(context, "--output");
-    if (report == NULL)
-        return output_fail(&context->output, CL_E_MEMORY, NULL);
-    int result = what == NULL ? output_usage(&context->output, "Give the profile, then the agreement whose uses are to be proven.") : period_option(context, &period);
+    const char *out = option(context, "--output");
+    int result = agreement_named(context, &agreement, &item, positional(context, 1));
     if (result == 0)
-        result = network_open(context);
-    if (result == 0)
-        result = profile_named(context, &profile, positional(context, 0));
-    if (result == 0 && cl_wallet_item_find(&item, context->wallet, what) == CL_OK)
-        agreement = item->object;
-    else if (result == 0 && !id_parse(&agreement, what))
-        result = output_fail(&context->output, CL_E_NOT_FOUND, "'%.80s'", what);
-    if (result == 0)
-        result = stated_open(context, &stated, &profile, &period);
-    if (result == 0)
-        result = prove(context, &proof, report, &stated, &agreement);
+        result = prove(context, &proof, report, stated, &agreement, policy);
     (void)snprintf(made, sizeof made, "%.64s.consent-uses", item != NULL ? item->name : "agreement");
     if (result == 0 && !report->named)
         output_warn(&context->output, "The statement does not name this agreement; to show so, the proof carries the hashed ids of two that it does name. 'consent statement --agreements FILE' names all.");
     if (result == 0)
         result = file_write(context, out == NULL ? made : out, proof.data, proof.length, true);
     if (result == 0 && (out == NULL || strcmp(out, "-") != 0)) {
-        output_line(&context->output, "%s, %zu bytes: %zu use%s %s", out == NULL ? made : out, proof.length, report->use_count, report->use_count == 1 ? "" : "s", period_words(&period));
+        output_line(&context->output, "%s, %zu bytes: %zu use%s %s", out == NULL ? made : out, proof.length, report->use_count, report->use_count == 1 ? "" : "s", period_words(period));
         output_json(&context->output, json_pack("{s:s, s:I, s:s, s:I, s:b}", "file", out == NULL ? made : out, "bytes", (json_int_t)proof.length, "agreement", id_text(agreement.bytes), "use_count", (json_int_t)report->use_count, "named", report->named));
     }
-    stated_close(&stated);
     cl_buffer_deinit(&proof);
+    return result;
+}
+
+int run_uses_prove(struct context *context)
+{
+    struct cl_object_id profile;
+    struct period period;
+    struct stated stated = {.has_receipt = false};
+    struct cl_policy *policy = NULL;
+    struct cl_uses_report *report = calloc(1, sizeof *report);
+    const bool all = flag(context, "--all"), named = positional(context, 1) != NULL;
+    int result = 0;
+    if (report == NULL)
+        return output_fail(&context->output, CL_E_MEMORY, NULL);
+    if (all == named)
+        result = output_usage(&context->output, "Give the profile, then the agreement whose uses are to be proven, or --all.");
+    else if (all && option(context, "--output") == NULL)
+        result = output_usage(&context->output, "--all writes a file for each agreement: give a folder with -o DIR.");
+    if (result == 0)
+        result = period_option(context, &period);
+    if (result == 0)
+        result = network_open(context);
+    if (result == 0)
+        result = profile_named(context, &profile, positional(context, 0));
+    if (result == 0)
+        result = stated_open(context, &stated, &profile, &period);
+    if (result == 0)
+        result = policy_open(context, &policy);
+    if (result == 0)
+        result = (all ? prove_all : prove_one)(context, &stated, &period, policy, report);
+    cl_policy_free(policy);
+    stated_close(&stated);
     free(report);
     return result;
 }

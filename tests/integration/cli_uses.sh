@@ -100,7 +100,13 @@ expect 1 acme uses add acme late.txt && has_err "a statement was made already"
 # ---- two customers
 expect 0 acme node policy -o net.policy
 expect 0 acme uses prove acme alice --from "$begin" --until "$end" -o alice.consent-uses && has "$used uses"
+expect 2 acme uses prove acme --all --from "$begin" --until "$end" && has_err "-o DIR"
+expect 0 acme uses prove acme --all --from "$begin" --until "$end" -o proofs && has "2 proofs in proofs, 2 of them made now"
+expect 0 acme uses prove acme --all --from "$begin" --until "$end" -o proofs --json && [ "$(json made)" = 0 ] || fail "made again"
+[ "$(ls proofs | wc -l)" = 2 ] || fail "proofs of all: $(ls proofs)"
 expect 0 acme uses prove acme bea --from "$begin" --until "$end" -o bea.consent-uses && has "0 uses"
+bea_id=$(id_of acme show bea)
+cmp -s bea.consent-uses proofs/"$bea_id".*.consent-uses || fail "the proof of all is another than that of one"
 unset CONSENT_NODE
 verify() { wanted=$1; shift; expect "$wanted" env -u CONSENT_WALLET XDG_DATA_HOME=/nonexistent "$consent" uses verify "$@" --policy net.policy; }
 verify 0 alice.consent-uses --profile "$profile" --object "$of_alice" && has "VALID  used $used times" && has "dpv:Marketing  letter-7" && has_err "It does not show that nothing else was done"
