@@ -260,7 +260,7 @@ static int deliver(struct context *context, const struct subject *subject, struc
     json_t *files = json_array();
     if (result == 0) {
         cl_hex_encode(id, delivery.id16, 16);
-        output_say(&context->output, "You deliver %s under '%s', %s: %llu bytes, sealed so that only the other side can read them.", cl_delivery_kind_name(delivery.kind), subject_name(subject), delivery_slot_text(subject_item(context, subject), agreement, delivery.has_slot, delivery.slot), (unsigned long long)delivery.length);
+        output_say(&context->output, "You deliver %s under '%s', %s: %llu bytes, sealed so that only the other side can read them.", delivery.kind == CL_DELIVERY_DATA ? "data" : delivery.kind == CL_DELIVERY_CHANGE ? "a change" : delivery.kind == CL_DELIVERY_NOTICE ? "a notice" : "an acknowledgement", subject_name(subject), delivery_slot_text(subject_item(context, subject), agreement, delivery.has_slot, delivery.slot), (unsigned long long)delivery.length);
         if (delivery.kind != CL_DELIVERY_ACKNOWLEDGEMENT)
             result = delivery_log_begin(context, &delivery);
     }
