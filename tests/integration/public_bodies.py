@@ -246,7 +246,7 @@ def liar(consortium):
 
     change(whole.index(owner.salt), os.urandom(32))
     wait_for(lambda: owner.id not in listed(good, bad), "left out: the ledger does not commit to that", COPY_S + 8)
-    assert good.metrics()["consent_public_unfit_bodies_total"] >= 1
+    wait_for(lambda: good.metrics()["consent_public_unfit_bodies_total"] >= 1, "it is counted", COPY_S + 8)
     assert len(listed(good, bad)) >= 1, "the others are shown"
     change(0, whole)
     everywhere(consortium, owner)
