@@ -80,6 +80,20 @@ static const char *nearest_command(const char *first, const char *second)
     return nearest;
 }
 
+/* The second words of the commands that start with this one. False: there is none. */
+static bool group_members(char *members, size_t size, const char *first)
+{
+    size_t length = strlen(first), used = 0;
+    members[0] = '\0';
+    for (size_t i = 0; i < command_count; i++) {
+        const char *name = command_table[i].name;
+        if (length == 0 || strncmp(name, first, length) != 0 || name[length] != ' ' || used + strlen(name) >= size)
+            continue;
+        used += (size_t)snprintf(members + used, size - used, "%s%s", used == 0 ? " " : ", ", name + length + 1);
+    }
+    return used > 0;
+}
+
 /* Two words before one. *used: how many of argv's words were the name. */
 static const struct command *find_command(const char *first, const char *second, int *used)
 {
@@ -249,6 +263,9 @@ int command_main(int argc, char **argv)
     if (word[0] == '\0')
         return output_usage(&context.output, "Which command? 'consent help' lists them.");
     if (command == NULL) {
+        char members[256];
+        if (group_members(members, sizeof members, word))
+            return output_usage(&context.output, "'consent %.40s' what? One of:%s; each explains itself with --help.", word, members);
         const char *nearest = nearest_command(word, second);
         return output_usage(&context.output, "There is no command '%.40s'.%s%s%s 'consent help' lists them.", word, nearest == NULL ? "" : " Did you mean '", nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
     }

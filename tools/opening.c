@@ -4,6 +4,7 @@
 #include "delivery_log.h"
 #include "discover.h"
 #include "mailbox.h"
+#include "source.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -165,6 +166,8 @@ void opening_say(struct opening *opening, const struct cl_delivery *delivery, co
         line(&context->output, "%s under '%s', %s: %llu bytes of %s, sent %s", cl_delivery_kind_name(delivery->kind), name, delivery_slot_text(subject_item(context, subject), &subject->object.as.agreement, delivery->has_slot, delivery->slot), (unsigned long long)delivery->length, delivery->media_type, when);
     if (!acknowledges)
         line(&context->output, "delivery %s%s%s%s", id, path != NULL ? " is in " : "", path != NULL ? path : "", opening->acknowledgement[0] != '\0' ? "; the other side is told" : "");
+    if (!acknowledges && path != NULL && strcmp(delivery->media_type, POINTER_MEDIA_TYPE) == 0)
+        line(&context->output, "It says where something may be fetched: 'consent source ask %s -o REQUEST' asks for it.", path);
     (opening->many ? output_json_line : output_json)(&context->output, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:o, s:o, s:o, s:b}", "delivery", id, "agreement", id_text(subject->object.id.bytes), "kind", cl_delivery_kind_name(delivery->kind), "media_type", delivery->media_type, "bytes", (json_int_t)delivery->length, "sent_ms", (json_int_t)delivery->sent_ms,
         "parts", (int)delivery->part_count, "slot", delivery->has_slot ? json_integer(delivery->slot) : json_null(), "acknowledges", acknowledges ? json_string(about) : json_null(), "file", path != NULL ? json_string(path) : json_null(), "acknowledged", opening->acknowledgement[0] != '\0'));
 }
