@@ -180,7 +180,7 @@ expect 0 alice suspend desk && expect 12 desk source ask pointer3 -o no && has_e
 expect 0 alice resume desk && expect 0 desk source ask pointer3 -o request7 && expect 0 acme source serve request7
 expect 0 alice revoke desk && expect 11 desk source ask pointer3 -o no && has_err CL_E_WITHDRAWN
 # a proof that was made before the end is good for as long as the holder allows
-expect 0 acme source serve request7 && expect 16 acme source serve request7 --max-age 1s
+expect 0 acme source serve request7 && sleep 2 && expect 16 acme source serve request7 --max-age 1s
 expect 0 desk proof anna -o ended.consent-proof
 /usr/bin/python3 alter.py request7 altered proof ended.consent-proof && expect 11 acme source serve altered && has_err CL_E_WITHDRAWN
 # the holder's own agreement with the customer ends
