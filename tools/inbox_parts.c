@@ -12,6 +12,7 @@
 #define PARTS_MAX 4096u                             /* files of what is not complete */
 #define SHARE_PARTS_MAX (2u * CL_DELIVERY_PARTS_MAX) /* of one agreement: two of the largest deliveries */
 #define EARLY_MS 600000u                            /* our node may hear of an agreement later than the sender's */
+#define ROTATED_MS 60000u                           /* or that a side has a new key */
 /* PREFIX-HASH-NN.consent-delivery: the prefix is the agreement's, and tells nobody without the words whose it is; zeros, one for all,
    where it is not known to be ours yet: then the last digits of the hash say by which mailbox the part came */
 #define PREFIX_LENGTH 16u
@@ -121,11 +122,14 @@ static void parts_remove(const struct inbox *inbox, const struct cl_delivery *de
     }
 }
 
-/* What may be taken a little later: the node does not know the agreement yet, or a side has suspended it. */
+/* What may be taken a little later: the node does not know the agreement or the sender's new key yet, the sender's clock is ahead,
+   or a side has suspended it. */
 static bool may_wait(const struct cl_delivery *delivery, enum cl_status status)
 {
     uint64_t now = time_now_ms(), age = now > delivery->sent_ms ? now - delivery->sent_ms : delivery->sent_ms - now;
-    return status == CL_E_SUSPENDED || ((status == CL_E_NO_OBJECT || status == CL_E_STATUS || status == CL_E_NOT_ACTIVE || status == CL_E_PENDING) && age < EARLY_MS);
+    if (status == CL_E_DELIVERY_SENDER)
+        return age < ROTATED_MS;
+    return status == CL_E_SUSPENDED || ((status == CL_E_TIME_AHEAD || status == CL_E_NO_OBJECT || status == CL_E_STATUS || status == CL_E_NOT_ACTIVE || status == CL_E_PENDING) && age < EARLY_MS);
 }
 
 void inbox_refusals_say(struct inbox *inbox)

@@ -14,6 +14,7 @@
 #define CONNECTS (-2)
 #define ANSWER_WAIT_S (7u * 86400u) /* what connects waits so long for the answer that it belongs to */
 #define TO_BYTES_MAX 512u
+#define WAITS "Nothing is lost: the sealed parts wait here, and 'consent deliver --resume' goes on."
 #define GONE_FILE "gone"      /* the same while its delivery is removed */
 
 struct letter { char address[MAILBOX_ADDRESS_SIZE]; struct cl_object_id agreement; int side, slot; };
@@ -137,6 +138,9 @@ static bool awaits_answer(const struct letter *letter, const char *folder, enum 
     return letter->slot == CONNECTS && (status == CL_E_NO_OBJECT || status == CL_E_PARTY) && stat(path, &about) == 0 && time_now_ms() / 1000 < (uint64_t)about.st_mtime + ANSWER_WAIT_S;
 }
 
+/* What may be sent at another time, if not now. */
+static bool only_now(enum cl_status status) { return status == CL_E_SUSPENDED || status == CL_E_NOT_YET; }
+
 static enum cl_status may_go(const struct letter *letter, const struct object *object)
 {
     enum cl_side side = letter->side == 1 ? CL_SIDE_CUSTOMER : CL_SIDE_ORGANISATION;
@@ -156,12 +160,16 @@ int outbox_send(struct context *context, const char *folder)
     if (result != 0)
         return result;
     result = object_fetch(context, &object, &letter.agreement, letter.slot != CONNECTS);
-    if (result != 0 && (result != 3 || letter.slot != CONNECTS))
+    if (result != 0 && (result != 3 || letter.slot != CONNECTS)) {
+        output_warn(&context->output, WAITS);
         return result;
+    }
     enum cl_status status = result == 3 ? CL_E_NO_OBJECT : may_go(&letter, &object);
     object_deinit(&object);
     if (status != CL_OK && awaits_answer(&letter, folder, status))
         return output_fail(&context->output, status, "It is sent once the answer under %s is on the ledger: 'consent deliver --resume', or the next 'consent inbox'.", id_short(letter.agreement.bytes));
+    if (only_now(status))
+        return output_fail(&context->output, status, "What waits to be sent under %s may not be sent now. It stays here, sealed, and is sent once it may be: by 'consent deliver --resume', or the next 'consent inbox'.", id_short(letter.agreement.bytes));
     if (status != CL_OK) {
         folder_remove(folder);
         return output_fail(&context->output, status, "What waited to be sent under %s is not sent any more, and removed here: no active slot, no delivery.", id_short(letter.agreement.bytes));
@@ -172,7 +180,7 @@ int outbox_send(struct context *context, const char *folder)
     if (result == 0 || result == 3)
         folder_remove(folder);
     else
-        output_warn(&context->output, "Nothing is lost: the sealed parts wait here, and 'consent deliver --resume' goes on.");
+        output_warn(&context->output, WAITS);
     return result;
 }
 

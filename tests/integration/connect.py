@@ -134,7 +134,7 @@ def forged_contact(code, agreement):
     that it comes in, both signed by a key of his own."""
     mallory = SigningKey.generate(curve=SECP256k1)
     key = mallory.get_verifying_key().to_string("compressed")
-    now_ms = int(time.time() * 1000)
+    now_ms = int(time.time() * 1000) - 70_000  # so old that no node can still have to hear of a new key
 
     def sign(domain, fields):
         digest = domain_hash(domain, cbor2.dumps(fields, canonical=True))

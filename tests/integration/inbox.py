@@ -106,6 +106,26 @@ def home_away(anna, bakery):
     assert list(received(anna, "late").values()) == [content]
 
 
+def suspended(scene, anna, bakery):
+    """What was sealed before a suspension, and not sent, waits for its end."""
+    bakery.write("paused.txt", b"after the pause")
+    anna.home.stop()
+    bakery.consent("deliver", "anna", "paused.txt", "--slot", "1", "--timeout", "2", expected=1)
+    anna.home.start()
+    scene.settled()
+    anna.consent("suspend", "bakery")
+    scene.settled()
+    says(bakery.consent("deliver", "--resume", expected=None), "may not be sent now", "It stays here")
+    says(bakery.consent("inbox"), "It stays here")
+    assert len(os.listdir(f"{bakery.folder}/wallet.outbox")) == 1
+    anna.consent("resume", "bakery")
+    scene.settled()
+    bakery.consent("deliver", "--resume")
+    assert os.listdir(f"{bakery.folder}/wallet.outbox") == []
+    anna.consent("inbox", "--to", "paused")
+    assert list(received(anna, "paused").values()) == [b"after the pause"]
+
+
 def acknowledged(anna, bakery):
     """By themselves, once, and not of acknowledgements; a home node that is away only delays them."""
     bakery.write("crumb.txt", b"crumb")
@@ -163,6 +183,7 @@ def test(build):
         at_once(anna, bakery)
         killed(anna, bakery)
         home_away(anna, bakery)
+        suspended(scene, anna, bakery)
         acknowledged(anna, bakery)
         after_the_end(scene, anna, bakery, hostile(anna, bakery))
 

@@ -31,12 +31,13 @@ class Side:
         self.network, self.agreement, self.delivery, self.mailbox = fields[2], fields[3], fields[6], fields[7][0].split("/")[1]
         self.anna, self.signer = anna, signer
 
-    def seal(self, content, identity, parts=1, key=None):
-        """One part, the last of so many; key: another one to seal to."""
+    def seal(self, content, identity, parts=1, key=None, later_s=0, signer=None):
+        """One part, the last of so many; key: another one to seal to; later_s: by how much the sender's clock is ahead; signer: another one."""
+        signer = signer or self.signer
         length = (parts - 1) * PART + len(content)
-        fields = [1, self.network, self.agreement, 2, 1, identity, int(time.time() * 1000), 1, "text/plain", None, parts - 1, parts, length,
-                  hashlib.sha256(content).digest(), content, self.signer.get_verifying_key().to_string("compressed")]
-        fields.append(sign(fields, self.signer))
+        fields = [1, self.network, self.agreement, 2, 1, identity, int((time.time() + later_s) * 1000), 1, "text/plain", None, parts - 1, parts, length,
+                  hashlib.sha256(content).digest(), content, signer.get_verifying_key().to_string("compressed")]
+        fields.append(sign(fields, signer))
         part = cbor2.dumps(fields, canonical=True)
         room = next(size for size in CLASSES if len(part) + 48 <= size) - 48
         return SealedBox(PublicKey(key or self.delivery)).encrypt(part + bytes(room - len(part)))
@@ -107,6 +108,23 @@ def never_whole(anna, first, second):
         os.remove(f"{anna.folder}/wallet.incoming/{name}")
 
 
+def a_little_early(anna, first):
+    """A sender whose clock is more than two minutes ahead, and one whose new key the node may not know yet, are waited for."""
+    incoming = f"{anna.folder}/wallet.incoming"
+    first.deposit(first.seal(b"from a fast clock", os.urandom(16), later_s=128))
+    assert "refused" not in anna.consent("inbox") and len(os.listdir(incoming)) == 1 and b"from a fast clock" not in received(anna)
+    time.sleep(9)
+    says(anna.consent("inbox"), "under 'first'")
+    assert b"from a fast clock" in received(anna) and os.listdir(incoming) == []
+    first.deposit(first.seal(b"by a key that nobody knows", os.urandom(16), later_s=-53, signer=SigningKey.generate(curve=SECP256k1)))
+    assert "refused" not in anna.consent("inbox") and len(os.listdir(incoming)) == 1
+    time.sleep(8)
+    says(anna.consent("inbox"), "refused and deleted", "CL_E_DELIVERY_SENDER")
+    assert b"by a key that nobody knows" not in received(anna) and os.listdir(incoming) == []
+    first.deposit(first.seal(b"from far ahead", os.urandom(16), later_s=700))
+    says(anna.consent("inbox"), "refused and deleted", "CL_E_TIME_AHEAD")
+
+
 def short_of_memory(anna, bakery):
     """The command has no room for the whole when all of it is there."""
     content = os.urandom(16 * 1024 * 1024)
@@ -142,6 +160,7 @@ def test(build):
         one_id_twice(anna, first, second)
         one_wallet_or_two(anna, first, second)
         never_whole(anna, first, second)
+        a_little_early(anna, first)
         if b"__sanitizer" not in read_all(f"{build}/consent"):  # those need room themselves, and report that there is none
             short_of_memory(anna, bakery)
         erased(scene, anna)
