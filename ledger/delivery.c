@@ -110,19 +110,6 @@ static void put_items(struct cl_cbor_writer *writer, const struct cl_delivery *d
     cl_cbor_put_bytes(writer, signer33, 33);
 }
 
-/* items: what put_items wrote, or what was read in its place. */
-static void signed_digest(uint8_t out32[32], const uint8_t *items, size_t length)
-{
-    uint8_t head[CL_CBOR_HEAD_MAX];
-    struct cl_sha256 hash;
-    size_t head_length = cl_cbor_head(head, CL_CBOR_ARRAY, ITEMS - 1);
-    cl_sha256_domain(&hash, DELIVERY_DOMAIN);
-    cl_sha256_update(&hash, head, head_length);
-    cl_sha256_update(&hash, items, length);
-    cl_sha256_final(&hash, out32);
-    cl_wipe(&hash, sizeof hash);
-}
-
 enum cl_status cl_delivery_seal(struct cl_buffer *out, const struct cl_delivery *delivery, uint32_t number, const uint8_t *content, size_t length, const struct cl_signer *signer, const uint8_t recipient32[32])
 {
     struct cl_buffer part = {.secret = true};
@@ -138,7 +125,7 @@ enum cl_status cl_delivery_seal(struct cl_buffer *out, const struct cl_delivery 
     enum cl_status status = writer.status;
     if (status != CL_OK)
         goto out;
-    signed_digest(digest, part.data + start, part.length - start);
+    cl_items_digest(digest, DELIVERY_DOMAIN, ITEMS, part.data + start, part.length - start);
     status = cl_sign_put(&writer, signer, digest);
     if (status != CL_OK)
         goto out;
@@ -223,7 +210,7 @@ enum cl_status cl_delivery_read(struct cl_delivery_part *out, const uint8_t *pad
     for (const uint8_t *at = reader.at; at < reader.end; at++)
         if (*at != 0)
             return CL_E_FORMAT;
-    signed_digest(digest, items, (size_t)(items_end - items));
+    cl_items_digest(digest, DELIVERY_DOMAIN, ITEMS, items, (size_t)(items_end - items));
     enum cl_status status = cl_ecdsa_verify(part.signer.bytes, digest, signature);
     if (status == CL_OK)
         *out = part;

@@ -8,17 +8,6 @@
 #define CONTACT_MAGIC "consent-contact"
 #define ITEMS 10u /* the signature is the last */
 
-static void digest_of(uint8_t out32[32], const uint8_t *items, size_t length)
-{
-    uint8_t head[CL_CBOR_HEAD_MAX];
-    struct cl_sha256 hash;
-    size_t head_length = cl_cbor_head(head, CL_CBOR_ARRAY, ITEMS - 1);
-    cl_sha256_domain(&hash, "consent/v1 contact");
-    cl_sha256_update(&hash, head, head_length);
-    cl_sha256_update(&hash, items, length);
-    cl_sha256_final(&hash, out32);
-}
-
 static bool usable(const struct cl_contact *contact)
 {
     if ((contact->side != CL_SIDE_CUSTOMER && contact->side != CL_SIDE_ORGANISATION) || contact->mailbox_count > CL_CONTACT_MAILBOXES_MAX)
@@ -51,7 +40,7 @@ enum cl_status cl_contact_sign(struct cl_buffer *out, const struct cl_contact *c
     cl_cbor_put_bytes(&writer, signer->key.bytes, 33);
     enum cl_status status = writer.status;
     if (status == CL_OK) {
-        digest_of(digest, out->data + before + 1, out->length - before - 1); /* the head of an array of ten is one byte */
+        cl_items_digest(digest, "consent/v1 contact", ITEMS, out->data + before + 1, out->length - before - 1); /* the head of an array of ten is one byte */
         status = cl_sign_put(&writer, signer, digest);
     }
     if (status != CL_OK)
@@ -83,7 +72,7 @@ enum cl_status cl_contact_decode(struct cl_contact *out, const uint8_t *data, si
     if (status == CL_OK && !usable(&contact))
         status = CL_E_VALUE;
     if (status == CL_OK) {
-        digest_of(digest, data + 1, (size_t)(signed_end - data - 1));
+        cl_items_digest(digest, "consent/v1 contact", ITEMS, data + 1, (size_t)(signed_end - data - 1));
         status = cl_ecdsa_verify(contact.signer.bytes, digest, signature);
     }
     if (status == CL_OK)

@@ -8,17 +8,6 @@
 #define MAGIC "consent-public"
 #define ITEMS 8u /* the signature is the last */
 
-static void digest_of(uint8_t out32[32], const uint8_t *items, size_t length)
-{
-    uint8_t head[CL_CBOR_HEAD_MAX];
-    struct cl_sha256 hash;
-    size_t head_length = cl_cbor_head(head, CL_CBOR_ARRAY, ITEMS - 1);
-    cl_sha256_domain(&hash, "consent/v1 public");
-    cl_sha256_update(&hash, head, head_length);
-    cl_sha256_update(&hash, items, length);
-    cl_sha256_final(&hash, out32);
-}
-
 enum cl_status cl_public_body_sign(struct cl_buffer *out, const struct cl_public_body *in, const struct cl_signer *signer)
 {
     struct cl_cbor_writer writer;
@@ -35,7 +24,7 @@ enum cl_status cl_public_body_sign(struct cl_buffer *out, const struct cl_public
     cl_cbor_put_bytes(&writer, signer->key.bytes, 33);
     enum cl_status status = writer.status;
     if (status == CL_OK) {
-        digest_of(digest, out->data + before + 1, out->length - before - 1); /* the head of an array of eight is one byte */
+        cl_items_digest(digest, "consent/v1 public", ITEMS, out->data + before + 1, out->length - before - 1); /* the head of an array of eight is one byte */
         status = cl_sign_put(&writer, signer, digest);
     }
     if (status == CL_OK && out->length - before > CL_PUBLIC_BODY_BYTES_MAX)
@@ -70,7 +59,7 @@ enum cl_status cl_public_body_decode(struct cl_public_body *out, const uint8_t *
     if (status == CL_OK && out->body.disclosure_count == 0)
         status = CL_E_FORMAT;
     if (status == CL_OK)
-        digest_of(out->digest.bytes, data + 1, (size_t)(signed_end - data - 1));
+        cl_items_digest(out->digest.bytes, "consent/v1 public", ITEMS, data + 1, (size_t)(signed_end - data - 1));
     return status;
 }
 

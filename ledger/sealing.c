@@ -9,6 +9,18 @@
 #define SEAL_OVERHEAD 16u
 #define LABEL_BYTES_MAX 64u
 
+void cl_items_digest(uint8_t out32[32], const char *domain, size_t count, const uint8_t *items, size_t length)
+{
+    uint8_t head[CL_CBOR_HEAD_MAX];
+    struct cl_sha256 hash;
+    size_t head_length = cl_cbor_head(head, CL_CBOR_ARRAY, count - 1);
+    cl_sha256_domain(&hash, domain);
+    cl_sha256_update(&hash, head, head_length);
+    cl_sha256_update(&hash, items, length);
+    cl_sha256_final(&hash, out32);
+    cl_wipe(&hash, sizeof hash);
+}
+
 enum cl_status cl_sign_digest(uint8_t signature64[64], const struct cl_signer *signer, const uint8_t digest32[32])
 {
     uint8_t raw[64];

@@ -6,6 +6,9 @@
 #include "cbor.h"
 #include "consent/record.h"
 
+/* What is signed of an array whose last item is the signature: H(domain 00 || array head of count - 1 || items). items: the
+   bytes of those before the signature, without the array's own head. */
+void cl_items_digest(uint8_t out32[32], const char *domain, size_t count, const uint8_t *items, size_t length);
 /* The signer's signature over a digest, with low s, and checked: never one that nobody could verify. The signer's errors,
    CL_E_SIGNATURE. */
 CL_MUST_USE enum cl_status cl_sign_digest(uint8_t signature64[64], const struct cl_signer *signer, const uint8_t digest32[32]);

@@ -20,19 +20,6 @@ static const struct form answer_form = {"consent-source-answer", 10, CL_SOURCE_S
 static const size_t classes[] = {1024, 4096, 16384, 65536, 262144, 1048576, 4194304, CL_SOURCE_SEALED_MAX};
 #define CLASS_COUNT (sizeof classes / sizeof classes[0])
 
-/* items: those before the signature, without the array's head. */
-static void digest_of(uint8_t out32[32], const struct form *form, const uint8_t *items, size_t length)
-{
-    uint8_t head[CL_CBOR_HEAD_MAX];
-    struct cl_sha256 hash;
-    size_t head_length = cl_cbor_head(head, CL_CBOR_ARRAY, form->items - 1);
-    cl_sha256_domain(&hash, form->domain);
-    cl_sha256_update(&hash, head, head_length);
-    cl_sha256_update(&hash, items, length);
-    cl_sha256_final(&hash, out32);
-    cl_wipe(&hash, sizeof hash);
-}
-
 /* Signs what stands in the writer's buffer from `before` on, and appends signer and signature; on failure the buffer is as it was. */
 static enum cl_status finish(struct cl_cbor_writer *writer, const struct form *form, size_t before, const struct cl_signer *signer)
 {
@@ -41,7 +28,7 @@ static enum cl_status finish(struct cl_cbor_writer *writer, const struct form *f
     cl_cbor_put_bytes(writer, signer->key.bytes, 33);
     enum cl_status status = writer->status;
     if (status == CL_OK) {
-        digest_of(digest, form, out->data + before + 1, out->length - before - 1); /* the head of so short an array is one byte */
+        cl_items_digest(digest, form->domain, form->items, out->data + before + 1, out->length - before - 1); /* the head of so short an array is one byte */
         status = cl_sign_put(writer, signer, digest);
     }
     if (status == CL_OK && out->length - before > form->bytes_max)
@@ -74,7 +61,7 @@ static enum cl_status read_finish(struct cl_cbor_reader *reader, const struct fo
     const uint8_t *signature = cl_cbor_bytes_fixed(reader, 64);
     if (reader->status != CL_OK)
         return reader->status;
-    digest_of(digest, form, data + 1, (size_t)(signed_end - data - 1));
+    cl_items_digest(digest, form->domain, form->items, data + 1, (size_t)(signed_end - data - 1));
     return cl_ecdsa_verify(signer->bytes, digest, signature);
 }
 

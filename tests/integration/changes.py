@@ -13,23 +13,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import main, says, wait_for  # noqa: E402
 from mailboxes import OCTETS  # noqa: E402
-from scene import Scene, read_all  # noqa: E402
+from scene import CONTACT_TERMS, Scene, read_all  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PENDING = 15
-TERMS = """proffered-by: customer
-title: How to reach me
-language: en
-withdraw: at any time, with one signed record, at any node
-
-[slot 1 email]
-category: pd:EmailAddress
-purposes: dpv:ServiceProvision
-
-[slot 2 phone]
-category: pd:TelephoneNumber
-purposes: dpv:ServiceProvision
-
+TERMS = CONTACT_TERMS + """
 [slot 3 work-phone]
 category: pd:TelephoneNumber
 purposes: dpv:ServiceProvision

@@ -13,6 +13,22 @@ from consent_node import DEADLINE_S, wait_for
 from consortium import Consortium
 
 
+# What two persons let each other have: e-mail address and phone number.
+CONTACT_TERMS = """proffered-by: customer
+title: How to reach me
+language: en
+withdraw: at any time, with one signed record, at any node
+
+[slot 1 email]
+category: pd:EmailAddress
+purposes: dpv:ServiceProvision
+
+[slot 2 phone]
+category: pd:TelephoneNumber
+purposes: dpv:ServiceProvision
+"""
+
+
 class Party:
     """Somebody with a wallet. A wrong exit status ends the scene with what was said."""
 

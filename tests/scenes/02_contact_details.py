@@ -13,23 +13,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from consent_node import main, says  # noqa: E402
-from scene import Scene, read_all, secrets_of  # noqa: E402
+from scene import CONTACT_TERMS, Scene, read_all, secrets_of  # noqa: E402
 
 SECONDS = 3.0  # from the end of Anna's command until Ben's program has the number
 OLD, NEW, LATER, BENS = "+31 6 1111 1111", "+31 6 2222 2222", "+31 6 3333 3333", "+44 20 7946 0000"
-TERMS = """proffered-by: customer
-title: How to reach me
-language: en
-withdraw: at any time, with one signed record, at any node
-
-[slot 1 email]
-category: pd:EmailAddress
-purposes: dpv:ServiceProvision
-
-[slot 2 phone]
-category: pd:TelephoneNumber
-purposes: dpv:ServiceProvision
-"""
 
 
 def keeps(party, phone):
@@ -41,7 +28,7 @@ def keeps(party, phone):
 
 def publishes(party):
     """Terms under which both data items are shared with whoever comes; the same is asked for in return."""
-    party.write("me.txt", TERMS)
+    party.write("me.txt", CONTACT_TERMS)
     party.consent("terms", "publish", "me.txt", "--limit", "10", "--standing", "--in-return", "--until", "2099-12-31", "--name", "friends", "-o", f"{party.name}.consent-offer")
     party.scene.settled()
     says(party.consent("vault", "share", "mobile", "friends"), "everybody under 'friends', also with those to come, slot 2 (phone)")
